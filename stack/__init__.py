@@ -1,0 +1,1 @@
+"""The operator's command: settings → plan → runtime → vendors."""

@@ -1,0 +1,33 @@
+"""What the operator sees while something takes time."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Progress goes to standard error, so that `--json` on standard output stays parseable.
+console = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Show that `what` is going on, and how long it took once it is over.
+
+    A terminal gets a spinner; a log gets a line at the beginning and one at the end.
+    """
+    started = time.monotonic()
+    if not console.is_terminal:
+        console.print(f"  … {what}", soft_wrap=True)
+    try:
+        with console.status(f"{what} …"):
+            yield
+    except BaseException:
+        console.print(f"  [red]✗[/] {what} ({time.monotonic() - started:.1f} s)", soft_wrap=True)
+        raise
+    console.print(f"  [green]✓[/] {what} ({time.monotonic() - started:.1f} s)", soft_wrap=True)

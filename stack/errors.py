@@ -1,0 +1,20 @@
+"""The one error that ends a command with a line for its user."""
+
+from __future__ import annotations
+
+
+class StackError(Exception):
+    """Something the user can put right.
+
+    `what` says what is wrong and where, `todo` what to do about it; both without a final full stop.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, todo: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.todo = todo
+
+    def __str__(self) -> str:
+        return f"{self.what}. {self.todo}." if self.todo else f"{self.what}."
