@@ -17,4 +17,5 @@ class StackError(Exception):
         self.todo = todo
 
     def __str__(self) -> str:
-        return f"{self.what}. {self.todo}." if self.todo else f"{self.what}."
+        sentences = [self.what, self.todo] if self.todo else [self.what]
+        return " ".join(text if text.endswith("?") else f"{text}." for text in sentences)

@@ -1,0 +1,50 @@
+# Each target is one line over the `stack` command: .venv/bin/python -m stack --help
+SHELL := /bin/sh
+PYTHON ?= python3
+STACK := .venv/bin/python -m stack
+.DEFAULT_GOAL := help
+
+.PHONY: up
+up: .venv/stack ## Start everything; no key, no account, no Docker needed
+	@$(STACK) up
+
+.PHONY: down
+down: .venv/stack ## Stop everything
+	@$(STACK) down
+
+.PHONY: status
+status: .venv/stack ## What runs, and what it has done
+	@$(STACK) status
+
+.PHONY: logs
+logs: .venv/stack ## What the services printed (SERVICE=collector for one)
+	@$(STACK) logs $(SERVICE)
+
+.PHONY: validate
+validate: .venv/stack ## Check collector/otel-config.yaml
+	@$(STACK) validate
+
+.PHONY: test
+test: .venv/dev ## Every check there is
+	@$(STACK) test
+
+.PHONY: lock
+lock: .venv/dev ## Renew the lock files from the *.in files
+	@$(STACK) lock
+
+.PHONY: help
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+# An environment whose lock changed is filled again; pip leaves what is right untouched.
+.venv/stack: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed. Name one: make PYTHON=python3.13" >&2; exit 1; }
+	@[ -x .venv/bin/pip ] || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "error: Python cannot make a virtual environment. On Debian: apt-get install python3-venv." >&2; exit 1; }
+	@echo "installing the operator's packages"
+	@.venv/bin/pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/stack
+	@echo "installing the packages for tests and lint"
+	@.venv/bin/pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@

@@ -1,0 +1,25 @@
+"""`make down`: nothing is left running."""
+
+from __future__ import annotations
+
+from stack.console import console, step
+from stack.plan import make_plan
+from stack.runtimes.chosen import RUNTIMES
+from stack.settings import ROOT, load_settings
+
+
+def run() -> None:
+    """Stop everything that `up` started. What was recorded and queued stays in .run/."""
+    settings = load_settings(ROOT)
+    stopped = []
+    for name, runtime in RUNTIMES.items():
+        plan = make_plan(settings, ROOT, name)
+        if runtime.is_running(plan):
+            with step(f"stopping the {name} runtime"):
+                runtime.down(plan)
+            stopped.append(name)
+        else:
+            # A killed supervisor or a half-started project may have left something.
+            runtime.down(plan)
+    if not stopped:
+        console.print("nothing was running")

@@ -1,0 +1,57 @@
+"""`make up`: everything runs, and a trace has shown that it works."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from stack.console import console, step
+from stack.errors import StackError
+from stack.plan import Plan
+from stack.prove import Proof, prove
+from stack.runtimes.chosen import RUNTIMES, plan_of_running, plan_to_start
+
+
+def run() -> None:
+    """Start everything; ready when a trace of a request is in the local record."""
+    plan = plan_to_start()
+    running = plan_of_running()
+    if running and running.runtime != plan.runtime:
+        raise StackError(
+            f"the stack runs on the {running.runtime} runtime, {plan.runtime} was asked for",
+            "`make down` first",
+        )
+    announce(plan)
+    runtime = RUNTIMES[plan.runtime]
+    runtime.up(plan)
+    try:
+        with step("waiting for the trace of a first request"):
+            proof = prove(plan)
+    except BaseException:
+        if not running:
+            runtime.down(plan)
+        raise
+    _show(plan, proof)
+
+
+def announce(plan: Plan) -> None:
+    """The first line of every command: what runs where, which vendor is live."""
+    console.print(
+        f"[bold]{plan.runtime}[/] runtime: "
+        + ", ".join(process.name for process in plan.processes)
+        + " · telemetry goes to the local record only",
+        soft_wrap=True,
+    )
+
+
+def _show(plan: Plan, proof: Proof) -> None:
+    console.print(
+        f"  a request's trace ({len(proof.spans)} spans, {proof.trace_id}) was on disk "
+        f"{proof.seconds:.1f} s after its answer",
+        soft_wrap=True,
+    )
+    table = Table(box=None, show_header=False, pad_edge=True)
+    table.add_row("app", f"{plan.backend_url}/api/activities/home")
+    table.add_row("OTLP", f"{plan.otlp_url} (HTTP), 127.0.0.1:{plan.settings.port('OTLP_GRPC_PORT')} (gRPC)")
+    table.add_row("traces", str(plan.telemetry_dir / "traces.jsonl"))
+    table.add_row("next", "make status · make logs · make down · make help")
+    console.print(table, soft_wrap=True)

@@ -1,0 +1,21 @@
+"""`make validate`: the collector's config, as far as it can be known before it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stack import collector_config
+from stack.collector_build import ensure_collector_binary
+from stack.console import console
+from stack.plan import make_plan
+from stack.settings import ROOT, load_settings
+
+
+def run() -> None:
+    """Check the collector's config with the collector's own binary."""
+    settings = load_settings(ROOT)
+    plan = make_plan(settings, ROOT, "native")
+    ensure_collector_binary(plan.root, settings.collector_bin)
+    collector = plan.processes[0]
+    collector_config.validate(plan.collector_binary, Path(collector.argv[-1]), collector.environment)
+    console.print(f"{settings.collector_config} is valid")

@@ -1,0 +1,209 @@
+"""What is to run: settings turned into processes, variables, ports and health checks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dotenv import dotenv_values
+
+from stack.errors import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stack.settings import Settings
+
+RUN_DIR_MARK = "OTEL_STACK_RUN_DIR"
+"""Set in every process of a native stack, so that one whose supervisor was killed is still found."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of the native runtime, one service of the Docker one.
+
+    `ports`: port number by the name of the setting that moves it.
+    `health`: answers 200 once the process serves.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    cwd: Path
+    environment: Mapping[str, str]
+    ports: Mapping[str, int]
+    health: str
+    start_order: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`environment`: every variable that compose files and processes share."""
+
+    root: Path
+    run_dir: Path
+    project: str
+    runtime: str
+    settings: Settings
+    environment: Mapping[str, str]
+    processes: tuple[Process, ...]
+    folders: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Every port that people or the stack's own commands reach, by its setting's name."""
+        return {name: port for process in self.processes for name, port in process.ports.items()}
+
+    @property
+    def backend_url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.backend_port}"
+
+    @property
+    def otlp_url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.port('OTLP_HTTP_PORT')}"
+
+    @property
+    def telemetry_dir(self) -> Path:
+        return self.folders["TELEMETRY_DIR"]
+
+    @property
+    def collector_binary(self) -> Path:
+        return self.settings.collector_bin or self.root / ".run/bin/otelcol"
+
+    @property
+    def services_venv(self) -> Path:
+        return self.root / ".run/services-venv"
+
+
+def make_plan(settings: Settings, root: Path, runtime: str) -> Plan:
+    """The plan for `runtime`, `native` or `docker`. Reads the services' otel.env; writes nothing.
+
+    Raises StackError when two settings name the same port.
+    """
+    run_dir = (root / settings.run_dir).resolve()
+    folders = {
+        "TELEMETRY_DIR": run_dir / "telemetry",
+        "QUEUE_DIR": run_dir / "queues",
+        "DATA_DIR": run_dir / "data",
+        "LOG_DIR": run_dir / "logs",
+    }
+    shared = {
+        "BACKEND_PORT": str(settings.backend_port),
+        "PROFILES_PORT": str(settings.profiles_port),
+        "WEB_CONCURRENCY": str(settings.web_concurrency),
+        "OTEL_RESOURCE_ATTRIBUTES": (
+            f"service.version={service_version(root)},"
+            f"deployment.environment={settings.deployment_environment}"
+        ),
+        **settings.collector,
+        **{name: str(folder) for name, folder in folders.items()},
+    }
+    draft = Plan(root, run_dir, settings.project, runtime, settings, shared, (), folders)
+    processes = (_collector(draft), _profiles(draft), _backend(draft))
+    _check_distinct([process.ports for process in processes])
+    return Plan(
+        root, run_dir, settings.project, runtime, settings, shared, processes, folders
+    )
+
+
+def service_version(root: Path) -> str:
+    """What git calls this checkout, `unknown` outside of one."""
+    git = ["git", "-C", str(root), "describe", "--always", "--dirty", "--tags"]
+    try:
+        described = subprocess.run(git, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return described.stdout.strip()
+
+
+def _collector(plan: Plan) -> Process:
+    settings = plan.settings
+    ports = {
+        name: int(value) for name, value in settings.collector.items() if name.endswith("_PORT")
+    }
+    return Process(
+        name="collector",
+        argv=(
+            str(plan.collector_binary),
+            "--config",
+            str((plan.root / settings.collector_config).resolve()),
+        ),
+        cwd=plan.root,
+        environment={
+            name: plan.environment[name] for name in (*settings.collector, "TELEMETRY_DIR", "QUEUE_DIR")
+        },
+        ports=ports,
+        health=f"http://127.0.0.1:{ports['COLLECTOR_HEALTH_PORT']}/",
+        start_order=10,
+    )
+
+
+def _profiles(plan: Plan) -> Process:
+    return _flask(plan, "profiles-flask", "profiles", plan.settings.profiles_port, 20, {})
+
+
+def _backend(plan: Plan) -> Process:
+    own = {
+        "PROFILES_URL": f"http://127.0.0.1:{plan.settings.profiles_port}",
+        "DATABASE_URL": f"sqlite:///{plan.folders['DATA_DIR'] / 'cruddur.db'}",
+    }
+    return _flask(plan, "backend-flask", "backend", plan.settings.backend_port, 30, own)
+
+
+def _flask(
+    plan: Plan, name: str, folder: str, port: int, start_order: int, own: Mapping[str, str]
+) -> Process:
+    services = plan.root / "services"
+    package = {"backend": "cruddur", "profiles": "profiles"}[folder]
+    bin_dir = plan.services_venv / "bin"
+    return Process(
+        name=name,
+        argv=(
+            str(bin_dir / "opentelemetry-instrument"),
+            "gunicorn",
+            "--config",
+            "gunicorn.conf.py",
+            f"{package}:create_app()",
+        ),
+        cwd=services / folder,
+        environment={
+            **otel_env(services / "otel.env"),
+            **otel_env(services / folder / "otel.env"),
+            **{key: plan.environment[key] for key in ("WEB_CONCURRENCY", "OTEL_RESOURCE_ATTRIBUTES")},
+            "OTEL_EXPORTER_OTLP_ENDPOINT": plan.otlp_url,
+            "PATH": f"{bin_dir}{os.pathsep}{os.defpath}",
+            "PYTHONUNBUFFERED": "1",
+            "BIND": f"127.0.0.1:{port}",
+            **own,
+        },
+        ports={f"{folder.upper()}_PORT": port},
+        health=f"http://127.0.0.1:{port}/api/health-check",
+        start_order=start_order,
+    )
+
+
+def otel_env(path: Path) -> dict[str, str]:
+    """The variables of an otel.env file.
+
+    Raises StackError when the file is not there or a line holds no value.
+    """
+    if not path.is_file():
+        raise StackError(f"{path} is missing", "restore it from git")
+    values = dotenv_values(path, interpolate=False)
+    missing = [name for name, value in values.items() if value is None]
+    if missing:
+        raise StackError(f"{path} gives {missing[0]} no value", "write it as NAME=value")
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _check_distinct(groups: list[Mapping[str, int]]) -> None:
+    holders: dict[int, str] = {}
+    for group in groups:
+        for name, port in group.items():
+            if port in holders:
+                raise StackError(
+                    f"{holders[port]} and {name} are both {port}", "give one of them another port"
+                )
+            holders[port] = name

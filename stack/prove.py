@@ -1,0 +1,63 @@
+"""The proof that the stack works: a request whose trace reaches the local record."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import requests
+
+from stack.errors import StackError
+from stack.telemetry import Span, read_spans, size
+from stack.waiting import DeadlineError, wait_for
+
+if TYPE_CHECKING:
+    from stack.plan import Plan
+
+EXPECTED_SERVICES = frozenset({"backend-flask", "profiles-flask"})
+
+
+@dataclass(frozen=True)
+class Proof:
+    """`seconds`: from the request's answer to the last of its spans in the file."""
+
+    trace_id: str
+    spans: tuple[Span, ...]
+    seconds: float
+
+
+def prove(plan: Plan, deadline: float = 20) -> Proof:
+    """Request the home feed as part of a trace of our own; wait until its spans are on disk.
+
+    Raises StackError that says how far the trace came.
+    """
+    trace_id = secrets.token_hex(16)
+    record = plan.telemetry_dir / "traces.jsonl"
+    offset = size(record)
+    url = f"{plan.backend_url}/api/activities/home"
+    try:
+        answer = requests.get(
+            url, headers={"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"}, timeout=10
+        )
+    except requests.RequestException as failed:
+        raise StackError(f"{url} does not answer ({failed})", "see `make logs`") from None
+    if not answer.ok:
+        raise StackError(f"{url} answers {answer.status_code}", "see `make logs`")
+    answered = time.monotonic()
+    try:
+        spans = wait_for(
+            "the trace in the local record",
+            lambda: read_spans(record, trace_id, offset),
+            until=lambda found: {span.service for span in found} >= EXPECTED_SERVICES,
+            seconds=deadline,
+        )
+    except DeadlineError as late:
+        arrived = {span.service for span in read_spans(record, trace_id, offset)}
+        missing = ", ".join(sorted(EXPECTED_SERVICES - arrived))
+        raise StackError(
+            f"the app answers, but no span of {missing} reached {record} within {deadline:g} s",
+            "see `make logs`",
+        ) from late
+    return Proof(trace_id, tuple(spans), time.monotonic() - answered)

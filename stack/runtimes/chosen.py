@@ -1,0 +1,33 @@
+"""Which runtime a command works with."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from stack.engine import find_engine
+from stack.plan import Plan, make_plan
+from stack.runtimes import docker, native
+from stack.settings import ROOT, load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUNTIMES: dict[str, ModuleType] = {"docker": docker, "native": native}
+
+
+def plan_to_start(root: Path = ROOT) -> Plan:
+    """The plan for what the user asked for: `RUNTIME`, else Docker where an engine answers."""
+    settings = load_settings(root)
+    runtime = settings.runtime or ("docker" if find_engine() else "native")
+    return make_plan(settings, root, runtime)
+
+
+def plan_of_running(root: Path = ROOT) -> Plan | None:
+    """The plan of what is up, whichever runtime it is; None when nothing is."""
+    settings = load_settings(root)
+    for name, runtime in RUNTIMES.items():
+        plan = make_plan(settings, root, name)
+        if runtime.is_running(plan):
+            return plan
+    return None

@@ -1,0 +1,374 @@
+"""The plan's processes under supervisor, with everything they write in the run folder."""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import xmlrpc.client
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import requests
+from supervisor.xmlrpc import SupervisorTransport
+
+from stack.collector_build import ensure_collector_binary
+from stack.collector_config import validate
+from stack.console import console, step
+from stack.errors import StackError
+from stack.plan import RUN_DIR_MARK
+from stack.ports import check_free
+from stack.runtimes.service import Service
+from stack.services_venv import ensure_services_venv
+from stack.waiting import DeadlineError, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from stack.plan import Plan, Process
+
+HEALTHY_SECONDS = 30
+STOP_SECONDS = 12
+"""Longer than gunicorn's graceful timeout; what still runs then is killed."""
+
+PASSED_ON = re.compile(r"HOME|LANG|LC_.*|TZ|TMPDIR|SSL_CERT_(FILE|DIR)|(?i:(https?|no|all)_proxy)")
+"""What processes see of the caller's environment. Credentials are not part of it: a laptop's
+ambient AWS profile must not start a bill."""
+
+SOCKET_PATH_LIMIT = 100
+"""The kernel's is 108 bytes, supervisor adds its pid while it binds."""
+
+
+def up(plan: Plan) -> None:
+    """Start the plan's processes and wait until each is healthy. Harmless when they run already.
+
+    Whatever goes wrong, also Ctrl-C, stops what this call started. Raises StackError.
+    """
+    prepare(plan)
+    running = is_running(plan)
+    if not running:
+        _end_leftovers(plan)
+        check_free(plan.ports)
+    for folder in plan.folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with step("starting " + ", ".join(process.name for process in plan.processes)):
+            if running:
+                _update(plan)
+            else:
+                _start_supervisor(plan)
+            for process in plan.processes:
+                _wait_healthy(plan, process)
+    except BaseException:
+        if not running:
+            down(plan)
+        raise
+
+
+def prepare(plan: Plan) -> None:
+    """Make what the processes need: the collector's binary, the services' packages.
+
+    Raises StackError, also for a collector config that its binary refuses.
+    """
+    ensure_collector_binary(plan.root, plan.settings.collector_bin)
+    collector = plan.processes[0]
+    validate(plan.collector_binary, Path(collector.argv[-1]), collector.environment)
+    ensure_services_venv(plan)
+
+
+def down(plan: Plan) -> bool:
+    """Stop everything, in the order in which nothing is lost: the app first, the collector last.
+
+    Returns whether anything ran. Raises StackError when a process survives.
+    """
+    processes = _marked(plan)
+    if not processes:
+        _socket(plan).unlink(missing_ok=True)
+        return False
+    if is_running(plan):
+        _rpc(plan).shutdown()
+        longest = STOP_SECONDS * len(plan.processes) + 5
+        _, processes = psutil.wait_procs(processes, timeout=longest)
+    _kill(processes)
+    return True
+
+
+def status(plan: Plan) -> list[Service]:
+    """One entry a process. Empty when the stack is not up."""
+    if not is_running(plan):
+        return []
+    ended = _ended(_supervisor_log(plan))
+    services = []
+    for info in _rpc(plan).getAllProcessInfo():
+        ends = ended.get(info["name"], [])
+        services.append(
+            Service(
+                name=info["name"],
+                running=info["statename"] == "RUNNING",
+                state=info["statename"].lower(),
+                restarts=len(ends),
+                detail=ends[-1] if ends else "",
+            )
+        )
+    return services
+
+
+def log_files(plan: Plan) -> dict[str, Path]:
+    """The file that holds what a process printed, by the process's name."""
+    folder = plan.folders["LOG_DIR"]
+    return {process.name: folder / f"{process.name}.log" for process in plan.processes}
+
+
+def is_running(plan: Plan) -> bool:
+    try:
+        _rpc(plan).getState()
+    except OSError:
+        return False
+    return True
+
+
+def signal_process(plan: Plan, name: str, signal: str) -> None:
+    """Send a signal by name (`HUP`, `KILL`, …) to one process of the stack."""
+    _rpc(plan).signalProcess(name, signal)
+
+
+def stop_process(plan: Plan, name: str) -> None:
+    """Stop one process and wait for its end; the others go on."""
+    _rpc(plan).stopProcess(name, True)
+
+
+def start_process(plan: Plan, name: str) -> None:
+    """Start a stopped process and wait until it is healthy."""
+    _rpc(plan).startProcess(name, True)
+    _wait_healthy(plan, next(process for process in plan.processes if process.name == name))
+
+
+def _start_supervisor(plan: Plan) -> None:
+    config = _config_file(plan)
+    _write_config(plan)
+    _supervisor_log(plan).unlink(missing_ok=True)
+    environment = _environment(plan)
+    command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)]
+    started = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=30
+    )
+    if started.returncode != 0:
+        reason = (started.stderr or started.stdout).strip().splitlines()
+        raise StackError(f"supervisor did not start: {reason[-1] if reason else 'no reason given'}")
+    wait_for("supervisor's answer", lambda: is_running(plan), seconds=10)
+
+
+def _update(plan: Plan) -> None:
+    if not _write_config(plan):
+        _restart_stopped(plan)
+        return
+    rpc = _rpc(plan)
+    [[added, changed, removed]] = rpc.reloadConfig()
+    for name in (*removed, *changed):
+        rpc.stopProcessGroup(name)
+        rpc.removeProcessGroup(name)
+    check_free(
+        {
+            setting: port
+            for process in plan.processes
+            if process.name in (*added, *changed)
+            for setting, port in process.ports.items()
+        }
+    )
+    for name in (*added, *changed):
+        rpc.addProcessGroup(name)
+    _restart_stopped(plan)
+
+
+def _restart_stopped(plan: Plan) -> None:
+    rpc = _rpc(plan)
+    for info in rpc.getAllProcessInfo():
+        if info["statename"] in {"STOPPED", "EXITED", "FATAL"}:
+            rpc.startProcess(info["name"], False)
+
+
+def _wait_healthy(plan: Plan, process: Process) -> None:
+    def state() -> str:
+        statename = str(_rpc(plan).getProcessInfo(process.name)["statename"])
+        if statename in {"FATAL", "BACKOFF", "EXITED"}:
+            return statename
+        return "healthy" if requests.get(process.health, timeout=2).ok else statename
+
+    try:
+        found = wait_for(
+            f"{process.name} on {process.health}",
+            state,
+            until=lambda seen: seen in {"healthy", "FATAL", "BACKOFF", "EXITED"},
+            seconds=HEALTHY_SECONDS,
+        )
+    except DeadlineError as late:
+        raise StackError(
+            f"{process.name} did not become healthy within {HEALTHY_SECONDS} s: {late.seen}",
+            f"its log is {log_files(plan)[process.name]}",
+        ) from None
+    if found != "healthy":
+        raise StackError(
+            f"{process.name} ended while it was starting: {_last_line(plan, process.name)}",
+            f"its log is {log_files(plan)[process.name]}",
+        )
+
+
+def _last_line(plan: Plan, name: str) -> str:
+    file = log_files(plan)[name]
+    lines = file.read_text(errors="replace").strip().splitlines() if file.exists() else []
+    return lines[-1] if lines else "it printed nothing"
+
+
+def _write_config(plan: Plan) -> bool:
+    """Write supervisor's file; say whether that changed it."""
+    file = _config_file(plan)
+    text = _config_text(plan)
+    if file.exists() and file.read_text() == text:
+        return False
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o600)  # it holds the keys that processes get
+    file.write_text(text)
+    return True
+
+
+def _config_text(plan: Plan) -> str:
+    config = configparser.RawConfigParser()
+    folder = plan.folders["LOG_DIR"]
+    config["supervisord"] = {
+        "logfile": _escaped(str(_supervisor_log(plan))),
+        "pidfile": _escaped(str(plan.run_dir / "supervisord.pid")),
+        "childlogdir": _escaped(str(folder)),
+        "directory": _escaped(str(plan.root)),
+        "umask": "027",
+    }
+    config["unix_http_server"] = {"file": _escaped(str(_socket(plan))), "chmod": "0700"}
+    config["rpcinterface:supervisor"] = {
+        "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+    }
+    for process in plan.processes:
+        config[f"program:{process.name}"] = _program(plan, process)
+    text = io.StringIO()
+    config.write(text)
+    return text.getvalue()
+
+
+def _program(plan: Plan, process: Process) -> dict[str, str]:
+    return {
+        "command": _escaped(" ".join(_quoted(word) for word in process.argv)),
+        "directory": _escaped(str(process.cwd)),
+        "environment": ",".join(
+            f"{name}={_escaped(_quoted(value))}" for name, value in _variables(plan, process)
+        ),
+        "priority": str(process.start_order),
+        "autorestart": "true",
+        "startsecs": "1",
+        # A service that dies at each start is given up after about 15 s (the pauses grow by 1 s).
+        "startretries": "5",
+        "stopwaitsecs": str(STOP_SECONDS),
+        "stopasgroup": "false",
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": _escaped(str(log_files(plan)[process.name])),
+        "stdout_logfile_maxbytes": "20MB",
+        "stdout_logfile_backups": "2",
+    }
+
+
+def _variables(plan: Plan, process: Process) -> Iterable[tuple[str, str]]:
+    yield from process.environment.items()
+    if process.name == "collector":
+        # An edited config changes supervisor's file, so that `up` restarts the collector.
+        content = Path(process.argv[-1]).read_bytes()
+        yield "COLLECTOR_CONFIG_SHA256", hashlib.sha256(content).hexdigest()
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _escaped(value: str) -> str:
+    return value.replace("%", "%%")
+
+
+def _environment(plan: Plan) -> dict[str, str]:
+    passed_on = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
+    return {"PATH": os.defpath, **passed_on, RUN_DIR_MARK: str(plan.run_dir)}
+
+
+def _config_file(plan: Plan) -> Path:
+    return plan.run_dir / "supervisord.conf"
+
+
+def _supervisor_log(plan: Plan) -> Path:
+    return plan.folders["LOG_DIR"] / "supervisord.log"
+
+
+def _socket(plan: Plan) -> Path:
+    inside = plan.run_dir / "supervisor.sock"
+    if len(str(inside)) <= SOCKET_PATH_LIMIT:
+        return inside
+    name = hashlib.sha256(str(plan.run_dir).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"otel-stack-{os.getuid()}-{name}.sock"
+
+
+def _rpc(plan: Plan) -> Any:
+    transport = SupervisorTransport(serverurl=f"unix://{_socket(plan)}")
+    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+
+ENDED = re.compile(r"exited: (\S+) \((.*); not expected\)")
+
+
+def _ended(log: Path) -> dict[str, list[str]]:
+    """How each process ended by itself, oldest first, as supervisor's log tells it."""
+    ends: dict[str, list[str]] = {}
+    for found in ENDED.finditer(log.read_text(errors="replace") if log.exists() else ""):
+        ends.setdefault(found[1], []).append(found[2])
+    return ends
+
+
+def _marked(plan: Plan) -> list[psutil.Process]:
+    """Every process that belongs to this run folder, found by what stands in its environment."""
+    found = []
+    for process in psutil.process_iter():
+        if process.pid == os.getpid():
+            continue
+        try:
+            environment: Mapping[str, str] = process.environ()
+        except (psutil.Error, OSError):
+            continue  # gone by now, or another user's
+        if environment.get(RUN_DIR_MARK) == str(plan.run_dir):
+            found.append(process)
+    return found
+
+
+def _end_leftovers(plan: Plan) -> None:
+    """End what a killed supervisor left behind; its ports are needed."""
+    leftovers = _marked(plan)
+    if leftovers:
+        console.print("  a supervisor was killed here: ending what it left running")
+        _kill(leftovers)
+    _socket(plan).unlink(missing_ok=True)
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        try:
+            process.terminate()
+        except psutil.NoSuchProcess:
+            continue
+    _, alive = psutil.wait_procs(processes, timeout=STOP_SECONDS)
+    for process in alive:
+        process.kill()
+    _, survivors = psutil.wait_procs(alive, timeout=5)
+    if survivors:
+        raise StackError(
+            f"{survivors[0].name()} (pid {survivors[0].pid}) cannot be ended", "end it by hand"
+        )

@@ -1,0 +1,172 @@
+"""What the user chose: `.env` and the environment, checked before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from dotenv.parser import parse_stream
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.errors import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ROOT = Path(__file__).resolve().parent.parent
+ENV_FILE = ".env"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseModel):
+    """Every name that `.env` may hold, in lower case. Ports of the collector have their defaults
+    in its config file; see `Settings.collector`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    runtime: Literal["docker", "native"] | None = None
+    deployment_environment: Annotated[
+        str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    ] = "local"
+    project: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")] = "otel-stack"
+    run_dir: Path = Path(".run")
+    backend_port: Port = 4567
+    profiles_port: Port = 4568
+    web_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+    collector_bin: Path | None = None
+    collector_config: Path = CONFIG_FILE
+    collector_image: str | None = None
+    python_image: str | None = None
+    collector: dict[str, str] = {}
+    """What `${env:…}` in the collector's config is replaced by: its defaults, and what the user
+    set instead."""
+
+    def port(self, name: str) -> int:
+        """A port of the collector by the name of its variable, for example `OTLP_HTTP_PORT`."""
+        return int(self.collector[name])
+
+
+def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read `root/.env` under the environment: a variable that is set there wins.
+
+    Raises StackError that names the line for an unknown name, an empty value or one that cannot
+    be right.
+    """
+    environ = os.environ if environ is None else environ
+    env_file = root / ENV_FILE
+    from_file = _read_env_file(env_file)
+    own = {name.upper() for name in Settings.model_fields if name != "collector"}
+    config = _collector_config(root, from_file, environ)
+    defaults = env_defaults(_read(config))
+    for name, (_, line) in from_file.items():
+        _check_known(name, line, own | set(defaults))
+
+    values: dict[str, str] = {}
+    origins: dict[str, str] = {}
+    for name in own | set(defaults):
+        if name in from_file:
+            value, line = from_file[name]
+            if value == "":
+                raise StackError(
+                    f"{name} is empty ({ENV_FILE} line {line})",
+                    "give it a value, or take the line out",
+                )
+            values[name], origins[name] = value, f"{ENV_FILE} line {line}"
+        if environ.get(name):
+            values[name], origins[name] = environ[name], "environment"
+
+    collector = {name: values.get(name, default) for name, default in defaults.items()}
+    _check_ports(collector, origins)
+    fields = {name.lower(): value for name, value in values.items() if name in own}
+    try:
+        return Settings(collector=collector, **fields)  # type: ignore[arg-type]
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        name = str(first["loc"][0]).upper()
+        raise StackError(
+            f"{name} cannot be {first['input']!r} ({origins[name]}): {first['msg'].lower()}",
+            f"put {name} right",
+        ) from None
+
+
+def _collector_config(
+    root: Path, from_file: Mapping[str, tuple[str, int]], environ: Mapping[str, str]
+) -> Path:
+    name = "COLLECTOR_CONFIG"
+    chosen = environ.get(name) or from_file.get(name, ("", 0))[0] or CONFIG_FILE
+    return root / chosen
+
+
+def _read(config: Path) -> str:
+    try:
+        return config.read_text()
+    except OSError as failed:
+        raise StackError(
+            f"the collector's config {config} cannot be read ({failed.strerror})",
+            "put the file back, or set COLLECTOR_CONFIG to the one to use",
+        ) from None
+
+
+def _read_env_file(path: Path) -> dict[str, tuple[str, int]]:
+    """Values and line numbers by name."""
+    if not path.exists():
+        return {}
+    try:
+        stream = path.open(encoding="utf-8")
+    except OSError as failed:
+        raise StackError(f"{ENV_FILE} cannot be read ({failed.strerror})") from None
+    found: dict[str, tuple[str, int]] = {}
+    with stream:
+        for binding in parse_stream(stream):
+            line = binding.original.line + _leading_newlines(binding.original.string)
+            if binding.error or (binding.key is not None and binding.value is None):
+                raise StackError(
+                    f"{ENV_FILE} line {line} is not of the form NAME=value",
+                    "write it so, or put a # before it",
+                )
+            if binding.key is None or binding.value is None:
+                continue
+            if binding.key in found:
+                raise StackError(
+                    f"{binding.key} stands twice in {ENV_FILE} "
+                    f"(lines {found[binding.key][1]} and {line})",
+                    "keep one of them",
+                )
+            found[binding.key] = (binding.value.strip(), line)
+    return found
+
+
+def _leading_newlines(text: str) -> int:
+    return len(text) - len(text.lstrip("\n"))
+
+
+def _check_known(name: str, line: int, known: Iterable[str]) -> None:
+    if name in known:
+        return
+    if name.startswith("OTEL_"):
+        raise StackError(
+            f"{name} does not belong in {ENV_FILE} (line {line})",
+            "OTEL_* settings stand in services/otel.env and services/<service>/otel.env",
+        )
+    close = difflib.get_close_matches(name.upper(), list(known), n=1, cutoff=0.6)
+    raise StackError(
+        f"unknown name {name} in {ENV_FILE} line {line}",
+        f"did you mean {close[0]}?" if close else ".env.example lists the known names",
+    )
+
+
+def _check_ports(collector: Mapping[str, str], origins: Mapping[str, str]) -> None:
+    for name, value in collector.items():
+        if name.endswith("_PORT") and not (
+            re.fullmatch(r"[0-9]{1,5}", value) and 0 < int(value) <= 65535  # noqa: PLR2004
+        ):
+            raise StackError(
+                f"{name} cannot be {value!r} ({origins.get(name, CONFIG_FILE)})",
+                "a port is a number from 1 to 65535",
+            )

@@ -1,0 +1,193 @@
+"""The collector's local record, read back: OTLP as JSON, one export a line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
+STATUSES = ("UNSET", "OK", "ERROR")
+
+
+@dataclass(frozen=True)
+class Event:
+    name: str
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Span:
+    """One span. Ids are lower-case hex, times nanoseconds since 1970; `parent_id` is "" at a root."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    name: str
+    kind: str
+    status: str
+    start: int
+    end: int
+    scope: str
+    resource: Mapping[str, Any]
+    attributes: Mapping[str, Any]
+    events: tuple[Event, ...] = field(default_factory=tuple)
+
+    @property
+    def service(self) -> str:
+        return str(self.resource.get("service.name", ""))
+
+
+@dataclass(frozen=True)
+class Point:
+    """One data point of a metric. `value` is a number, for a histogram its count."""
+
+    metric: str
+    unit: str
+    scope: str
+    value: float
+    resource: Mapping[str, Any]
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Log:
+    trace_id: str
+    span_id: str
+    severity: str
+    body: Any
+    scope: str
+    resource: Mapping[str, Any]
+    attributes: Mapping[str, Any]
+
+
+def read_spans(file: Path, trace_id: str | None = None, offset: int = 0) -> list[Span]:
+    """The spans of `file` from byte `offset` on; of one trace where `trace_id` is given.
+
+    A file that is not there yet holds none. A last line without its end is left for later.
+    """
+    return [
+        span
+        for export in _exports(_lines(file, trace_id, offset))
+        for span in _spans(export)
+        if trace_id is None or span.trace_id == trace_id
+    ]
+
+
+def read_points(file: Path, offset: int = 0) -> list[Point]:
+    """The metrics' data points of `file` from byte `offset` on."""
+    return [point for export in _exports(_lines(file, None, offset)) for point in _points(export)]
+
+
+def read_logs(file: Path, trace_id: str | None = None, offset: int = 0) -> list[Log]:
+    """The log records of `file` from byte `offset` on; of one trace where `trace_id` is given."""
+    return [
+        log
+        for export in _exports(_lines(file, trace_id, offset))
+        for log in _logs(export)
+        if trace_id is None or log.trace_id == trace_id
+    ]
+
+
+def size(file: Path) -> int:
+    """Where reading has to begin to see only what comes from now on."""
+    return file.stat().st_size if file.exists() else 0
+
+
+def _lines(file: Path, containing: str | None, offset: int) -> Iterator[bytes]:
+    if not file.exists():
+        return
+    wanted = containing.encode() if containing else b""
+    with file.open("rb") as stream:
+        stream.seek(offset)
+        for line in stream:
+            if line.endswith(b"\n") and wanted in line:
+                yield line
+
+
+def _exports(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        yield json.loads(line)
+
+
+def _spans(export: Mapping[str, Any]) -> Iterator[Span]:
+    for resource_spans in export.get("resourceSpans", ()):
+        resource = _attributes(resource_spans.get("resource", {}))
+        for scope_spans in resource_spans.get("scopeSpans", ()):
+            scope = scope_spans.get("scope", {}).get("name", "")
+            for span in scope_spans.get("spans", ()):
+                yield Span(
+                    trace_id=span["traceId"],
+                    span_id=span["spanId"],
+                    parent_id=span.get("parentSpanId", ""),
+                    name=span["name"],
+                    kind=KINDS[span.get("kind", 0)],
+                    status=STATUSES[span.get("status", {}).get("code", 0)],
+                    start=int(span["startTimeUnixNano"]),
+                    end=int(span["endTimeUnixNano"]),
+                    scope=scope,
+                    resource=resource,
+                    attributes=_attributes(span),
+                    events=tuple(
+                        Event(event.get("name", ""), _attributes(event))
+                        for event in span.get("events", ())
+                    ),
+                )
+
+
+def _points(export: Mapping[str, Any]) -> Iterator[Point]:
+    for resource_metrics in export.get("resourceMetrics", ()):
+        resource = _attributes(resource_metrics.get("resource", {}))
+        for scope_metrics in resource_metrics.get("scopeMetrics", ()):
+            scope = scope_metrics.get("scope", {}).get("name", "")
+            for metric in scope_metrics.get("metrics", ()):
+                for kind in ("sum", "gauge", "histogram", "exponentialHistogram", "summary"):
+                    for point in metric.get(kind, {}).get("dataPoints", ()):
+                        yield Point(
+                            metric=metric["name"],
+                            unit=metric.get("unit", ""),
+                            scope=scope,
+                            value=float(
+                                point.get("asDouble", point.get("asInt", point.get("count", 0)))
+                            ),
+                            resource=resource,
+                            attributes=_attributes(point),
+                        )
+
+
+def _logs(export: Mapping[str, Any]) -> Iterator[Log]:
+    for resource_logs in export.get("resourceLogs", ()):
+        resource = _attributes(resource_logs.get("resource", {}))
+        for scope_logs in resource_logs.get("scopeLogs", ()):
+            scope = scope_logs.get("scope", {}).get("name", "")
+            for log in scope_logs.get("logRecords", ()):
+                yield Log(
+                    trace_id=log.get("traceId", ""),
+                    span_id=log.get("spanId", ""),
+                    severity=log.get("severityText", ""),
+                    body=_value(log.get("body", {})),
+                    scope=scope,
+                    resource=resource,
+                    attributes=_attributes(log),
+                )
+
+
+def _attributes(holder: Mapping[str, Any]) -> dict[str, Any]:
+    return {item["key"]: _value(item.get("value", {})) for item in holder.get("attributes", ())}
+
+
+def _value(value: Mapping[str, Any]) -> Any:
+    if not value:
+        return None
+    kind, content = next(iter(value.items()))
+    if kind == "intValue":
+        return int(content)
+    if kind == "arrayValue":
+        return [_value(item) for item in content.get("values", ())]
+    if kind == "kvlistValue":
+        return {item["key"]: _value(item.get("value", {})) for item in content.get("values", ())}
+    return content
