@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 from rich.markup import escape
 
-from stack.commands import config, down, logs, status, test, up, validate
+from stack.commands import config, down, lock, logs, status, test, up, validate
 from stack.console import console
 from stack.errors import StackError
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Runs the stack, and shows what it did.",
 )
-for module in (up, down, status, logs, config, validate, test):
+for module in (up, down, status, logs, config, validate, test, lock):
     app.command(name=module.__name__.rpartition(".")[2])(module.run)
 
 

@@ -125,7 +125,16 @@ def log_files(plan: Plan) -> dict[str, Path]:
     return {process.name: folder / f"{process.name}.log" for process in plan.processes}
 
 
+def logs(plan: Plan, service: str | None, *, follow: bool, lines: int) -> None:
+    """Print the last `lines` lines of each process, or of one; with `follow`, what comes too."""
+    files = log_files(plan)
+    chosen = [files[service]] if service else [*files.values()]
+    tail = ["tail", f"--lines={lines}", *(["--follow=name", "--retry"] if follow else [])]
+    subprocess.run([*tail, *map(str, chosen)], check=False)
+
+
 def is_running(plan: Plan) -> bool:
+    """Whether this run folder's supervisor answers."""
     try:
         _rpc(plan).getState()
     except OSError:

@@ -1,0 +1,148 @@
+"""The checks of `make test`, one after the other; a red one does not keep the next from running."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stack.console import console, step
+from stack.engine import ensure_engine, lease, release
+from stack.errors import StackError
+from stack.images import ensure_images
+from stack.plan import make_plan
+from stack.runtimes import native
+from stack.settings import ROOT, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+LEASE = "make-test"
+SUITE_SECONDS = 1500
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`todo`: what the user has to do before this can pass, where it could not run at all."""
+
+    name: str
+    passed: int
+    failed: int
+    seconds: float
+    todo: str = ""
+
+
+def run_all() -> list[Outcome]:
+    """Run everything; an `Outcome` each, in the order they ran."""
+    outcomes = [_lint(name, command) for name, command in lint_commands(ROOT).items()]
+    outcomes.append(_checked("what the tests start", _prepare))
+    outcomes.append(_suite("unit", ["tests/unit"]))
+    outcomes.append(_suite("integration, native", ["tests/integration", "--runtime=native"]))
+    outcomes += _on_containers()
+    return outcomes
+
+
+def lint_commands(root: Path) -> dict[str, list[str]]:
+    """The linters by name, each over the files of its kind that git tracks."""
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    yaml = [name for name in tracked if name.endswith((".yaml", ".yml"))]
+    dockerfiles = [name for name in tracked if name.rpartition("/")[2].startswith("Dockerfile")]
+    shell = [name for name in tracked if name.endswith(".sh") or name == ".ci/run"]
+    return {
+        "ruff format": [_tool("ruff"), "format", "--check", "--quiet", "."],
+        "ruff check": [_tool("ruff"), "check", "--quiet", "."],
+        "mypy": [sys.executable, "-m", "mypy", "--no-error-summary"],
+        "yamllint": [_tool("yamllint"), "--strict", *yaml],
+        "hadolint": [_tool("hadolint"), *dockerfiles],
+        "shellcheck": [_tool("shellcheck"), *shell],
+    }
+
+
+def _tool(name: str) -> str:
+    return str(ROOT / ".venv/bin" / name)
+
+
+def _lint(name: str, command: list[str]) -> Outcome:
+    started = time.monotonic()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        print(f"--- {name}\n{done.stdout}{done.stderr}", file=sys.stderr)
+    failed = int(done.returncode != 0)
+    return Outcome(name, 1 - failed, failed, time.monotonic() - started)
+
+
+def _prepare() -> None:
+    plan = make_plan(load_settings(ROOT, {}), ROOT, "native")
+    native.prepare(plan)
+
+
+def _on_containers() -> list[Outcome]:
+    """The integration suite on containers, on an engine of our own where there is none."""
+    lease(LEASE)
+    try:
+        engine = _checked("a Docker engine and the images", _engine_and_images)
+        if engine.failed:
+            return [engine]
+        return [engine, _suite("integration, docker", ["tests/integration", "--runtime=docker"])]
+    finally:
+        release(LEASE)
+
+
+def _engine_and_images() -> None:
+    ensure_engine()
+    ensure_images(ROOT)
+
+
+def _checked(name: str, check: Callable[[], None]) -> Outcome:
+    started = time.monotonic()
+    try:
+        check()
+    except StackError as error:
+        console.print(f"  [red]✗[/] {error}", soft_wrap=True)
+        return Outcome(name, 0, 1, time.monotonic() - started, todo=str(error))
+    return Outcome(name, 1, 0, time.monotonic() - started)
+
+
+def _suite(name: str, arguments: list[str]) -> Outcome:
+    """One pytest run. One that ends without a report of its tests counts as one failure."""
+    started = time.monotonic()
+    report = ROOT / ".run/test" / f"{name.replace(', ', '-').replace(' ', '-')}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    pytest = [sys.executable, "-m", "pytest", "--quiet", f"--junitxml={report}"]
+    with step(f"running the tests: {name}"):
+        done = subprocess.run(
+            [*pytest, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            check=False,
+            timeout=SUITE_SECONDS,
+        )
+    seconds = time.monotonic() - started
+    if not report.exists():
+        return Outcome(name, 0, 1, seconds, todo=f"pytest ended with {done.returncode} ({name})")
+    passed, failed = _counts(report)
+    if done.returncode != 0:
+        failed = max(failed, 1)
+    return Outcome(name, passed, failed, seconds)
+
+
+def _counts(report: Path) -> tuple[int, int]:
+    suites = ET.parse(report).getroot().iter("testsuite")  # noqa: S314 — we made this file
+    passed = failed = 0
+    for suite in suites:
+        bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        failed += bad
+        passed += int(suite.get("tests", 0)) - bad - int(suite.get("skipped", 0))
+    return passed, failed
