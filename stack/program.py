@@ -1,0 +1,123 @@
+"""Other programs, run with a deadline and stopped as a whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+GRACE_SECONDS = 10
+
+
+class ProgramError(Exception):
+    """A program that failed, was not there, or took longer than it may.
+
+    `output` is what it wrote to standard error, and to standard output where that was not kept
+    apart.
+    """
+
+    def __init__(self, argv: Sequence[str], reason: str, output: str) -> None:
+        self.program = " ".join(argv[:2])
+        self.reason = reason
+        self.output = output
+        last = self.last_line
+        super().__init__(f"{self.program} {reason}" + (f": {last}" if last else ""))
+
+    @property
+    def last_line(self) -> str:
+        """The last line that says something; empty when there is none."""
+        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
+        return lines[-1] if lines else ""
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    seconds: float,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    log: Path | None = None,
+    uninterrupted: bool = False,
+) -> str:
+    """Run `argv` and return its standard output; with `log`, both outputs are written there.
+
+    `environment` is added to this process's own. The program gets a process group of its own,
+    and the whole group is ended at the deadline or when this process is interrupted. With
+    `uninterrupted` an interrupt is held back until the program has ended: for a step that would
+    leave the machine half changed.
+
+    Raises ProgramError when it cannot be started, fails, or runs longer than `seconds`.
+    """
+    stream = log.open("w+b") if log else None
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=stream or subprocess.PIPE,
+            stderr=stream or subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
+            cwd=cwd,
+            # A group of its own: `docker build` and apt-get have children that outlive them.
+            start_new_session=True,
+        )
+    except OSError as failed:
+        raise ProgramError(argv, f"cannot be started ({failed.strerror})", "") from None
+    finally:
+        if stream:
+            stream.close()
+    out, err = _finish(process, argv, seconds, log, uninterrupted=uninterrupted)
+    if process.returncode != 0:
+        raise ProgramError(argv, f"ended with exit code {process.returncode}", _said(log, err))
+    return out
+
+
+def _finish(
+    process: subprocess.Popen[bytes],
+    argv: Sequence[str],
+    seconds: float,
+    log: Path | None,
+    *,
+    uninterrupted: bool,
+) -> tuple[str, str]:
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        late = _end_group(process)
+        raise ProgramError(argv, f"took longer than {seconds:g} s", _said(log, late)) from None
+    except KeyboardInterrupt:
+        if uninterrupted:
+            process.communicate(timeout=seconds)
+        else:
+            _end_group(process)
+        raise
+    except BaseException:
+        _end_group(process)
+        raise
+    return (out or b"").decode(errors="replace"), (err or b"").decode(errors="replace")
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> str:
+    """End the program and its children; returns what it had written to standard error."""
+    _signal_group(process, signal.SIGTERM)
+    try:
+        _, err = process.communicate(timeout=GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        _signal_group(process, signal.SIGKILL)
+        _, err = process.communicate()
+    return (err or b"").decode(errors="replace")
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _said(log: Path | None, err: str) -> str:
+    return log.read_text(errors="replace") if log else err
