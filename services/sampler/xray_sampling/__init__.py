@@ -1,0 +1,28 @@
+"""X-Ray's sampling rules as an OpenTelemetry SDK plug-in: OTEL_TRACES_SAMPLER=xray_remote.
+
+The service itself imports nothing of this. The SDK finds the entry point `xray_remote` in the
+`*.dist-info` folder beside this package, once the folder that holds both is on PYTHONPATH.
+"""
+
+from __future__ import annotations
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.sampling import ParentBased, Sampler
+
+from xray_sampling.argument import parse_argument
+from xray_sampling.proxy import SamplingProxy
+from xray_sampling.sampler import XRayRemoteSampler
+
+
+def create_sampler(argument: str | None = None) -> Sampler:
+    """Make the sampler that OTEL_TRACES_SAMPLER_ARG describes; the SDK calls this once at start.
+
+    A span with a parent follows its parent, sampled or not; only a root span asks the rules.
+    Raises ValueError for an argument that cannot be read. The SDK then logs that line and uses its
+    default sampler, which records everything.
+    """
+    wanted = parse_argument(argument)
+    # The SDK hands a sampler no Resource: this reads the same variables that the SDK reads.
+    resource = Resource.create()
+    proxy = SamplingProxy(wanted.host, wanted.port)
+    return ParentBased(root=XRayRemoteSampler(proxy, resource, wanted.polling_interval))

@@ -1,0 +1,166 @@
+"""AWS's sampling decisions, with a poller that survives forks and outages.
+
+The decisions (matching, reservoir, statistics, targets) are AWS's own code. Its poller is not used:
+its timers do not exist in a forked gunicorn worker, and one failed poll empties its rules for the
+next five minutes (docs/decisions/0004-remote-sampling.md).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import secrets
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from amazon.opentelemetry.distro.sampler._clock import _Clock
+from amazon.opentelemetry.distro.sampler._fallback_sampler import _FallbackSampler
+from amazon.opentelemetry.distro.sampler._rule_cache import _RuleCache
+from amazon.opentelemetry.distro.sampler._sampling_rule import _SamplingRule
+from amazon.opentelemetry.distro.sampler._sampling_target import _SamplingTargetResponse
+from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
+
+from xray_sampling.proxy import ProxyError, SamplingProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.trace import Link, SpanKind
+    from opentelemetry.trace.span import TraceState
+    from opentelemetry.util.types import Attributes
+
+# What X-Ray's own SDKs use until a target names another interval.
+TARGETS_INTERVAL = 10.0
+# After a failed read of the rules: soon, since until the first success only the fallback samples.
+RETRY_INTERVAL = 10.0
+
+_logger = logging.getLogger(__name__)
+
+
+class XRayRemoteSampler(Sampler):
+    """Decides by X-Ray's rules for a root span; polls in a daemon thread of each process.
+
+    Without rules (not read yet, or unread for an hour) it samples one root span a second and 5 % of
+    the others. It never raises and never waits.
+    """
+
+    def __init__(self, proxy: SamplingProxy, resource: Resource, polling_interval: float) -> None:
+        self._proxy = proxy
+        self._resource = resource
+        self._polling_interval = polling_interval
+        self._known: list[dict[str, Any]] = []
+        self._begin()
+        this = weakref.ref(self)
+
+        def begin_in_child() -> None:
+            if sampler := this():
+                sampler._begin()  # noqa: SLF001
+
+        # opentelemetry-instrument sets up the SDK in gunicorn's master; workers are its forks, and
+        # threads do not survive a fork. Locks of the parent may be held: everything is made anew.
+        os.register_at_fork(after_in_child=begin_in_child)
+
+    def _begin(self) -> None:
+        """Start sampling in this process, as a client of its own for X-Ray's quotas."""
+        clock = _Clock()
+        self._fallback = _FallbackSampler(clock)
+        self._rules = _RuleCache(
+            self._resource, self._fallback, secrets.token_hex(12), clock, threading.Lock()
+        )
+        if self._known:
+            self._rules.update_sampling_rules([_SamplingRule(**rule) for rule in self._known])
+        self._stopped = threading.Event()
+        self._failing = False
+        threading.Thread(target=self._poll, name="xray-sampling", daemon=True).start()
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        decide: Sampler = self._fallback if self._rules.expired() else self._rules
+        return decide.should_sample(
+            parent_context, trace_id, name, kind, attributes, links, trace_state
+        )
+
+    def get_description(self) -> str:
+        return f"XRayRemoteSampler{{{self._proxy}}}"
+
+    def stop(self) -> None:
+        """End this process's polling; sampling goes on by what is known."""
+        self._stopped.set()
+
+    def _poll(self) -> None:
+        stopped = self._stopped
+        # Workers that start together must not ask together for ever.
+        jitter = random.uniform(0.0, 0.1)  # noqa: S311
+        targets_interval = min(TARGETS_INTERVAL, self._polling_interval)
+        next_rules = time.monotonic()
+        next_targets = next_rules + targets_interval
+        while True:
+            if stopped.wait(max(0.0, min(next_rules, next_targets) - time.monotonic())):
+                return
+            if time.monotonic() >= next_targets:
+                changed, asked_interval = self._read_targets()
+                targets_interval = asked_interval or targets_interval
+                next_targets = time.monotonic() + targets_interval * (1 + jitter)
+                if changed:
+                    next_rules = time.monotonic()
+            if time.monotonic() >= next_rules:
+                ok = self._read_rules()
+                pause = self._polling_interval if ok else min(RETRY_INTERVAL, self._polling_interval)
+                next_rules = time.monotonic() + pause * (1 + jitter)
+
+    def _read_rules(self) -> bool:
+        """Take over X-Ray's rules; on failure keep the known ones and say so once."""
+        try:
+            rules = self._proxy.get_sampling_rules()
+            # X-Ray always has its Default rule, so nothing at all is a proxy's mistake.
+            if not rules:
+                raise ProxyError("GetSamplingRules was answered with no rule at all")
+            self._rules.update_sampling_rules([_SamplingRule(**rule) for rule in rules])
+        except (ProxyError, TypeError, ValueError) as error:
+            self._note_failure(error)
+            return False
+        self._known = rules
+        if self._failing:
+            self._failing = False
+            _logger.info("X-Ray's sampling rules are read again at %s", self._proxy)
+        return True
+
+    def _read_targets(self) -> tuple[bool, float | None]:
+        """Report the statistics; say whether rules changed, and in how many seconds to ask again."""
+        statistics, _ = self._rules.get_all_statistics()
+        if not statistics:
+            return False, None
+        try:
+            answer = self._proxy.get_sampling_targets(statistics)
+            documents = answer["SamplingTargetDocuments"]
+            changed, _ = self._rules.update_sampling_targets(_SamplingTargetResponse(**answer))
+            intervals = [float(each["Interval"]) for each in documents if each.get("Interval")]
+        except (ProxyError, AttributeError, TypeError, ValueError) as error:
+            self._note_failure(error)
+            return False, None
+        return bool(changed), max(1.0, min(intervals)) if intervals else None
+
+    def _note_failure(self, error: Exception) -> None:
+        if not self._failing:
+            self._failing = True
+            _logger.warning(
+                "X-Ray's sampling rules cannot be read at %s (%s). %s",
+                self._proxy,
+                error,
+                "Sampling goes on by the known ones, for an hour at most"
+                if self._known
+                else "Until they can, one request a second and 5 % of the others are sampled",
+            )
