@@ -87,22 +87,25 @@ def _finish(
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        late = _end_group(process)
+        late = end_group(process)
         raise ProgramError(argv, f"took longer than {seconds:g} s", _said(log, late)) from None
     except KeyboardInterrupt:
         if uninterrupted:
             process.communicate(timeout=seconds)
         else:
-            _end_group(process)
+            end_group(process)
         raise
     except BaseException:
-        _end_group(process)
+        end_group(process)
         raise
     return (out or b"").decode(errors="replace"), (err or b"").decode(errors="replace")
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> str:
-    """End the program and its children; returns what it had written to standard error."""
+def end_group(process: subprocess.Popen[bytes]) -> str:
+    """End a program that leads its process group, and its children.
+
+    Returns what it had written to standard error.
+    """
     _signal_group(process, signal.SIGTERM)
     try:
         _, err = process.communicate(timeout=GRACE_SECONDS)

@@ -9,10 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from dotenv.parser import parse_stream
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.errors import StackError
+from standins.settings import Settings as StandinSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +30,32 @@ ROOT = Path(__file__).resolve().parent.parent
 ENV_FILE = ".env"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+KEY_SHAPES = {
+    "HONEYCOMB_API_KEY": (
+        re.compile(r"hc[a-z]{2}k_[a-z0-9]{58}|hc[a-z]ic_[a-z0-9]{58}|[0-9a-f]{32}|[A-Za-z0-9]{22}"),
+        "an ingest key begins with hcaik_ and has 64 characters; "
+        "older ones have 22, those of Honeycomb Classic 32",
+    ),
+    "ROLLBAR_ACCESS_TOKEN": (
+        re.compile(r"[A-Za-z0-9]{32,160}"),
+        "a project's post_server_item token has 32 letters and digits or more",
+    ),
+    "AWS_ACCESS_KEY_ID": (
+        re.compile(r"A[KS]IA[A-Z0-9]{16}"),
+        "it begins with AKIA or ASIA and has 20 characters",
+    ),
+    "AWS_SECRET_ACCESS_KEY": (
+        re.compile(r"[A-Za-z0-9/+=]{40}"),
+        "it has 40 characters",
+    ),
+    "AWS_REGION": (
+        re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]"),
+        "for example eu-central-1",
+    ),
+}
+"""What each key looks like, so that a typo is found before the data is lost. By name: the
+pattern, and what to tell who got it wrong. The wrong value itself is never shown."""
 
 
 class Settings(BaseModel):
@@ -43,9 +78,30 @@ class Settings(BaseModel):
     collector_config: Path = CONFIG_FILE
     collector_image: str | None = None
     python_image: str | None = None
+    log_route: Literal["otlp", "watchtower"] = "otlp"
+    honeycomb_api_key: SecretStr | None = None
+    honeycomb_region: Literal["us", "eu"] = "us"
+    rollbar_access_token: SecretStr | None = None
+    aws_telemetry: Literal["local", "live"] = "local"
+    aws_region: str = "us-east-1"
+    aws_profile: str | None = None
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None
+    standin_control_port: Port = StandinSettings.control_port
+    standin_honeycomb_port: Port = StandinSettings.honeycomb_port
+    standin_xray_port: Port = StandinSettings.xray_port
+    standin_aws_port: Port = StandinSettings.aws_port
+    standin_rollbar_port: Port = StandinSettings.rollbar_port
     collector: dict[str, str] = {}
     """What `${env:…}` in the collector's config is replaced by: its defaults, and what the user
     set instead."""
+
+    @model_validator(mode="after")
+    def _whole_aws_credentials(self) -> Settings:
+        if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
+            raise ValueError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together")
+        return self
 
     def port(self, name: str) -> int:
         """A port of the collector by the name of its variable, for example `OTLP_HTTP_PORT`."""
@@ -81,6 +137,7 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
         if environ.get(name):
             values[name], origins[name] = environ[name], "environment"
 
+    _check_shapes(values, origins)
     collector = {name: values.get(name, default) for name, default in defaults.items()}
     _check_ports(collector, origins)
     fields = {name.lower(): value for name, value in values.items() if name in own}
@@ -88,6 +145,8 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
         return Settings(collector=collector, **fields)  # type: ignore[arg-type]
     except ValidationError as invalid:
         first = invalid.errors()[0]
+        if not first["loc"]:
+            raise StackError(first["msg"].removeprefix("Value error, "), "set both") from None
         name = str(first["loc"][0]).upper()
         raise StackError(
             f"{name} cannot be {first['input']!r} ({origins[name]}): {first['msg'].lower()}",
@@ -159,6 +218,15 @@ def _check_known(name: str, line: int, known: Iterable[str]) -> None:
         f"unknown name {name} in {ENV_FILE} line {line}",
         f"did you mean {close[0]}?" if close else ".env.example lists the known names",
     )
+
+
+def _check_shapes(values: Mapping[str, str], origins: Mapping[str, str]) -> None:
+    for name, (shape, looks_like) in KEY_SHAPES.items():
+        if name in values and not shape.fullmatch(values[name]):
+            raise StackError(
+                f"{name} does not look like one ({origins[name]}, {len(values[name])} characters)",
+                looks_like,
+            )
 
 
 def _check_ports(collector: Mapping[str, str], origins: Mapping[str, str]) -> None:

@@ -1,0 +1,96 @@
+"""The ledger: what was accepted, and what each vendor got of it, from the collector's metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from stack.errors import StackError
+from stack.routes import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from prometheus_client.samples import Sample
+
+UNITS = {"traces": "spans", "metrics": "metric_points", "logs": "log_records"}
+"""What each signal is counted in, as the collector's metrics name it."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One vendor and signal since the collector started. Spans, data points or log records.
+
+    `accepted`: by the collector from the app. `sent`: acknowledged by the vendor.
+    `failed`: refused for good by the vendor. `dropped`: the vendor's queue was full.
+    `queued`: batches (requests, where the queue is not sized by items) that wait.
+    """
+
+    vendor: str
+    signal: str
+    accepted: int
+    sent: int
+    queued: int
+    queue_capacity: int
+    failed: int
+    dropped: int
+
+
+def read_ledger(metrics_url: str, routes: Iterable[Route], receivers: Iterable[str]) -> list[Entry]:
+    """The ledger of a running collector.
+
+    `receivers` are those that the app sends to; a hop's own receiver would count twice.
+    Raises StackError when the collector's metrics cannot be read.
+    """
+    try:
+        answer = requests.get(metrics_url, timeout=5)
+        answer.raise_for_status()
+    except requests.RequestException as failed:
+        raise StackError(
+            f"the collector's metrics on {metrics_url} cannot be read ({failed})",
+            "see `make status` and `make logs`",
+        ) from None
+    samples = _by_name(answer.text)
+    fronts = set(receivers)
+    return [_entry(samples, route, fronts) for route in routes]
+
+
+def _entry(samples: Mapping[str, list[Sample]], route: Route, fronts: set[str]) -> Entry:
+    unit = UNITS[route.signal]
+
+    def total(metric: str, **labels: str) -> int:
+        return int(
+            sum(
+                sample.value
+                for sample in samples.get(f"otelcol_{metric}", ())
+                if all(sample.labels.get(name) == value for name, value in labels.items())
+            )
+        )
+
+    accepted = sum(total(f"receiver_accepted_{unit}", receiver=front) for front in fronts)
+    stages = {route.exporter, route.queue}
+    return Entry(
+        vendor=route.vendor,
+        signal=route.signal,
+        accepted=accepted,
+        sent=total(f"exporter_sent_{unit}", exporter=route.exporter),
+        queued=total("exporter_queue_size", exporter=route.queue, data_type=route.signal),
+        queue_capacity=total(
+            "exporter_queue_capacity", exporter=route.queue, data_type=route.signal
+        ),
+        # awsxray's own counter counts attempts, which the hop repeats; loss is the hop's.
+        failed=total(f"exporter_send_failed_{unit}", exporter=route.queue),
+        dropped=sum(total(f"exporter_enqueue_failed_{unit}", exporter=stage) for stage in stages),
+    )
+
+
+def _by_name(text: str) -> dict[str, list[Sample]]:
+    """Samples by name without the `_total` that newer collectors add to counters."""
+    found: dict[str, list[Sample]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name.removesuffix("_total"), []).append(sample)
+    return found

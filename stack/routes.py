@@ -1,0 +1,98 @@
+"""Which vendor gets which signal by which exporter, read from the collector's config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SIGNALS = ("traces", "metrics", "logs")
+LOCAL_RECORD = "local record"
+LOOPBACK = ("127.0.0.1", "localhost", "::1", "0.0.0.0")  # noqa: S104 — compared, not bound
+
+VENDOR_OF_TYPE = {
+    "awsxray": "xray",
+    "awsemf": "cloudwatch",
+    "awscloudwatchlogs": "cloudwatch",
+    "file": LOCAL_RECORD,
+}
+"""By exporter type, where the exporter's name does not say it (`otlp_http/honeycomb` does)."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """`queue`: the exporter whose queue holds what this vendor has not got yet; `exporter` itself,
+    or the loopback hop in front of it.
+    """
+
+    vendor: str
+    signal: str
+    exporter: str
+    queue: str
+
+
+def routes(config: Mapping[str, Any]) -> list[Route]:
+    """Every route of a config, in the order of signals and of the pipelines' lists.
+
+    `config` is loaded and its `${env:…}` are replaced: a hop is known by its port.
+    """
+    pipelines: Mapping[str, Any] = config.get("service", {}).get("pipelines", {})
+    hops = _hops(config)
+    found = []
+    for signal in SIGNALS:
+        behind = {
+            hops[exporter]: exporter
+            for exporter in _exporters(pipelines, signal)
+            if exporter in hops
+        }
+        for name, pipeline in pipelines.items():
+            if _type(name) != signal:
+                continue
+            hop = next((behind[r] for r in pipeline["receivers"] if r in behind), None)
+            found += [
+                Route(vendor(exporter), signal, exporter, hop or exporter)
+                for exporter in pipeline["exporters"]
+                if exporter not in hops and exporter not in config.get("connectors", {})
+            ]
+    return list(dict.fromkeys(found))
+
+
+def vendor(exporter: str) -> str:
+    """What people call the receiving end of an exporter, for example `honeycomb` or `xray`."""
+    kind, _, name = exporter.partition("/")
+    return VENDOR_OF_TYPE.get(kind) or name or kind
+
+
+def _exporters(pipelines: Mapping[str, Any], signal: str) -> Iterator[str]:
+    for name, pipeline in pipelines.items():
+        if _type(name) == signal:
+            yield from pipeline["exporters"]
+
+
+def _hops(config: Mapping[str, Any]) -> dict[str, str]:
+    """The receiver of this same collector that an exporter sends to, by exporter."""
+    listening = {
+        _address(protocol["endpoint"]): receiver
+        for receiver, settings in (config.get("receivers") or {}).items()
+        for protocol in ((settings or {}).get("protocols") or {}).values()
+        if protocol and "endpoint" in protocol
+    }
+    found = {}
+    for exporter, settings in (config.get("exporters") or {}).items():
+        port = _address(str((settings or {}).get("endpoint", "")))
+        if port is not None and port in listening:
+            found[exporter] = listening[port]
+    return found
+
+
+def _address(endpoint: str) -> int | None:
+    """The port of an address on this machine; None for one elsewhere."""
+    url = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
+    return url.port if url.hostname in LOOPBACK else None
+
+
+def _type(component: str) -> str:
+    return component.partition("/")[0]
