@@ -31,6 +31,8 @@ ENV_FILE = ".env"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
+PLAYED = StandinSettings()
+
 KEY_SHAPES = {
     "HONEYCOMB_API_KEY": (
         re.compile(r"hc[a-z]{2}k_[a-z0-9]{58}|hc[a-z]ic_[a-z0-9]{58}|[0-9a-f]{32}|[A-Za-z0-9]{22}"),
@@ -88,18 +90,18 @@ class Settings(BaseModel):
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
     aws_session_token: SecretStr | None = None
-    standin_control_port: Port = StandinSettings.control_port
-    standin_honeycomb_port: Port = StandinSettings.honeycomb_port
-    standin_xray_port: Port = StandinSettings.xray_port
-    standin_aws_port: Port = StandinSettings.aws_port
-    standin_rollbar_port: Port = StandinSettings.rollbar_port
+    standin_control_port: Port = PLAYED.control_port
+    standin_honeycomb_port: Port = PLAYED.honeycomb_port
+    standin_xray_port: Port = PLAYED.xray_port
+    standin_aws_port: Port = PLAYED.aws_port
+    standin_rollbar_port: Port = PLAYED.rollbar_port
     collector: dict[str, str] = {}
     """What `${env:…}` in the collector's config is replaced by: its defaults, and what the user
     set instead."""
 
     @model_validator(mode="after")
     def _whole_aws_credentials(self) -> Settings:
-        if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
+        if self.aws_telemetry == "live" and (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
             raise ValueError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together")
         return self
 
@@ -222,6 +224,8 @@ def _check_known(name: str, line: int, known: Iterable[str]) -> None:
 
 def _check_shapes(values: Mapping[str, str], origins: Mapping[str, str]) -> None:
     for name, (shape, looks_like) in KEY_SHAPES.items():
+        if name.startswith("AWS_") and values.get("AWS_TELEMETRY") != "live":
+            continue  # a shell's own AWS variables are nothing to this stack
         if name in values and not shape.fullmatch(values[name]):
             raise StackError(
                 f"{name} does not look like one ({origins[name]}, {len(values[name])} characters)",
