@@ -1,0 +1,75 @@
+"""One stack for each worker of pytest-xdist; a test finds it as shipped, whatever the last one did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.harness.stack import SERVICES, Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+LINES = 60
+"""Of each service's console, shown with a failed test."""
+
+KEPT = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[KEPT] = []
+
+
+@pytest.fixture(scope="session")
+def running_stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("stack")
+    stack = _start(request.config.getoption("--runtime"), folder)
+    yield stack
+    if request.config.getoption("--keep") and request.session.testsfailed:
+        request.config.stash[KEPT].append(stack.whereabouts())
+    else:
+        stack.close()
+
+
+def _start(runtime: str, folder: Path) -> Stack:
+    # The imports wait: the suite runs natively where testcontainers has no engine to talk to.
+    if runtime == "native":
+        from tests.integration.harness.native import NativeStack  # noqa: PLC0415
+
+        return NativeStack(folder)
+    from tests.integration.harness.docker import DockerStack  # noqa: PLC0415
+
+    return DockerStack(folder)
+
+
+@pytest.fixture
+def stack(request: pytest.FixtureRequest, running_stack: Stack) -> Iterator[Stack]:
+    """The stack as shipped. With --keep, the one of a failed test stays as that test left it."""
+    yield running_stack
+    kept = request.config.getoption("--keep") and request.session.testsfailed
+    if not kept:
+        running_stack.restore()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and stack is not None:
+        for service in SERVICES:
+            last = stack.console(service).splitlines()[-LINES:]
+            report.sections.append((f"console of {service}", "\n".join(last)))
+    return report
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for where in config.stash[KEPT]:
+        terminalreporter.write_line(f"left standing: {where}")

@@ -1,0 +1,130 @@
+"""Settings turned into processes, ports and variables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stack.errors import StackError
+from stack.plan import make_plan, otel_env, service_version
+from stack.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COLLECTOR = {
+    "OTLP_GRPC_PORT": "4317",
+    "OTLP_HTTP_PORT": "4318",
+    "COLLECTOR_HEALTH_PORT": "13133",
+    "COLLECTOR_BIND": "127.0.0.1",
+    "TELEMETRY_DIR": ".run/telemetry",
+    "QUEUE_DIR": ".run/queues",
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for service in ("backend", "profiles"):
+        (tmp_path / "services" / service).mkdir(parents=True)
+        (tmp_path / "services" / service / "otel.env").write_text(
+            f"OTEL_SERVICE_NAME={service}-flask\n"
+        )
+    (tmp_path / "services/otel.env").write_text("OTEL_SERVICE_NAME=shared\nOTEL_A=1\n")
+    return tmp_path
+
+
+def test_the_app_starts_after_what_it_needs(root: Path) -> None:
+    # when
+    plan = make_plan(Settings(collector=COLLECTOR), root, "native")
+    # then
+    order = sorted(plan.processes, key=lambda process: process.start_order)
+    names = [process.name for process in order]
+    assert names.index("collector") < names.index("profiles-flask") < names.index("backend-flask")
+
+
+def test_a_service_has_the_shared_variables_and_its_own_over_them(root: Path) -> None:
+    # when
+    plan = make_plan(Settings(collector=COLLECTOR), root, "native")
+    # then
+    backend = next(process for process in plan.processes if process.name == "backend-flask")
+    assert backend.environment["OTEL_SERVICE_NAME"] == "backend-flask"
+    assert backend.environment["OTEL_A"] == "1"
+
+
+def test_a_port_that_the_user_moved_moves_everywhere(root: Path) -> None:
+    # given
+    settings = Settings(
+        backend_port=5000, profiles_port=5001, collector={**COLLECTOR, "OTLP_HTTP_PORT": "5002"}
+    )
+    # when
+    plan = make_plan(settings, root, "native")
+    # then
+    collector, backend = (
+        next(process for process in plan.processes if process.name == name)
+        for name in ("collector", "backend-flask")
+    )
+    assert plan.backend_url == "http://127.0.0.1:5000"
+    assert backend.environment["BIND"] == "127.0.0.1:5000"
+    assert backend.environment["PROFILES_URL"] == "http://127.0.0.1:5001"
+    assert backend.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:5002"
+    assert collector.environment["OTLP_HTTP_PORT"] == "5002"
+    assert plan.ports["OTLP_HTTP_PORT"] == 5002
+    assert backend.health.startswith("http://127.0.0.1:5000/")
+
+
+def test_everything_that_is_written_is_in_the_run_folder(root: Path) -> None:
+    # when
+    plan = make_plan(Settings(run_dir=root / "elsewhere", collector=COLLECTOR), root, "native")
+    # then
+    assert all(folder.is_relative_to(root / "elsewhere") for folder in plan.folders.values())
+    collector = next(process for process in plan.processes if process.name == "collector")
+    assert collector.environment["TELEMETRY_DIR"] == str(root / "elsewhere/telemetry")
+
+
+def test_making_a_plan_writes_nothing(root: Path) -> None:
+    # given
+    before = sorted(root.rglob("*"))
+    # when
+    make_plan(Settings(collector=COLLECTOR), root, "native")
+    # then
+    assert sorted(root.rglob("*")) == before
+
+
+def test_two_names_for_one_port_are_both_told(root: Path) -> None:
+    with pytest.raises(StackError, match=r"OTLP_HTTP_PORT and BACKEND_PORT are both 4318\."):
+        make_plan(Settings(backend_port=4318, collector=COLLECTOR), root, "native")
+
+
+def test_a_missing_otel_env_is_named(root: Path) -> None:
+    # given
+    (root / "services/backend/otel.env").unlink()
+    # then
+    with pytest.raises(StackError, match=r"services/backend/otel\.env is missing\."):
+        make_plan(Settings(collector=COLLECTOR), root, "native")
+
+
+def test_a_name_without_a_value_in_otel_env_is_named(tmp_path: Path) -> None:
+    # given
+    file = tmp_path / "otel.env"
+    file.write_text("OTEL_A=1\nOTEL_B\n")
+    # then
+    with pytest.raises(StackError, match="OTEL_B"):
+        otel_env(file)
+
+
+def test_values_in_otel_env_are_taken_as_they_stand(tmp_path: Path) -> None:
+    # given
+    file = tmp_path / "otel.env"
+    file.write_text("# shared\nOTEL_A=a=b,c=$HOME\nOTEL_B=\n")
+    # then
+    assert otel_env(file) == {"OTEL_A": "a=b,c=$HOME", "OTEL_B": ""}
+
+
+def test_outside_of_git_the_version_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    # then
+    assert service_version(tmp_path) == "unknown"

@@ -1,0 +1,74 @@
+"""Who holds a port."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from stack.errors import StackError
+from stack.ports import check_free, holder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
+
+
+def test_a_free_port_is_no_error() -> None:
+    # given
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    # then
+    check_free({"BACKEND_PORT": port})
+
+
+def test_a_taken_port_is_told_with_its_setting_and_the_process_that_holds_it(taken: int) -> None:
+    # when
+    with pytest.raises(StackError) as told:
+        check_free({"BACKEND_PORT": taken})
+    # then
+    program = psutil.Process().name()
+    assert str(told.value) == (
+        f"port {taken} (BACKEND_PORT) is taken by {program} (pid {os.getpid()}). "
+        "stop that process, or set BACKEND_PORT to another port in .env."
+    )
+
+
+def test_a_port_held_on_every_address_counts_as_taken() -> None:
+    with (
+        socket.create_server(("0.0.0.0", 0)) as server,  # noqa: S104 — what is tested
+        pytest.raises(StackError, match="is taken by"),
+    ):
+        check_free({"BACKEND_PORT": server.getsockname()[1]})
+
+
+def test_a_port_in_time_wait_can_be_had() -> None:
+    # given a connection that the server closed first
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        accepted, _ = server.accept()
+        accepted.close()
+        client.close()
+    # then
+    check_free({"BACKEND_PORT": port})
+
+
+def test_without_the_right_to_see_it_the_holder_has_no_pid(
+    taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    def denied(kind: str) -> None:
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr(psutil, "net_connections", denied)
+    # then
+    assert str(holder(taken)) == "another user's process"

@@ -1,0 +1,155 @@
+"""What `.env` and the environment make of the settings, and how a mistake in them is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stack.errors import StackError
+from stack.settings import load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = """
+receivers:
+  otlp:
+    protocols:
+      http: {endpoint: "127.0.0.1:${env:OTLP_HTTP_PORT:-4318}"}
+exporters:
+  file: {path: "${env:TELEMETRY_DIR:-.run/telemetry}/traces.jsonl"}
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "collector").mkdir()
+    (tmp_path / "collector/otel-config.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def test_without_an_env_file_every_setting_has_its_default(root: Path) -> None:
+    # when
+    settings = load_settings(root, {})
+    # then
+    assert settings.backend_port == 4567
+    assert settings.runtime is None
+    assert settings.collector == {"OTLP_HTTP_PORT": "4318", "TELEMETRY_DIR": ".run/telemetry"}
+    assert settings.port("OTLP_HTTP_PORT") == 4318
+
+
+def test_the_env_file_sets_own_names_and_those_of_the_collectors_config(root: Path) -> None:
+    # given
+    (root / ".env").write_text("# mine\nBACKEND_PORT=5000\n\nexport OTLP_HTTP_PORT='5001'\n")
+    # when
+    settings = load_settings(root, {})
+    # then
+    assert (settings.backend_port, settings.port("OTLP_HTTP_PORT")) == (5000, 5001)
+
+
+def test_the_environment_wins_over_the_env_file(root: Path) -> None:
+    # given
+    (root / ".env").write_text("BACKEND_PORT=5000\nOTLP_HTTP_PORT=5001\n")
+    # when
+    settings = load_settings(root, {"BACKEND_PORT": "6000", "OTLP_HTTP_PORT": "6001"})
+    # then
+    assert (settings.backend_port, settings.port("OTLP_HTTP_PORT")) == (6000, 6001)
+
+
+def test_an_empty_variable_of_the_environment_counts_as_not_set(root: Path) -> None:
+    # given
+    (root / ".env").write_text("BACKEND_PORT=5000\n")
+    # when
+    settings = load_settings(root, {"BACKEND_PORT": ""})
+    # then
+    assert settings.backend_port == 5000
+
+
+def test_other_variables_of_the_environment_are_nobodys_business(root: Path) -> None:
+    assert load_settings(root, {"HOME": "/", "BACKEND_PROT": "1"}).backend_port == 4567
+
+
+def test_a_config_named_in_the_env_file_gives_the_names(root: Path) -> None:
+    # given
+    (root / "other.yaml").write_text("# ${env:NOT_THIS_PORT:-1}\na: ${env:MY_PORT:-7000}\n")
+    (root / ".env").write_text("COLLECTOR_CONFIG=other.yaml\nMY_PORT=7001\n")
+    # when
+    settings = load_settings(root, {})
+    # then
+    assert settings.collector == {"MY_PORT": "7001"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "\nBACKEND_PROT=5000\n",
+            "unknown name BACKEND_PROT in .env line 2. did you mean BACKEND_PORT?",
+        ),
+        ("otlp_http_port=1\n", "did you mean OTLP_HTTP_PORT?"),
+        ("HONEYCOM_API_KEY=x\n", "did you mean HONEYCOMB_API_KEY?"),
+        ("ZZZ=1\n", "unknown name ZZZ in .env line 1. .env.example lists the known names."),
+        (
+            "OTEL_SERVICE_NAME=mine\n",
+            "OTEL_SERVICE_NAME does not belong in .env (line 1). OTEL_* settings stand in "
+            "services/otel.env and services/<service>/otel.env.",
+        ),
+        ("BACKEND_PORT=\n", "BACKEND_PORT is empty (.env line 1)."),
+        ("\nOTLP_HTTP_PORT=\n", "OTLP_HTTP_PORT is empty (.env line 2)."),
+        (
+            "BACKEND_PORT=1\nRUNTIME=native\nBACKEND_PORT=2\n",
+            "BACKEND_PORT stands twice in .env (lines 1 and 3). keep one of them.",
+        ),
+        ("BACKEND_PORT\n", ".env line 1 is not of the form NAME=value."),
+        ("BACKEND_PORT=eighty\n", "BACKEND_PORT cannot be 'eighty' (.env line 1):"),
+        ("BACKEND_PORT=0\n", "BACKEND_PORT cannot be '0' (.env line 1):"),
+        ("PROFILES_PORT=65536\n", "PROFILES_PORT cannot be '65536' (.env line 1):"),
+        (
+            "OTLP_HTTP_PORT=70000\n",
+            "OTLP_HTTP_PORT cannot be '70000' (.env line 1). a port is a number from 1 to 65535.",
+        ),
+        ("OTLP_HTTP_PORT=0\n", "OTLP_HTTP_PORT cannot be '0' (.env line 1)."),
+        ("RUNTIME=podman\n", "RUNTIME cannot be 'podman' (.env line 1):"),
+        ("DEPLOYMENT_ENVIRONMENT=a,b=c\n", "DEPLOYMENT_ENVIRONMENT cannot be 'a,b=c' (.env line"),
+        ("COLLECTOR_CONFIG=gone.yaml\n", "gone.yaml cannot be read (No such file or directory)."),
+    ],
+)
+def test_a_mistake_in_the_env_file_is_one_line_that_says_where(
+    root: Path, text: str, message: str
+) -> None:
+    # given
+    (root / ".env").write_text(text)
+    # when
+    with pytest.raises(StackError) as told:
+        load_settings(root, {})
+    # then
+    assert message in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_mistake_in_the_environment_says_that_it_stands_there(root: Path) -> None:
+    with pytest.raises(StackError, match=r"WEB_CONCURRENCY cannot be '0' \(environment\)"):
+        load_settings(root, {"WEB_CONCURRENCY": "0"})
+
+
+def test_a_key_of_the_wrong_shape_is_named_and_never_shown(root: Path) -> None:
+    # given
+    (root / ".env").write_text("HONEYCOMB_API_KEY=hunter2-and-more\n")
+    # when
+    with pytest.raises(StackError) as told:
+        load_settings(root, {})
+    # then
+    assert "HONEYCOMB_API_KEY" in str(told.value)
+    assert "hunter2" not in str(told.value)
+
+
+def test_a_key_does_not_show_in_what_settings_print(root: Path) -> None:
+    # given
+    key = "hcaik_" + "0123456789" * 5 + "01234567"
+    # when
+    settings = load_settings(root, {"HONEYCOMB_API_KEY": key})
+    # then
+    assert settings.honeycomb_api_key is not None
+    assert settings.honeycomb_api_key.get_secret_value() == key
+    assert key not in repr(settings)
