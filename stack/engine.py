@@ -45,12 +45,16 @@ _LOCK_SECONDS = 900
 
 @dataclass(frozen=True)
 class Engine:
-    """`host` as in DOCKER_HOST. `compose` and `buildx`: versions of the plugins, None without."""
+    """`host` as in DOCKER_HOST. `compose` and `buildx`: versions of the plugins, None without.
+
+    `rootless`: root inside of a container is the engine's unprivileged user outside.
+    """
 
     host: str
     version: str
     compose: str | None
     buildx: str | None
+    rootless: bool = False
 
     @property
     def local(self) -> bool:
@@ -100,6 +104,7 @@ def find_engine() -> Engine | None:
         version=info["ServerVersion"],
         compose=plugins.get("compose"),
         buildx=plugins.get("buildx"),
+        rootless=any("rootless" in option for option in info.get("SecurityOptions") or []),
     )
 
 
@@ -109,20 +114,27 @@ def ensure_engine(lease: str | None = None, pid: int = 0) -> Engine:
     `lease` keeps an engine that this project started alive until `release(lease)`, or until the
     process `pid` is gone. Raises StackError that says how to get an engine.
     """
-    engine = find_engine()
-    if engine is None or (lease is not None and _may_write_state()):
-        with _locked():
-            engine = find_engine() or _start()
-            if lease is not None:
-                _hold(lease, pid)
-    if engine.compose is None or engine.buildx is None:
-        engine = _add_plugins(engine)
+    try:
+        engine = find_engine()
+        if engine is None:
+            _check_ours()
+        if engine is None or (lease is not None and _record_file().exists()):
+            with _locked():
+                engine = find_engine() or _start()
+                if lease is not None:
+                    _hold(lease, pid)
+        if engine.compose is None or engine.buildx is None:
+            engine = _add_plugins(engine)
+    except BaseException:
+        if lease is not None:
+            release(lease)
+        raise
     return engine
 
 
 def release(lease: str) -> None:
     """Give back `lease`; ends the engine if this project started it and nobody else needs it."""
-    if not (STATE_DIR / "engine.json").exists():
+    if not _record_file().exists():
         return
     with _locked():
         record = _read_record()
@@ -187,8 +199,8 @@ def _start() -> Engine:
         return _start_daemon()
 
 
-def _check_may_start() -> None:
-    """Raise StackError with the reason why no engine can be started here."""
+def _check_ours() -> None:
+    """Raise StackError where the client is told to use an engine that is not for us to start."""
     host = os.environ.get("DOCKER_HOST")
     if host:
         raise StackError(
@@ -201,6 +213,10 @@ def _check_may_start() -> None:
             f"the Docker engine of the context {context} does not answer",
             "start it, or choose another with `docker context use`",
         )
+
+
+def _check_may_start() -> None:
+    """Raise StackError with the reason why no engine can be started here."""
     for process in psutil.process_iter(["name"]):
         # A second dockerd beside a running one deletes the first one's bridge (seen with 20.10).
         if process.info["name"] == "dockerd":
@@ -313,7 +329,7 @@ def _stop(record: _Record) -> None:
     if _bridge_exists() and not record.bridge_before:
         with suppress(ProgramError):
             run(["ip", "link", "delete", "docker0"], seconds=5)
-    (STATE_DIR / "engine.json").unlink(missing_ok=True)
+    _record_file().unlink(missing_ok=True)
 
 
 def _bridge_exists() -> bool:
@@ -391,9 +407,13 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
+def _record_file() -> Path:
+    return STATE_DIR / "engine.json"
+
+
 def _read_record() -> _Record | None:
     """The engine that this project started and that still runs."""
-    path = STATE_DIR / "engine.json"
+    path = _record_file()
     try:
         values: dict[str, Any] = json.loads(path.read_text())
         record = _Record(**values)
@@ -409,7 +429,7 @@ def _read_record() -> _Record | None:
 
 
 def _write_record(record: _Record) -> None:
-    path = STATE_DIR / "engine.json"
+    path = _record_file()
     fresh = path.with_suffix(f".{os.getpid()}")
     fresh.write_text(json.dumps(asdict(record)))
     fresh.replace(path)

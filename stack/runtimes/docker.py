@@ -1,0 +1,339 @@
+"""The plan's processes as containers, by Docker Compose."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from stack.collector_config import load, render_for_adot, validate
+from stack.console import console, step
+from stack.engine import Engine, ensure_engine, find_engine, release
+from stack.errors import StackError
+from stack.images import ensure_images
+from stack.ports import check_free
+from stack.program import ProgramError, run
+from stack.runtimes.service import Service
+from stack.waiting import DeadlineError, wait_for
+
+if TYPE_CHECKING:
+    from stack.plan import Plan, Process
+
+COMPOSE_FILE = Path("compose/compose.yaml")
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+
+UP_SECONDS = 120
+DOWN_SECONDS = 90
+HEALTHY_SECONDS = 60
+ASK_SECONDS = 15
+
+UNPRIVILEGED = 10001
+"""User and group of the containers where the caller is root; else they are the caller's own."""
+
+
+def up(plan: Plan) -> None:
+    """Start the plan's containers and wait until each is healthy. Harmless when they run already.
+
+    Whatever goes wrong, also Ctrl-C, removes what this call started, the engine included if it
+    did not run before. Raises StackError.
+    """
+    engine = ensure_engine(_lease(plan))
+    running = is_running(plan)
+    try:
+        _check_local(engine)
+        if not running:
+            check_free(plan.ports)
+        variables = prepare(plan, engine)
+        with step("starting " + ", ".join(process.name for process in plan.processes)):
+            _compose_up(plan, variables)
+            for process in plan.processes:
+                _wait_healthy(plan, process)
+    except BaseException:
+        if not running:
+            down(plan)
+        raise
+
+
+def prepare(plan: Plan, engine: Engine) -> dict[str, str]:
+    """Make what the containers need; returns every variable of the compose file.
+
+    Raises StackError, also for a collector config that the collector's image refuses.
+    """
+    images = ensure_images(plan.root, plan.settings)
+    user = _user(engine)
+    for folder in plan.folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    for name in ("TELEMETRY_DIR", "QUEUE_DIR", "DATA_DIR"):
+        _give(plan.folders[name], user)
+    config = _collector_config(plan, images["collector"])
+    return {
+        **plan.environment,
+        **{f"{name.upper()}_REFERENCE": reference for name, reference in images.items()},
+        "CONTAINER_USER": user,
+        "CONFIG_DIR": str(config.parent),
+        "COLLECTOR_CONFIG_SHA256": hashlib.sha256(config.read_bytes()).hexdigest(),
+    }
+
+
+def down(plan: Plan) -> bool:
+    """Remove the plan's containers and network, the collector last, and give back the engine.
+
+    Returns whether anything ran. Raises StackError when the engine does not remove them.
+    """
+    engine = find_engine()
+    ran = False
+    if engine is not None and engine.compose is not None:
+        ran = bool(_containers(plan))
+        try:
+            _compose(plan, "down", "--remove-orphans", seconds=DOWN_SECONDS)
+        except ProgramError as failed:
+            raise StackError(
+                f"the containers of {plan.project} were not removed ({failed})",
+                f"look with `docker ps --filter label={PROJECT_LABEL}={plan.project}`",
+            ) from None
+    release(_lease(plan))
+    return ran
+
+
+def status(plan: Plan) -> list[Service]:
+    """One entry a service. Empty when the stack is not up."""
+    containers = {_service(container): container for container in _containers(plan)}
+    if not containers:
+        return []
+    return [_describe(process.name, containers.get(process.name)) for process in plan.processes]
+
+
+def logs(plan: Plan, service: str | None, *, follow: bool, lines: int) -> None:
+    """Print the last `lines` lines of each service, or of one; with `follow`, what comes too."""
+    chosen = [service] if service else []
+    following = ["--follow"] if follow else []
+    command = ["docker", "compose", "--project-name", plan.project, "logs", f"--tail={lines}"]
+    subprocess.run([*command, *following, *chosen], check=False, cwd="/")
+
+
+def is_running(plan: Plan) -> bool:
+    """Whether any container of this project runs."""
+    try:
+        return bool(run(_list(plan, "--quiet"), seconds=ASK_SECONDS).strip())
+    except ProgramError:
+        # No client, or no engine: then nothing runs on it.
+        return False
+
+
+def signal_process(plan: Plan, name: str, signal: str) -> None:
+    """Send a signal by name (`HUP`, `TERM`, …) to one service's first process."""
+    _compose(plan, "kill", "--signal", signal, name, seconds=ASK_SECONDS)
+
+
+def stop_process(plan: Plan, name: str) -> None:
+    """Stop one service and wait for its end; the others go on."""
+    _compose(plan, "stop", name, seconds=DOWN_SECONDS)
+
+
+def start_process(plan: Plan, name: str) -> None:
+    """Start a stopped service and wait until it is healthy."""
+    _compose(plan, "start", name, seconds=UP_SECONDS)
+    _wait_healthy(plan, next(process for process in plan.processes if process.name == name))
+
+
+def _check_local(engine: Engine) -> None:
+    if not engine.local:
+        raise StackError(
+            f"the Docker engine at {engine.host} does not see this machine's folders",
+            "unset DOCKER_HOST or choose a local context, or use RUNTIME=native",
+        )
+
+
+def _lease(plan: Plan) -> str:
+    return f"up-{plan.project}"
+
+
+def _user(engine: Engine) -> str:
+    if engine.rootless:
+        # There root is the engine's own unprivileged user, the only one that may write here.
+        return "0:0"
+    if os.geteuid() == 0:
+        return f"{UNPRIVILEGED}:{UNPRIVILEGED}"
+    return f"{os.geteuid()}:{os.getegid()}"
+
+
+def _give(folder: Path, user: str) -> None:
+    """Make `folder` and what it holds the property of the containers' user, where root may."""
+    if os.geteuid() != 0:
+        return
+    uid, _, gid = user.partition(":")
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, int(uid), int(gid), follow_symlinks=False)
+
+
+def _collector_config(plan: Plan, image: str) -> Path:
+    """The config as the image can run it, checked by that image, in a folder to be mounted.
+
+    A copy: the containers' user may not be able to read the original, and a mounted file would
+    go on being the old one when an editor replaces it.
+    """
+    source = Path(_collector(plan).argv[-1])
+    folder = plan.run_dir / "collector"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "otel-config.yaml"
+    if _is_adot(image):
+        text, losses = render_for_adot(load(source))
+        for loss in losses:
+            console.print(f"  not in ADOT: {loss}", soft_wrap=True)
+        config.write_text(text)
+        _validate(plan, image, config)
+    else:
+        _validate(plan, image, source)
+        config.write_text(source.read_text())
+    folder.chmod(0o755)
+    config.chmod(0o644)
+    return config
+
+
+def _validate(plan: Plan, image: str, config: Path) -> None:
+    environment = _collector(plan).environment
+    docker = ["docker", "run", "--rm", "--network=none", "--read-only", "--cap-drop=ALL"]
+    mount = f"--mount=type=bind,source={config},target={config},readonly"
+    # As the caller, who can read the file.
+    user = f"--user={os.geteuid()}:{os.getegid()}"
+    names = [word for name in environment for word in ("--env", name)]
+    validate([*docker, mount, user, *names, image], config, environment)
+
+
+def _is_adot(image: str) -> bool:
+    """Whether an image is ADOT, also under another name: its binary is called awscollector."""
+    template = "{{json .Config.Entrypoint}}"
+    try:
+        shown = run(
+            ["docker", "image", "inspect", "--format", template, image], seconds=ASK_SECONDS
+        )
+    except ProgramError as failed:
+        raise StackError(f"the image {image} cannot be looked at ({failed})") from None
+    return "awscollector" in shown
+
+
+def _collector(plan: Plan) -> Process:
+    return next(process for process in plan.processes if process.name == "collector")
+
+
+def _compose_up(plan: Plan, variables: dict[str, str]) -> None:
+    try:
+        _compose(plan, "up", "--detach", "--remove-orphans", "--no-build", "--pull=never",
+                 seconds=UP_SECONDS, variables=variables)  # fmt: skip
+    except ProgramError as failed:
+        raise StackError(
+            f"Docker Compose did not start the containers ({failed})",
+            "with `docker compose ls` you see which projects run",
+        ) from None
+
+
+def _compose(
+    plan: Plan, *words: str, seconds: float, variables: dict[str, str] | None = None
+) -> str:
+    """Run Compose on this project.
+
+    Only `up` has `variables`, and so reads the compose file: what runs is known to the engine.
+    """
+    command = ["docker", "compose", "--project-name", plan.project]
+    if variables is not None:
+        # `.env` has one reader, the settings.
+        command += ["--env-file", os.devnull, "--file", str(plan.root / COMPOSE_FILE)]
+    return run([*command, *words], seconds=seconds, environment=variables, cwd=Path("/"))
+
+
+def _wait_healthy(plan: Plan, process: Process) -> None:
+    first = _container(plan, process.name)
+    restarts = first["RestartCount"] if first else 0
+
+    def look() -> str:
+        container = _container(plan, process.name)
+        if container is None:
+            return "ended: its container is gone"
+        state = container["State"]
+        if state["Status"] in {"exited", "dead", "restarting"} or (
+            container["RestartCount"] > restarts
+        ):
+            return f"ended: exit code {state['ExitCode']}"
+        return "healthy" if requests.get(process.health, timeout=2).ok else state["Status"]
+
+    try:
+        found = wait_for(
+            f"{process.name} on {process.health}",
+            look,
+            until=lambda seen: seen == "healthy" or seen.startswith("ended"),
+            seconds=HEALTHY_SECONDS,
+        )
+    except DeadlineError as late:
+        log, _ = _keep_log(plan, process.name)
+        raise StackError(
+            f"{process.name} did not become healthy within {HEALTHY_SECONDS} s: {late.seen}",
+            f"its log is {log}",
+        ) from None
+    if found != "healthy":
+        log, last = _keep_log(plan, process.name)
+        raise StackError(
+            f"{process.name} {found.replace('ended', 'ended while it was starting')}, {last}",
+            f"its log is {log}",
+        )
+
+
+def _keep_log(plan: Plan, name: str) -> tuple[Path, str]:
+    """Write what a container printed to the log folder; it goes with the container else."""
+    log = plan.folders["LOG_DIR"] / f"{name}.log"
+    container = _container(plan, name)
+    if container is not None:
+        run(["docker", "logs", container["Id"]], seconds=ASK_SECONDS, log=log)
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return log, lines[-1] if lines else "it printed nothing"
+
+
+def _list(plan: Plan, *options: str) -> list[str]:
+    return [
+        "docker",
+        "ps",
+        "--no-trunc",
+        f"--filter=label={PROJECT_LABEL}={plan.project}",
+        *options,
+    ]
+
+
+def _containers(plan: Plan, *options: str) -> list[dict[str, Any]]:
+    """What `docker inspect` tells of each container of the project, stopped ones too."""
+    try:
+        ids = run(_list(plan, "--all", "--quiet", *options), seconds=ASK_SECONDS).split()
+        if not ids:
+            return []
+        return list(json.loads(run(["docker", "inspect", *ids], seconds=ASK_SECONDS)))
+    except ProgramError:
+        # Gone between the two questions, or no engine.
+        return []
+
+
+def _container(plan: Plan, name: str) -> dict[str, Any] | None:
+    found = _containers(plan, f"--filter=label={SERVICE_LABEL}={name}")
+    return found[0] if found else None
+
+
+def _service(container: dict[str, Any]) -> str:
+    return str(container["Config"]["Labels"].get(SERVICE_LABEL, ""))
+
+
+def _describe(name: str, container: dict[str, Any] | None) -> Service:
+    if container is None:
+        return Service(name, running=False, state="missing", restarts=0)
+    state = container["State"]
+    health = (state.get("Health") or {}).get("Status")
+    running = state["Status"] == "running" and health != "unhealthy"
+    restarts = container["RestartCount"]
+    detail = ""
+    if state["Status"] != "running":
+        detail = "out of memory" if state["OOMKilled"] else f"exit code {state['ExitCode']}"
+    elif restarts:
+        detail = f"runs again since {state['StartedAt'][:19]}Z"
+    return Service(name, running, health or state["Status"], restarts, detail)

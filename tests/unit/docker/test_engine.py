@@ -1,0 +1,266 @@
+"""Finding an engine, refusing to start one in one line, and who may stop it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from stack import debian, engine
+from stack.errors import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Client = Callable[..., Path]
+
+INFO = {
+    "ServerVersion": "20.10.24",
+    "SecurityOptions": ["name=seccomp,profile=default"],
+    "ClientInfo": {
+        "Context": "default",
+        "Plugins": [
+            {"Name": "compose", "Version": "2.26.1"},
+            {"Name": "buildx", "Version": "0.13.1"},
+        ],
+    },
+}
+ANSWERS = f"echo '{json.dumps(INFO)}'"
+DEAD = 'echo "Cannot connect to the Docker daemon" >&2; exit 1'
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "STATE_DIR", tmp_path / "state")
+    monkeypatch.setattr(engine, "ENGINE_LOG", tmp_path / "dockerd.log")
+
+
+@pytest.fixture
+def daemon() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that stands for the dockerd which this project started."""
+    process = subprocess.Popen([shutil.which("sleep") or "sleep", "60"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def started(daemon: subprocess.Popen[bytes], **leases: int) -> None:
+    engine.STATE_DIR.mkdir(exist_ok=True)
+    created = psutil.Process(daemon.pid).create_time()
+    record = {"pid": daemon.pid, "created": created, "bridge_before": True, "leases": leases}
+    (engine.STATE_DIR / "engine.json").write_text(json.dumps(record))
+
+
+def test_an_engine_that_answers_is_found_with_its_plugins(docker_client: Client) -> None:
+    docker_client({"info": ANSWERS})
+
+    found = engine.find_engine()
+
+    assert found == engine.Engine(
+        "unix:///var/run/docker.sock", "20.10.24", compose="2.26.1", buildx="0.13.1"
+    )
+
+
+def test_an_engine_that_answers_is_taken_as_it_is(docker_client: Client) -> None:
+    asked = docker_client({"info": ANSWERS})
+
+    engine.ensure_engine("up-otel-stack")
+
+    assert asked.read_text().count("\n") == 1
+    assert not engine.STATE_DIR.exists()
+
+
+def test_a_rootless_engine_is_known_as_one(docker_client: Client) -> None:
+    rootless = INFO | {"SecurityOptions": ["name=seccomp", "name=rootless"]}
+    docker_client({"info": f"echo '{json.dumps(rootless)}'"})
+
+    found = engine.find_engine()
+
+    assert found is not None
+    assert found.rootless
+
+
+def test_a_context_gives_the_address(docker_client: Client) -> None:
+    elsewhere = INFO | {"ClientInfo": {"Context": "lab", "Plugins": []}}
+    docker_client(
+        {
+            "info": f"echo '{json.dumps(elsewhere)}'",
+            "context inspect lab": "echo ssh://lab.example",
+        }
+    )
+
+    found = engine.find_engine()
+
+    assert found is not None
+    assert found.host == "ssh://lab.example"
+    assert not found.local
+    assert found.compose is None
+
+
+@pytest.mark.parametrize("answer", [DEAD, 'echo \'{"ServerVersion": ""}\'', "echo Podman"])
+def test_what_does_not_answer_is_no_engine(docker_client: Client, answer: str) -> None:
+    docker_client({"info": answer})
+
+    assert engine.find_engine() is None
+
+
+def test_a_hanging_engine_is_given_up(
+    docker_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_ANSWER_SECONDS", 0.2)
+    docker_client({"info": "exec sleep 30"})
+
+    assert engine.find_engine() is None
+
+
+def test_without_a_client_there_is_no_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert engine.find_engine() is None
+
+
+def test_a_dead_docker_host_is_named(
+    docker_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker_client({"info": DEAD})
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+
+    with pytest.raises(StackError) as refused:
+        engine.ensure_engine()
+
+    assert str(refused.value) == (
+        "DOCKER_HOST is tcp://127.0.0.1:1, where no Docker engine answers. "
+        "start that engine, or unset DOCKER_HOST."
+    )
+
+
+def test_a_dead_context_is_named(docker_client: Client) -> None:
+    docker_client({"info": DEAD, "context show": "echo lab"})
+
+    with pytest.raises(StackError, match="the context lab does not answer"):
+        engine.ensure_engine()
+
+
+def test_who_may_not_install_is_told_how_to_get_an_engine(
+    docker_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker_client({"info": DEAD, "context show": "echo default"})
+    monkeypatch.setattr(debian, "can_install", lambda: False)
+    monkeypatch.setattr(psutil, "process_iter", lambda _attributes: [])
+
+    with pytest.raises(StackError) as refused:
+        engine.ensure_engine()
+
+    assert "no Docker engine answers" in str(refused.value)
+    assert "https://docs.docker.com" in str(refused.value)
+    assert "RUNTIME=native" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_no_second_daemon_beside_one_that_does_not_answer(
+    docker_client: Client, monkeypatch: pytest.MonkeyPatch, daemon: subprocess.Popen[bytes]
+) -> None:
+    docker_client({"info": DEAD, "context show": "echo default"})
+    running = psutil.Process(daemon.pid)
+    running.info = {"name": "dockerd"}
+    monkeypatch.setattr(psutil, "process_iter", lambda _attributes: [running])
+    monkeypatch.setattr(debian, "can_install", lambda: True)
+    monkeypatch.setattr(engine, "_start_daemon", lambda: pytest.fail("started a second one"))
+
+    with pytest.raises(StackError, match=rf"runs \(pid {daemon.pid}\) but does not answer"):
+        engine.ensure_engine()
+
+
+def test_the_last_lease_ends_the_engine(
+    docker_client: Client, daemon: subprocess.Popen[bytes]
+) -> None:
+    docker_client({"info": ANSWERS, "ps -q": "true"})
+    started(daemon)
+    engine.ensure_engine("up-one")
+    engine.ensure_engine("up-two")
+
+    engine.release("up-one")
+    still_there = daemon.poll() is None
+    engine.release("up-two")
+
+    assert still_there
+    assert not psutil.pid_exists(daemon.pid)
+    assert not (engine.STATE_DIR / "engine.json").exists()
+
+
+def test_an_engine_with_containers_stays(
+    docker_client: Client, daemon: subprocess.Popen[bytes]
+) -> None:
+    docker_client({"ps -q": "echo 0123456789ab"})
+    started(daemon, up=0)
+
+    engine.release("up")
+
+    assert daemon.poll() is None
+
+
+def test_the_lease_of_a_process_that_is_gone_does_not_count(
+    docker_client: Client, daemon: subprocess.Popen[bytes]
+) -> None:
+    docker_client({"ps -q": "true"})
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    started(daemon, up=0, killed_test=gone.pid)
+
+    engine.release("up")
+
+    assert not psutil.pid_exists(daemon.pid)
+
+
+def test_a_record_whose_process_is_another_by_now_ends_nothing(
+    docker_client: Client, daemon: subprocess.Popen[bytes]
+) -> None:
+    docker_client({"ps -q": "true"})
+    started(daemon, up=0)
+    file = engine.STATE_DIR / "engine.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"created": 1.0}))
+
+    engine.release("up")
+
+    assert daemon.poll() is None
+    assert not file.exists()
+
+
+def test_releasing_without_an_engine_of_ours_does_nothing(docker_client: Client) -> None:
+    asked = docker_client({})
+
+    engine.release("up")
+
+    assert asked.read_text() == ""
+
+
+def test_a_lease_held_by_a_block_is_given_back(
+    docker_client: Client, daemon: subprocess.Popen[bytes]
+) -> None:
+    docker_client({"info": ANSWERS, "ps -q": "true"})
+    started(daemon)
+
+    with engine.engine_lease("tests"):
+        held = json.loads((engine.STATE_DIR / "engine.json").read_text())["leases"]
+
+    assert held == {f"tests-{os.getpid()}": os.getpid()}
+    assert not psutil.pid_exists(daemon.pid)
+
+
+def test_missing_plugins_where_no_package_gives_them_are_named(
+    docker_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = INFO | {"ClientInfo": {"Context": "default", "Plugins": []}}
+    docker_client({"info": f"echo '{json.dumps(bare)}'"})
+    monkeypatch.setattr(debian, "is_debian", lambda: False)
+
+    with pytest.raises(StackError, match="no docker-compose and no docker-buildx plugin"):
+        engine.ensure_engine()
