@@ -148,6 +148,7 @@ def _backend(plan: Plan) -> Process:
     own = {
         "PROFILES_URL": f"http://127.0.0.1:{plan.settings.profiles_port}",
         "DATABASE_URL": f"sqlite:///{plan.folders['DATA_DIR'] / 'cruddur.db'}",
+        "DEBUG_ROUTES": str(plan.settings.deployment_environment == "local").lower(),
     }
     return _flask(plan, "backend-flask", "backend", plan.settings.backend_port, 30, own)
 
@@ -162,9 +163,9 @@ def _flask(
         name=name,
         argv=(
             str(bin_dir / "opentelemetry-instrument"),
+            # It finds gunicorn.conf.py in its folder; opentelemetry-instrument would take --config
+            # for an option of its own.
             "gunicorn",
-            "--config",
-            "gunicorn.conf.py",
             f"{package}:create_app()",
         ),
         cwd=services / folder,
@@ -174,6 +175,7 @@ def _flask(
             **{key: plan.environment[key] for key in ("WEB_CONCURRENCY", "OTEL_RESOURCE_ATTRIBUTES")},
             "OTEL_EXPORTER_OTLP_ENDPOINT": plan.otlp_url,
             "PATH": f"{bin_dir}{os.pathsep}{os.defpath}",
+            "PYTHONPATH": os.pathsep.join([str(services / "serving"), str(services / folder)]),
             "PYTHONUNBUFFERED": "1",
             "BIND": f"127.0.0.1:{port}",
             **own,

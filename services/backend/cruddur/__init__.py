@@ -1,0 +1,42 @@
+"""Cruddur's backend: short messages that expire."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_cors import CORS
+from serving import configure_logging, serve
+
+from cruddur.config import Config
+from cruddur.profiles_client import ProfilesClient
+from cruddur.routes import activities, debug, home
+from cruddur.store import open_store
+
+__all__ = ["Config", "create_app"]
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """The WSGI application. Makes and seeds the store where there is none yet.
+
+    `config`: read from the environment where not given; a wrong one raises ValueError.
+    """
+    config = config or Config.from_environ()
+    configure_logging()
+    app = Flask(__name__)
+    serve(app)
+    CORS(
+        app,
+        origins=list(config.frontend_origins),
+        # The browser's trace continues in ours by these; Rollbar and X-Ray users read the answer.
+        allow_headers=["Content-Type", "X-Cruddur-User", "traceparent", "tracestate", "baggage"],
+        methods=["GET", "POST", "OPTIONS"],
+        max_age=600,
+    )
+    app.extensions["cruddur.store"] = open_store(config.database_url)
+    app.extensions["cruddur.profiles"] = ProfilesClient(
+        config.profiles_url, config.profiles_timeout
+    )
+    app.register_blueprint(home.blueprint)
+    app.register_blueprint(activities.blueprint)
+    if config.debug_routes:
+        app.register_blueprint(debug.blueprint)
+    return app

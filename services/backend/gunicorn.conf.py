@@ -1,0 +1,6 @@
+"""gunicorn's settings for backend-flask. BIND, WEB_CONCURRENCY and RELOAD move them."""
+
+from cruddur.config import Config
+from serving.gunicorn_settings import settings
+
+globals().update(settings(port=4567, check=Config.from_environ))
