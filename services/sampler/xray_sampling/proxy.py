@@ -43,6 +43,9 @@ class SamplingProxy:
             token = answer.get("NextToken")
             if not token:
                 break
+        # X-Ray always has its Default rule, so nothing at all is a proxy's mistake.
+        if not rules:
+            raise ProxyError("GetSamplingRules was answered with no rule at all")
         return rules
 
     def get_sampling_targets(self, statistics: list[dict[str, Any]]) -> dict[str, Any]:

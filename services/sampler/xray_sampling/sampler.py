@@ -78,7 +78,7 @@ class XRayRemoteSampler(Sampler):
         self._failing = False
         threading.Thread(target=self._poll, name="xray-sampling", daemon=True).start()
 
-    def should_sample(
+    def should_sample(  # noqa: PLR0917 - the SDK's signature
         self,
         parent_context: Context | None,
         trace_id: int,
@@ -118,16 +118,15 @@ class XRayRemoteSampler(Sampler):
                     next_rules = time.monotonic()
             if time.monotonic() >= next_rules:
                 ok = self._read_rules()
-                pause = self._polling_interval if ok else min(RETRY_INTERVAL, self._polling_interval)
+                pause = (
+                    self._polling_interval if ok else min(RETRY_INTERVAL, self._polling_interval)
+                )
                 next_rules = time.monotonic() + pause * (1 + jitter)
 
     def _read_rules(self) -> bool:
         """Take over X-Ray's rules; on failure keep the known ones and say so once."""
         try:
             rules = self._proxy.get_sampling_rules()
-            # X-Ray always has its Default rule, so nothing at all is a proxy's mistake.
-            if not rules:
-                raise ProxyError("GetSamplingRules was answered with no rule at all")
             self._rules.update_sampling_rules([_SamplingRule(**rule) for rule in rules])
         except (ProxyError, TypeError, ValueError) as error:
             self._note_failure(error)
@@ -139,7 +138,7 @@ class XRayRemoteSampler(Sampler):
         return True
 
     def _read_targets(self) -> tuple[bool, float | None]:
-        """Report the statistics; say whether rules changed, and in how many seconds to ask again."""
+        """Report the statistics; say whether rules changed, and after how long to ask again."""
         statistics, _ = self._rules.get_all_statistics()
         if not statistics:
             return False, None

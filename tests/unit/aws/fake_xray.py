@@ -1,0 +1,130 @@
+"""As much of X-Ray as a sampler and `make provision` talk to, in memory, on a free port.
+
+It plays the service behind a proxy, so it takes requests unsigned. Quotas are shared as X-Ray
+shares them: each client that asks for targets gets its part of a rule's reservoir.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT_RULE = {
+    "RuleName": "Default",
+    "ResourceARN": "*",
+    "Priority": 10000,
+    "FixedRate": 0.05,
+    "ReservoirSize": 1,
+    "ServiceName": "*",
+    "ServiceType": "*",
+    "Host": "*",
+    "HTTPMethod": "*",
+    "URLPath": "*",
+    "Version": 1,
+    "Attributes": {},
+}
+
+
+class FakeXRay:
+    """`rules` and `groups` may be edited at any time; `statistics` is what samplers reported."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.rules: dict[str, dict[str, Any]] = {"Default": dict(DEFAULT_RULE)}
+        self.groups: dict[str, dict[str, Any]] = {}
+        self.statistics: list[dict[str, Any]] = []
+        self.asked: list[str] = []
+        self.failing: int | None = None
+        self.last_modification = time.time()
+        self.interval = 1
+
+    def put_rule(self, **fields: Any) -> None:
+        rule = DEFAULT_RULE | fields
+        self.rules[rule["RuleName"]] = rule
+        self.last_modification = time.time()
+
+    def answer(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(path)
+        match path:
+            case "/GetSamplingRules":
+                return {"SamplingRuleRecords": [{"SamplingRule": r} for r in self.rules.values()]}
+            case "/SamplingTargets":
+                return self._targets(body["SamplingStatisticsDocuments"])
+            case "/CreateSamplingRule":
+                self.put_rule(**body["SamplingRule"])
+            case "/UpdateSamplingRule":
+                update = body["SamplingRuleUpdate"]
+                self.put_rule(**self.rules[update["RuleName"]] | update)
+            case "/Groups":
+                return {"Groups": list(self.groups.values())}
+            case "/CreateGroup" | "/UpdateGroup":
+                self.groups[body["GroupName"]] = body
+            case _:
+                raise LookupError(path)
+        return {}
+
+    def _targets(self, documents: list[dict[str, Any]]) -> dict[str, Any]:
+        self.statistics += documents
+        clients = {(each["ClientID"], each["RuleName"]) for each in self.statistics}
+        targets = []
+        for document in documents:
+            rule = self.rules[document["RuleName"]]
+            sharing = sum(1 for _, name in clients if name == document["RuleName"])
+            targets.append(
+                {
+                    "RuleName": rule["RuleName"],
+                    "FixedRate": rule["FixedRate"],
+                    "ReservoirQuota": max(1, rule["ReservoirSize"] // sharing),
+                    "ReservoirQuotaTTL": time.time() + 60,
+                    "Interval": self.interval,
+                }
+            )
+        return {
+            "SamplingTargetDocuments": targets,
+            "LastRuleModification": self.last_modification,
+            "UnprocessedStatistics": [],
+        }
+
+
+@contextmanager
+def running(port: int = 0) -> Iterator[FakeXRay]:
+    """Serve on `port`, or on a free one, until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output clean."""
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"] or 0)) or "{}")
+            if fake.failing:
+                self._reply(fake.failing, {"message": "told to fail"})
+            else:
+                self._reply(200, fake.answer(self.path, body))
+
+        def _reply(self, status: int, answer: dict[str, Any]) -> None:
+            content = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    fake = FakeXRay(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield fake
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

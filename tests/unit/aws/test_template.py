@@ -1,0 +1,154 @@
+"""aws/: one set of values, accepted by cfn-lint, and no right more than needed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint import api as cfnlint
+
+from stack.cfn import Resource, load_resources
+from stack.provision import GROUP_FILE, RULE_FILE, TEMPLATE_FILE
+
+ROOT = Path(__file__).resolve().parents[3]
+TEMPLATE = ROOT / TEMPLATE_FILE
+
+
+def resources(**parameters: Any) -> dict[str, Resource]:
+    loaded = load_resources(TEMPLATE, parameters, "eu-west-1", "123456789012")
+    return {resource.logical_id: resource for resource in loaded}
+
+
+def of_kind(kind: str, **parameters: Any) -> list[dict[str, Any]]:
+    return [each.properties for each in resources(**parameters).values() if each.kind == kind]
+
+
+def lint(text: str) -> list[str]:
+    return [str(match) for match in cfnlint.lint(text)]
+
+
+def test_cfn_lint_has_nothing_to_say() -> None:
+    assert lint(TEMPLATE.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("RetentionInDays:", "RetentionDays:"), ("FixedRate: 0.1", "FixedRate: 10")],
+)
+def test_cfn_lint_would_see_a_mistake(right: str, wrong: str) -> None:
+    # given a template with one misspelled property, or one value out of range
+    text = TEMPLATE.read_text()
+    assert right in text
+    # when it is linted, then it is not clean
+    assert lint(text.replace(right, wrong))
+
+
+def test_the_files_for_the_command_line_say_what_the_template_says() -> None:
+    # given the JSON that `aws xray create-… --cli-input-json` takes
+    group = json.loads((ROOT / GROUP_FILE).read_text())
+    rule = json.loads((ROOT / RULE_FILE).read_text())
+    # then CloudFormation would make the same
+    assert resources()["Group"].properties == group
+    assert resources()["SamplingRule"].properties == rule
+
+
+def test_group_and_rule_are_the_ones_of_cruddur() -> None:
+    rule = json.loads((ROOT / RULE_FILE).read_text())["SamplingRule"]
+    assert (rule["FixedRate"], rule["ReservoirSize"], rule["Priority"]) == (0.1, 5, 9000)
+    assert rule["ServiceName"] == "backend-flask"
+    group = json.loads((ROOT / GROUP_FILE).read_text())
+    assert group == {"GroupName": "Cruddur", "FilterExpression": 'service("backend-flask")'}
+
+
+def test_another_service_name_reaches_the_rule_the_group_and_every_filter() -> None:
+    # when the template is used for a service of another name
+    named = resources(ServiceName="api")
+    # then nothing is left of the first one
+    assert named["Group"].properties["FilterExpression"] == 'service("api")'
+    assert "backend-flask" not in str(named)
+
+
+def test_every_log_group_forgets_and_survives_the_stack() -> None:
+    assert {each["LogGroupName"] for each in of_kind("AWS::Logs::LogGroup")} == {
+        "cruddur",
+        "/metrics/cruddur",
+    }
+    assert all(each["RetentionInDays"] for each in of_kind("AWS::Logs::LogGroup"))
+    assert TEMPLATE.read_text().count("DeletionPolicy: Retain") == 2
+
+
+def test_every_metric_that_is_looked_at_is_measured() -> None:
+    # given the metrics that the filters make
+    made = {
+        each["MetricName"]
+        for filter_ in of_kind("AWS::Logs::MetricFilter")
+        for each in filter_["MetricTransformations"]
+    }
+    # when alarms and dashboard ask for metrics of our namespace
+    alarms = of_kind("AWS::CloudWatch::Alarm")
+    asked = {each["MetricName"] for each in alarms if each.get("Namespace") == "Cruddur"}
+    for metric in [m for each in alarms for m in each.get("Metrics", []) if "MetricStat" in m]:
+        if metric["MetricStat"]["Metric"]["Namespace"] == "Cruddur":
+            asked.add(metric["MetricStat"]["Metric"]["MetricName"])
+    for widget in json.loads(of_kind("AWS::CloudWatch::Dashboard")[0]["DashboardBody"])["widgets"]:
+        for metric in widget["properties"].get("metrics", []):
+            if metric[0] == "Cruddur":
+                asked.add(metric[1])
+    # then each of them exists, and each that exists is looked at
+    assert asked == made
+
+
+def test_the_alarms_of_the_dashboard_exist() -> None:
+    named = {each["AlarmName"] for each in of_kind("AWS::CloudWatch::Alarm")}
+    body = of_kind("AWS::CloudWatch::Dashboard")[0]["DashboardBody"]
+    assert set(re.findall(r":alarm:([\w-]+)", body)) == named
+
+
+def test_alarms_tell_the_topic_only_when_there_is_one() -> None:
+    topic = "arn:aws:sns:eu-west-1:123456789012:oncall"
+    assert all("AlarmActions" not in each for each in of_kind("AWS::CloudWatch::Alarm"))
+    assert all(
+        each["AlarmActions"] == [topic]
+        for each in of_kind("AWS::CloudWatch::Alarm", AlarmTopicArn=topic)
+    )
+
+
+def test_transaction_search_is_an_option() -> None:
+    assert of_kind("AWS::XRay::TransactionSearchConfig") == []
+    assert of_kind("AWS::XRay::TransactionSearchConfig", TransactionSearch="enabled") == [
+        {"IndexingPercentage": 1}
+    ]
+
+
+def test_the_policies_allow_writing_telemetry_and_nothing_else() -> None:
+    statements = [
+        statement
+        for policy in of_kind("AWS::IAM::ManagedPolicy")
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+    actions = {action for statement in statements for action in statement["Action"]}
+    assert actions == {
+        "xray:PutTraceSegments",
+        "xray:PutTelemetryRecords",
+        "xray:GetSamplingRules",
+        "xray:GetSamplingTargets",
+        "xray:GetSamplingStatisticSummaries",
+        "logs:CreateLogStream",
+        "logs:DescribeLogStreams",
+        "logs:PutLogEvents",
+    }
+    # X-Ray has no narrower resource; the logs have, and are held to it.
+    for statement in statements:
+        if any(action.startswith("logs:") for action in statement["Action"]):
+            assert all("log-group:" in resource for resource in statement["Resource"])
+            assert all(":log-group:*" not in resource for resource in statement["Resource"])
+
+
+def test_the_saved_query_joins_logs_and_traces_by_the_field_that_the_collector_writes() -> None:
+    queries = {each["Name"]: each for each in of_kind("AWS::Logs::QueryDefinition")}
+    one = queries["cruddur/logs of one trace"]
+    assert one["LogGroupNames"] == ["cruddur"]
+    assert re.search(r'filter trace_id = "0{32}"', one["QueryString"])
