@@ -272,7 +272,8 @@ def _program(plan: Plan, process: Process) -> dict[str, str]:
         "command": _escaped(" ".join(_quoted(word) for word in process.argv)),
         "directory": _escaped(str(process.cwd)),
         "environment": ",".join(
-            f"{name}={_escaped(_quoted(value))}" for name, value in _variables(plan, process)
+            f"{name}={_escaped(_quoted_value(name, value))}"
+            for name, value in _variables(plan, process)
         ),
         "priority": str(process.start_order),
         "autorestart": "true",
@@ -300,6 +301,19 @@ def _variables(plan: Plan, process: Process) -> Iterable[tuple[str, str]]:
 def _quoted(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def _quoted_value(name: str, value: str) -> str:
+    """Supervisor knows no escapes here, strips quotes from a value's ends, and takes what
+    follows a blank and # or ; for a comment."""
+    quote = "'" if '"' in value else '"'
+    if quote in value or value != value.strip("'\"") or re.search(r"\n|\s[#;]", value):
+        raise StackError(
+            f"{name} cannot be handed to a process: it begins or ends with a quote, or holds "
+            "both kinds of them, a line break, or # or ; after a blank",
+            "write it without",
+        )
+    return f"{quote}{value}{quote}"
 
 
 def _escaped(value: str) -> str:

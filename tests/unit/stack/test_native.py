@@ -1,0 +1,133 @@
+"""What supervisor is told, and what it tells."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from supervisor.options import ServerOptions
+
+from stack.errors import StackError
+from stack.plan import Plan, Process
+from stack.runtimes import native
+from stack.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+ODD = 'a=b,c="d"; 100% of $HOME %(here)s \\ end'
+
+
+def plan_of(folder: Path, environment: Mapping[str, str], argv: tuple[str, ...]) -> Plan:
+    service = Process("service", argv, folder, environment, {"PORT": 1}, "http://127.0.0.1:1", 1)
+    return Plan(
+        root=folder,
+        run_dir=folder / "run",
+        project="test",
+        runtime="native",
+        settings=Settings(),
+        environment={},
+        processes=(service,),
+        folders={"LOG_DIR": folder},
+    )
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    return plan_of(tmp_path, {"ODD": ODD, "QUOTE": "it's", "EMPTY": ""}, ("/bin/echo", "two words", "50%"))
+
+
+def as_supervisor_reads_it(plan: Plan) -> ServerOptions:
+    native._write_config(plan)
+    options = ServerOptions()
+    options.realize(["--configuration", str(native._config_file(plan))])
+    return options
+
+
+def test_words_and_values_reach_the_process_as_they_are(plan: Plan) -> None:
+    # when
+    options = as_supervisor_reads_it(plan)
+    # then
+    [process] = options.process_group_configs[0].process_configs
+    assert process.environment == {"ODD": ODD, "QUOTE": "it's", "EMPTY": ""}
+    assert process.command == '"/bin/echo" "two words" "50%"'
+
+
+@pytest.mark.parametrize("value", ["both ' and \"", "'ends'", 'end"', "two\nlines", "a #b", "a ;b"])
+def test_a_value_that_supervisor_would_change_is_refused(tmp_path: Path, value: str) -> None:
+    with pytest.raises(StackError, match="^NAME cannot be handed to a process"):
+        native._write_config(plan_of(tmp_path, {"NAME": value}, ("/bin/true",)))
+
+
+def test_only_its_owner_may_read_the_file_that_holds_keys(plan: Plan) -> None:
+    # when
+    native._write_config(plan)
+    # then
+    assert stat.S_IMODE(native._config_file(plan).stat().st_mode) == 0o600
+
+
+def test_an_unchanged_plan_changes_nothing(plan: Plan) -> None:
+    # given
+    assert native._write_config(plan)
+    # then
+    assert not native._write_config(plan)
+    assert native._write_config(replace(plan, processes=()))
+
+
+def test_an_edited_collector_config_is_a_change(tmp_path: Path) -> None:
+    # given
+    config = tmp_path / "otel-config.yaml"
+    config.write_text("a: 1\n")
+    plan = plan_of(tmp_path, {}, ("otelcol", "--config", str(config)))
+    plan = replace(plan, processes=(replace(plan.processes[0], name="collector"),))
+    native._write_config(plan)
+    # when
+    config.write_text("a: 2\n")
+    # then
+    assert native._write_config(plan)
+
+
+def test_credentials_of_the_caller_are_not_passed_on(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "GITHUB_TOKEN", "OTEL_SERVICE_NAME", "LANG"):
+        monkeypatch.setenv(name, "x")
+    # when
+    environment = native._environment(plan)
+    # then
+    assert {"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "GITHUB_TOKEN", "OTEL_SERVICE_NAME"}.isdisjoint(
+        environment
+    )
+    assert environment["LANG"] == "x"
+    assert environment["OTEL_STACK_RUN_DIR"] == str(plan.run_dir)
+
+
+def test_a_deep_run_folder_still_gets_a_socket_that_the_kernel_takes(plan: Plan) -> None:
+    # given
+    deep = replace(plan, run_dir=plan.run_dir / ("d" * 120))
+    # then
+    assert len(str(native._socket(deep))) < 108
+    assert native._socket(deep) != native._socket(replace(deep, run_dir=deep.run_dir / "other"))
+
+
+def test_ends_that_nobody_asked_for_are_read_from_supervisors_log(tmp_path: Path) -> None:
+    # given
+    log = tmp_path / "supervisord.log"
+    log.write_text(
+        "2026-11-21 11:00:00,000 WARN exited: collector (terminated by SIGKILL; not expected)\n"
+        "2026-11-21 11:00:01,000 INFO exited: backend-flask (exit status 0; expected)\n"
+        "2026-11-21 11:00:02,000 WARN exited: collector (exit status 1; not expected)\n"
+    )
+    # then
+    assert native._ended(log) == {"collector": ["terminated by SIGKILL", "exit status 1"]}
+    assert native._ended(tmp_path / "none.log") == {}
+
+
+def test_a_stack_that_never_ran_is_not_running_and_stops_in_silence(plan: Plan) -> None:
+    assert not native.is_running(plan)
+    assert native.status(plan) == []
+    assert native.down(plan) is False
