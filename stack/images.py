@@ -1,0 +1,250 @@
+"""The images of the stack: made when their sources changed, found by content otherwise."""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+import json
+import os
+import re
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stack.base_image import BaseImage, have, image_id, python_base
+from stack.collector_build import NoGoError, ensure_image_files
+from stack.console import step
+from stack.engine import ensure_engine
+from stack.errors import StackError
+from stack.locking import only_one
+from stack.program import ProgramError, run
+from stack.settings import ROOT, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from stack.settings import Settings
+
+BUILD_SECONDS = 900
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+_CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+_CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+_SECRET_LIMIT = 500 * 1024
+"""BuildKit's own limit for one secret."""
+
+_PIP_NAMES = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "retries")
+_NOT_SOURCES = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".venv", "otel.env"}
+"""Left out of what an image is known by: made by running, or given to the container."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one image is made. `sources`: the files and folders that it is made from."""
+
+    name: str
+    context: Path
+    dockerfile: Path
+    sources: tuple[Path, ...]
+    target: str | None = None
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    identity: str = ""
+    """Whatever else changes the image: the id of the one it begins with."""
+
+    @property
+    def repository(self) -> str:
+        return f"otel-stack/{self.name}"
+
+
+def ensure_images(root: Path = ROOT, settings: Settings | None = None) -> dict[str, str]:
+    """References of the images by service: `collector`, `backend`, `profiles`.
+
+    The tag of each is a digest of its sources, so that an unchanged tree costs a few questions to
+    the engine. Needs an engine that answers. Raises StackError.
+    """
+    settings = settings or load_settings(root)
+    with only_one(root / ".run/images.lock"):
+        public = default_argument(root / "services/backend/Dockerfile", "PYTHON_IMAGE")
+        base = python_base(public, settings.python_image)
+        images = {name: ensure_image(_service(root, name, base), root) for name in _SERVICES}
+        images["collector"] = _collector(root, settings)
+    return images
+
+
+_SERVICES = ("backend", "profiles")
+
+
+def _service(root: Path, name: str, base: BaseImage) -> Recipe:
+    services = root / "services"
+    others = {services / other for other in _SERVICES if other != name}
+    return Recipe(
+        name=name,
+        context=services,
+        dockerfile=services / name / "Dockerfile",
+        sources=tuple(path for path in services.iterdir() if path not in others),
+        arguments={"PYTHON_IMAGE": base.reference},
+        identity=base.identity,
+    )
+
+
+def _collector(root: Path, settings: Settings) -> str:
+    """The image that the user chose, else one with our own build."""
+    if settings.collector_image:
+        have(settings.collector_image)
+        return settings.collector_image
+    dockerfile = root / "collector/Dockerfile"
+    if sys.platform == "linux":
+        # The binary that runs natively too: it is compiled once, and what is tested is the same.
+        try:
+            folder = ensure_image_files(root, settings.collector_bin)
+        except NoGoError:
+            # An image with Go may be there where no Go is.
+            pass
+        else:
+            return ensure_image(
+                Recipe("collector", folder, dockerfile, (folder,), target="prebuilt"), root
+            )
+    have(public := default_argument(dockerfile, "GO_IMAGE"))
+    sources = (root / "collector/build", root / "collector/probe")
+    return ensure_image(
+        Recipe(
+            "collector",
+            root / "collector",
+            dockerfile,
+            sources,
+            target="from-source",
+            arguments={"GO_IMAGE": public},
+        ),
+        root,
+    )
+
+
+def default_argument(dockerfile: Path, name: str) -> str:
+    """What `ARG name=` stands for in a Dockerfile. Raises StackError when there is no such line."""
+    try:
+        found = re.search(rf"^ARG {name}=(\S+)$", dockerfile.read_text(), re.MULTILINE)
+    except OSError as failed:
+        raise StackError(
+            f"{dockerfile} cannot be read ({failed.strerror})", "restore it from git"
+        ) from None
+    if found is None:
+        raise StackError(f"{dockerfile} has no line ARG {name}=…", "restore it from git")
+    return found[1]
+
+
+def ensure_image(recipe: Recipe, root: Path) -> str:
+    """The reference of an image that holds the recipe's sources, made if there is none."""
+    reference = f"{recipe.repository}:{digest(recipe)}"
+    if image_id(reference) is None:
+        with step(f"building the image {recipe.repository}"):
+            _build(recipe, reference, root)
+    return reference
+
+
+def digest(recipe: Recipe) -> str:
+    """Twelve hexadecimal digits that change with anything that the image is made from."""
+    seen = hashlib.sha256()
+    for text in (recipe.target or "", recipe.identity, *sorted(recipe.arguments.values())):
+        seen.update(text.encode() + b"\0")
+    for file in _files((recipe.dockerfile, *recipe.sources)):
+        name = os.path.relpath(file, recipe.context) if file != recipe.dockerfile else ""
+        seen.update(f"{name}\0{os.access(file, os.X_OK)}\0".encode())
+        with file.open("rb") as content:
+            seen.update(hashlib.file_digest(content, "sha256").digest())
+    return seen.hexdigest()[:12]
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    found: set[Path] = set()
+    for path in paths:
+        if path.name in _NOT_SOURCES:
+            continue
+        if path.is_file():
+            found.add(path)
+            continue
+        for folder, folders, names in os.walk(path):
+            folders[:] = [name for name in folders if name not in _NOT_SOURCES]
+            found.update(Path(folder) / name for name in names if name not in _NOT_SOURCES)
+    return sorted(found)
+
+
+def _build(recipe: Recipe, reference: str, root: Path) -> None:
+    log = root / f".run/logs/build-{recipe.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with _secrets() as secrets:
+        command = [
+            "docker",
+            "build",
+            "--progress=plain",
+            f"--file={recipe.dockerfile}",
+            f"--tag={reference}",
+            f"--tag={recipe.repository}:latest",
+            *([f"--target={recipe.target}"] if recipe.target else []),
+            *(f"--build-arg={name}={value}" for name, value in recipe.arguments.items()),
+            # By name only: a proxy's address may hold a password, and argv is for all to read.
+            *(f"--build-arg={name}" for name in _PROXIES if os.environ.get(name)),
+            *(f"--secret=id={name},src={path}" for name, path in secrets.items()),
+            str(recipe.context),
+        ]
+        try:
+            run(command, seconds=BUILD_SECONDS, environment={"DOCKER_BUILDKIT": "1"}, log=log)
+        except ProgramError as failed:
+            raise StackError(
+                f"the image {recipe.repository} could not be built: {_reason(failed)}",
+                f"the build's log is {log}",
+            ) from None
+
+
+def _reason(failed: ProgramError) -> str:
+    """The line of a build's log that tells most."""
+    lines: list[str] = re.findall(r"^#\d+ [\d.]+ (.*\S)", failed.output, re.MULTILINE)
+    errors = [line for line in lines if re.match(r"error|fatal", line, re.IGNORECASE)]
+    return (errors or [failed.last_line or failed.reason])[-1]
+
+
+@contextmanager
+def _secrets() -> Iterator[dict[str, Path]]:
+    """What a build must know of this machine and no image may hold, by the secret's id."""
+    with tempfile.TemporaryDirectory(prefix="otel-stack-build-") as scratch:
+        secrets = {}
+        bundle = ca_bundle()
+        if bundle:
+            secrets["ca_bundle"] = bundle
+        settings = pip_settings()
+        if settings:
+            file = Path(scratch) / "pip.conf"
+            file.touch(mode=0o600)
+            config = configparser.RawConfigParser()
+            config["global"] = settings
+            with file.open("w") as stream:
+                config.write(stream)
+            secrets["pip_conf"] = file
+        yield secrets
+
+
+def ca_bundle() -> Path | None:
+    """The certificates that this machine trusts, where a build needs to be told."""
+    named = (os.environ.get(name) for name in _CA_VARIABLES)
+    for candidate in (*filter(None, named), *_CA_FILES):
+        path = Path(candidate)
+        if path.is_file() and 0 < path.stat().st_size <= _SECRET_LIMIT:
+            return path
+    return None
+
+
+def pip_settings() -> dict[str, str]:
+    """Where this user's pip finds packages, from its files and the environment."""
+    try:
+        listed = run([sys.executable, "-m", "pip", "config", "list"], seconds=30)
+    except ProgramError:
+        return {}
+    found = re.findall(r"^[\w:.]*\.([\w-]+)='(.*)'$", listed, re.MULTILINE)
+    return {name: value for name, value in found if name in _PIP_NAMES}
+
+
+if __name__ == "__main__":
+    ensure_engine()
+    sys.stdout.write(json.dumps(ensure_images(), indent=2) + "\n")

@@ -1,0 +1,113 @@
+"""The compose file: what it promises of every service, and that the plan gives it all it needs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stack.collector_config import env_defaults
+from stack.engine import Engine
+from stack.plan import make_plan
+from stack.runtimes import docker
+from stack.settings import load_settings
+
+ROOT = Path(__file__).resolve().parents[3]
+FILE = ROOT / "compose/compose.yaml"
+TEXT = FILE.read_text()
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
+NAMED = re.compile(r"\$\{([A-Z0-9_]+)")
+
+
+@pytest.fixture
+def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What the runtime gives to Compose, with images and folders that are not made."""
+    monkeypatch.setattr(
+        docker,
+        "ensure_images",
+        lambda *_: {name: f"example/{name}:1" for name in ("collector", "backend", "profiles")},
+    )
+    monkeypatch.setattr(docker, "_give", lambda *_: None)
+    monkeypatch.setattr(docker, "_is_adot", lambda _: False)
+    monkeypatch.setattr(docker, "_validate", lambda *_: None)
+    monkeypatch.setenv("RUN_DIR", str(tmp_path))
+    plan = make_plan(load_settings(ROOT), ROOT, "docker")
+    engine = Engine("unix:///var/run/docker.sock", "20.10.24", "2.26.1", "0.13.1")
+    return docker.prepare(plan, engine)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_hardened(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "CONTAINER_USER" in service["user"]
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+    assert not service.get("privileged")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_ports_are_on_loopback_and_the_same_inside(name: str) -> None:
+    for port in SERVICES[name]["ports"]:
+        assert re.fullmatch(r"127\.0\.0\.1:\$\{(\w+)\}:\$\{\1\}", port), port
+
+
+def test_no_port_is_written_down_here(variables: dict[str, str]) -> None:
+    ports = [value for name, value in variables.items() if name.endswith("_PORT")]
+
+    assert ports
+    for port in ports:
+        assert not re.search(rf"\b{port}\b", TEXT)
+
+
+def test_the_runtime_sets_every_variable(variables: dict[str, str]) -> None:
+    assert set(NAMED.findall(TEXT)) <= set(variables)
+
+
+def test_the_collector_gets_every_variable_of_its_config() -> None:
+    config = (ROOT / "collector/otel-config.yaml").read_text()
+
+    assert set(env_defaults(config)) <= set(SERVICES["collector"]["environment"])
+
+
+def test_nobody_waits_for_the_collector_to_be_healthy() -> None:
+    # The application serves without it; the dependency is there for the order of the stop.
+    for service in SERVICES.values():
+        for wait in service.get("depends_on", {}).values():
+            assert wait["condition"] == "service_started"
+
+
+def test_compose_reads_it(variables: dict[str, str]) -> None:
+    command = ["docker", "compose", "--env-file", "/dev/null", "--file", str(FILE)]
+    try:
+        subprocess.run([*command, "version"], check=True, capture_output=True, timeout=20)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no Docker Compose here")
+
+    rendered = subprocess.run(
+        [*command, "config"],
+        check=False, capture_output=True, text=True, timeout=20, env={**os.environ, **variables},
+    )  # fmt: skip
+
+    assert rendered.returncode == 0, rendered.stderr
+    assert rendered.stderr == ""
+    services = yaml.safe_load(rendered.stdout)["services"]
+    published = {
+        (port["host_ip"], int(port["published"]), port["target"])
+        for service in services.values()
+        for port in service["ports"]
+    }
+    assert published == {
+        ("127.0.0.1", int(value), int(value))
+        for name, value in variables.items()
+        if name.endswith("_PORT")
+    }
+    assert services["backend-flask"]["environment"]["OTEL_SERVICE_NAME"] == "backend-flask"

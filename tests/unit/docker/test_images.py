@@ -1,0 +1,235 @@
+"""Which image the services begin with, when an image is made anew, and what a build is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stack import base_image, debian, images
+from stack.base_image import BaseImage
+from stack.errors import StackError
+from stack.program import ProgramError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Client = Callable[..., Path]
+
+PUBLIC = "python:3.13-slim-bookworm"
+NOT_HERE = 'echo "No such image" >&2; exit 1'
+REFUSED = 'echo "lookup registry: no such host" >&2; exit 1'
+
+
+def inspect(reference: str) -> str:
+    return f"image inspect --format {{{{.Id}}}} {reference}"
+
+
+def test_the_image_that_the_user_chose_is_taken(docker_client: Client) -> None:
+    asked = docker_client({inspect("mine/python:1"): "echo sha256:1"})
+
+    base = base_image.python_base(PUBLIC, "mine/python:1")
+
+    assert base == BaseImage("mine/python:1", "sha256:1", "chosen")
+    assert "pull" not in asked.read_text()
+
+
+def test_a_chosen_image_that_cannot_be_pulled_ends_with_its_name(docker_client: Client) -> None:
+    docker_client({"image inspect": NOT_HERE, "pull mine/pyhton:1": REFUSED})
+
+    with pytest.raises(StackError) as refused:
+        base_image.python_base(PUBLIC, "mine/pyhton:1")
+
+    assert str(refused.value) == (
+        "the image mine/pyhton:1 is not here and cannot be pulled "
+        "(lookup registry: no such host). "
+        "check its name, and that its registry can be reached."
+    )
+
+
+def test_the_public_image_is_taken_where_the_engine_holds_it(docker_client: Client) -> None:
+    docker_client({inspect(PUBLIC): "echo sha256:2"})
+
+    assert base_image.python_base(PUBLIC) == BaseImage(PUBLIC, "sha256:2", "public")
+
+
+def test_once_made_the_base_is_taken_and_no_registry_asked(docker_client: Client) -> None:
+    asked = docker_client({inspect(PUBLIC): NOT_HERE, inspect(base_image.MADE): "echo sha256:3"})
+
+    base = base_image.python_base(PUBLIC)
+
+    assert base == BaseImage(base_image.MADE, "sha256:3", "made")
+    assert "pull" not in asked.read_text()
+
+
+def test_a_registry_that_says_nothing_costs_its_deadline_and_no_more(
+    docker_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base_image, "REGISTRY_SECONDS", 0.2)
+    docker_client({"pull": "exec sleep 30"})
+
+    assert base_image.try_pull(PUBLIC) == "no answer within 0.2 s"
+
+
+def test_a_registry_that_answers_may_take_its_time(
+    docker_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base_image, "REGISTRY_SECONDS", 0.2)
+    docker_client({"pull": "echo Pulling; sleep 0.4"})
+
+    assert base_image.try_pull(PUBLIC) is None
+
+
+def test_neither_registry_nor_packages_is_one_line(
+    docker_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker_client({"image inspect": NOT_HERE, "pull": REFUSED})
+    monkeypatch.setattr(debian, "can_install", lambda: False)
+    monkeypatch.setattr(base_image, "which", lambda _name: None)
+
+    with pytest.raises(StackError) as refused:
+        base_image.python_base(PUBLIC)
+
+    assert f"{PUBLIC} cannot be pulled (lookup registry: no such host)" in str(refused.value)
+    assert "set PYTHON_IMAGE" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> images.Recipe:
+    context = tmp_path / "services"
+    (context / "backend/app").mkdir(parents=True)
+    (context / "backend/Dockerfile").write_text("FROM scratch\n")
+    (context / "backend/app/main.py").write_text("pass\n")
+    return images.Recipe(
+        "backend",
+        context,
+        context / "backend/Dockerfile",
+        (context / "backend",),
+        arguments={"PYTHON_IMAGE": "base:1"},
+        identity="sha256:1",
+    )
+
+
+def test_an_unchanged_tree_keeps_its_tag(recipe: images.Recipe) -> None:
+    before = images.digest(recipe)
+
+    (recipe.context / "backend/app/main.py").touch()
+    (recipe.context / "backend/app/__pycache__").mkdir()
+    (recipe.context / "backend/app/__pycache__/main.pyc").write_text("made by running")
+    (recipe.context / "backend/otel.env").write_text("OTEL_SERVICE_NAME=other\n")
+
+    assert images.digest(recipe) == before
+
+
+@pytest.mark.parametrize("change", ["content", "name", "new file", "mode", "Dockerfile", "base"])
+def test_whatever_goes_into_an_image_changes_its_tag(recipe: images.Recipe, change: str) -> None:
+    before = images.digest(recipe)
+    main = recipe.context / "backend/app/main.py"
+
+    if change == "content":
+        main.write_text("pass \n")
+    elif change == "name":
+        main.rename(main.with_name("other.py"))
+    elif change == "new file":
+        main.with_name("empty.py").touch()
+    elif change == "mode":
+        main.chmod(0o755)
+    elif change == "Dockerfile":
+        recipe.dockerfile.write_text("FROM scratch\nUSER 1\n")
+    else:
+        recipe = images.Recipe(**{**vars(recipe), "identity": "sha256:2"})
+
+    assert images.digest(recipe) != before
+
+
+def test_an_image_that_the_engine_holds_is_not_built(
+    docker_client: Client, recipe: images.Recipe, tmp_path: Path
+) -> None:
+    asked = docker_client({"image inspect": "echo sha256:1"})
+
+    reference = images.ensure_image(recipe, tmp_path)
+
+    assert reference == f"otel-stack/backend:{images.digest(recipe)}"
+    assert "build" not in asked.read_text()
+
+
+def test_a_failed_build_is_the_line_that_tells_most(
+    docker_client: Client, recipe: images.Recipe, tmp_path: Path
+) -> None:
+    log = (
+        "#9 4.20 ERROR: No matching distribution found for flask==9\\n"
+        "#9 ERROR: process did not complete successfully: exit code: 1\\n"
+        "ERROR: failed to solve: exit code: 1\\n"
+    )
+    docker_client({"image inspect": NOT_HERE, "build": f'printf "{log}"; exit 1'})
+
+    with pytest.raises(StackError) as failed:
+        images.ensure_image(recipe, tmp_path)
+
+    assert "No matching distribution found for flask==9" in failed.value.what
+    assert "build-backend.log" in failed.value.todo
+
+
+def test_a_proxy_is_passed_on_without_its_password_in_the_arguments(
+    docker_client: Client,
+    recipe: images.Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = docker_client({"image inspect": NOT_HERE, "build": "true"})
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@proxy.example:3128")
+
+    images.ensure_image(recipe, tmp_path)
+
+    assert "--build-arg=HTTPS_PROXY " in asked.read_text()
+    assert "secret@" not in asked.read_text()
+
+
+def test_the_bundle_named_first_is_the_one_that_builds_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("a certificate")
+    monkeypatch.setenv("PIP_CERT", str(tmp_path / "gone.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+
+    assert images.ca_bundle() == bundle
+
+
+def test_pips_settings_are_those_that_say_where_packages_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listed = (
+        "global.index-url='https://packages.example/simple'\n"
+        ":env:.timeout='180'\n"
+        "global.cert='/etc/bundle.pem'\n"
+        "install.find-links='/opt/wheels'\n"
+    )
+    monkeypatch.setattr(images, "run", lambda *_, **__: listed)
+
+    assert images.pip_settings() == {
+        "index-url": "https://packages.example/simple",
+        "timeout": "180",
+    }
+
+
+def test_without_pip_there_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_pip(*_: object, **__: object) -> str:
+        raise ProgramError(["python", "-m", "pip"], "ended with exit code 1", "No module named pip")
+
+    monkeypatch.setattr(images, "run", no_pip)
+
+    assert images.pip_settings() == {}
+
+
+def test_the_default_of_a_dockerfiles_argument_is_written_once(tmp_path: Path) -> None:
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text("ARG PYTHON_IMAGE=python:3.13-slim\nFROM ${PYTHON_IMAGE}\n")
+
+    assert images.default_argument(dockerfile, "PYTHON_IMAGE") == "python:3.13-slim"
+    with pytest.raises(StackError, match="no line ARG GO_IMAGE"):
+        images.default_argument(dockerfile, "GO_IMAGE")
