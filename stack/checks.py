@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stack.console import console, step
-from stack.engine import ensure_engine, lease, release
+from stack.engine import ensure_engine, release
 from stack.errors import StackError
 from stack.images import ensure_images
 from stack.plan import make_plan
@@ -89,7 +89,6 @@ def _prepare() -> None:
 
 def _on_containers() -> list[Outcome]:
     """The integration suite on containers, on an engine of our own where there is none."""
-    lease(LEASE)
     try:
         engine = _checked("a Docker engine and the images", _engine_and_images)
         if engine.failed:
@@ -100,7 +99,7 @@ def _on_containers() -> list[Outcome]:
 
 
 def _engine_and_images() -> None:
-    ensure_engine()
+    ensure_engine(LEASE)
     ensure_images(ROOT)
 
 

@@ -140,9 +140,7 @@ def render_for_adot(config: Mapping[str, Any]) -> tuple[str, list[str]]:
     return head + yaml.safe_dump(form, sort_keys=False, allow_unicode=True, width=100), losses
 
 
-def validate(
-    binary: Path | Sequence[str], config_path: Path, env: Mapping[str, str]
-) -> None:
+def validate(binary: Path | Sequence[str], config_path: Path, env: Mapping[str, str]) -> None:
     """Ask `binary`, or a command line that runs it, whether it would start with this config.
 
     Raises StackError of one line: what is wrong, in which file and line, what it may have meant.

@@ -447,9 +447,7 @@ def _one_queue(
     yield from _retries(look, owner, settings, vendor)
 
 
-def _retries(
-    look: _Look, owner: Keys, settings: Mapping[str, Any], vendor: str
-) -> Iterator[Trap]:
+def _retries(look: _Look, owner: Keys, settings: Mapping[str, Any], vendor: str) -> Iterator[Trap]:
     retry = settings.get("retry_on_failure")
     retry = retry if isinstance(retry, dict) else {}
     at = (*owner, "retry_on_failure")

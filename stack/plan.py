@@ -69,6 +69,18 @@ class Plan:
         return self.folders["TELEMETRY_DIR"]
 
     @property
+    def config_source(self) -> Path:
+        """The collector's config that people edit."""
+        return (self.root / self.settings.collector_config).resolve()
+
+    @property
+    def config_applied(self) -> Path:
+        """The copy that the collector runs with. A collector that dies after a bad edit of the
+        source comes back with what it had.
+        """
+        return self.run_dir / "collector/otel-config.yaml"
+
+    @property
     def collector_binary(self) -> Path:
         return self.settings.collector_bin or self.root / ".run/bin/otelcol"
 
@@ -93,6 +105,8 @@ def make_plan(settings: Settings, root: Path, runtime: str) -> Plan:
         "BACKEND_PORT": str(settings.backend_port),
         "PROFILES_PORT": str(settings.profiles_port),
         "WEB_CONCURRENCY": str(settings.web_concurrency),
+        # The routes that raise errors on purpose are for people who try the stack out.
+        "DEBUG_ROUTES": str(settings.deployment_environment == "local").lower(),
         "OTEL_RESOURCE_ATTRIBUTES": (
             f"service.version={service_version(root)},"
             f"deployment.environment={settings.deployment_environment}"
@@ -103,9 +117,7 @@ def make_plan(settings: Settings, root: Path, runtime: str) -> Plan:
     draft = Plan(root, run_dir, settings.project, runtime, settings, shared, (), folders)
     processes = (_collector(draft), _profiles(draft), _backend(draft))
     _check_distinct([process.ports for process in processes])
-    return Plan(
-        root, run_dir, settings.project, runtime, settings, shared, processes, folders
-    )
+    return Plan(root, run_dir, settings.project, runtime, settings, shared, processes, folders)
 
 
 def service_version(root: Path) -> str:
@@ -128,11 +140,12 @@ def _collector(plan: Plan) -> Process:
         argv=(
             str(plan.collector_binary),
             "--config",
-            str((plan.root / settings.collector_config).resolve()),
+            str(plan.config_applied),
         ),
         cwd=plan.root,
         environment={
-            name: plan.environment[name] for name in (*settings.collector, "TELEMETRY_DIR", "QUEUE_DIR")
+            name: plan.environment[name]
+            for name in (*settings.collector, "TELEMETRY_DIR", "QUEUE_DIR")
         },
         ports=ports,
         health=f"http://127.0.0.1:{ports['COLLECTOR_HEALTH_PORT']}/",
@@ -148,6 +161,7 @@ def _backend(plan: Plan) -> Process:
     own = {
         "PROFILES_URL": f"http://127.0.0.1:{plan.settings.profiles_port}",
         "DATABASE_URL": f"sqlite:///{plan.folders['DATA_DIR'] / 'cruddur.db'}",
+        "DEBUG_ROUTES": plan.environment["DEBUG_ROUTES"],
         "DEBUG_ROUTES": str(plan.settings.deployment_environment == "local").lower(),
     }
     return _flask(plan, "backend-flask", "backend", plan.settings.backend_port, 30, own)
@@ -172,10 +186,14 @@ def _flask(
         environment={
             **otel_env(services / "otel.env"),
             **otel_env(services / folder / "otel.env"),
-            **{key: plan.environment[key] for key in ("WEB_CONCURRENCY", "OTEL_RESOURCE_ATTRIBUTES")},
+            **{
+                key: plan.environment[key]
+                for key in ("WEB_CONCURRENCY", "OTEL_RESOURCE_ATTRIBUTES")
+            },
             "OTEL_EXPORTER_OTLP_ENDPOINT": plan.otlp_url,
             "PATH": f"{bin_dir}{os.pathsep}{os.defpath}",
             "PYTHONPATH": os.pathsep.join([str(services / "serving"), str(services / folder)]),
+            "PYTHONPATH": str(services / "serving"),
             "PYTHONUNBUFFERED": "1",
             "BIND": f"127.0.0.1:{port}",
             **own,

@@ -51,9 +51,7 @@ def _install(venv: Path, lock: Path) -> None:
 
 def _run(command: list[str]) -> None:
     try:
-        subprocess.run(
-            command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS
-        )
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
     except subprocess.CalledProcessError as failed:
         lines = (failed.stderr or failed.stdout).strip().splitlines() or ["no reason given"]
         errors = [line for line in lines if line.lower().startswith("error")] or lines

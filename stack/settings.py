@@ -101,7 +101,9 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _whole_aws_credentials(self) -> Settings:
-        if self.aws_telemetry == "live" and (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
+        if self.aws_telemetry == "live" and (self.aws_access_key_id is None) != (
+            self.aws_secret_access_key is None
+        ):
             raise ValueError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together")
         return self
 

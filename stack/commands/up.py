@@ -51,7 +51,9 @@ def _show(plan: Plan, proof: Proof) -> None:
     )
     table = Table(box=None, show_header=False, pad_edge=True)
     table.add_row("app", f"{plan.backend_url}/api/activities/home")
-    table.add_row("OTLP", f"{plan.otlp_url} (HTTP), 127.0.0.1:{plan.settings.port('OTLP_GRPC_PORT')} (gRPC)")
+    table.add_row(
+        "OTLP", f"{plan.otlp_url} (HTTP), 127.0.0.1:{plan.settings.port('OTLP_GRPC_PORT')} (gRPC)"
+    )
     table.add_row("traces", str(plan.telemetry_dir / "traces.jsonl"))
     table.add_row("next", "make status · make logs · make down · make help")
     console.print(table, soft_wrap=True)

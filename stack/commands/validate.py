@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from stack import collector_config
 from stack.collector_build import ensure_collector_binary
 from stack.console import console
@@ -17,5 +15,5 @@ def run() -> None:
     plan = make_plan(settings, ROOT, "native")
     ensure_collector_binary(plan.root, settings.collector_bin)
     collector = plan.processes[0]
-    collector_config.validate(plan.collector_binary, Path(collector.argv[-1]), collector.environment)
+    collector_config.validate(plan.collector_binary, plan.config_source, collector.environment)
     console.print(f"{settings.collector_config} is valid")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from stack.applied_config import apply_config
 from stack.collector_config import load, render_for_adot, validate
 from stack.console import console, step
 from stack.engine import Engine, ensure_engine, find_engine, release
@@ -178,21 +179,17 @@ def _collector_config(plan: Plan, image: str) -> Path:
     A copy: the containers' user may not be able to read the original, and a mounted file would
     go on being the old one when an editor replaces it.
     """
-    source = Path(_collector(plan).argv[-1])
-    folder = plan.run_dir / "collector"
-    folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "otel-config.yaml"
+    source = plan.config_source
+    config = plan.config_applied
     if _is_adot(image):
         text, losses = render_for_adot(load(source))
         for loss in losses:
             console.print(f"  not in ADOT: {loss}", soft_wrap=True)
-        config.write_text(text)
+        apply_config(plan, text)
         _validate(plan, image, config)
     else:
         _validate(plan, image, source)
-        config.write_text(source.read_text())
-    folder.chmod(0o755)
-    config.chmod(0o644)
+        apply_config(plan, source.read_text())
     return config
 
 

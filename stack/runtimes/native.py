@@ -18,6 +18,7 @@ import psutil
 import requests
 from supervisor.xmlrpc import SupervisorTransport
 
+from stack.applied_config import apply_config
 from stack.collector_build import ensure_collector_binary
 from stack.collector_config import validate
 from stack.console import console, step
@@ -57,6 +58,7 @@ def up(plan: Plan) -> None:
         check_free(plan.ports)
     for folder in plan.folders.values():
         folder.mkdir(parents=True, exist_ok=True)
+    apply_config(plan, plan.config_source.read_text())
     try:
         with step("starting " + ", ".join(process.name for process in plan.processes)):
             if running:
@@ -78,7 +80,7 @@ def prepare(plan: Plan) -> None:
     """
     ensure_collector_binary(plan.root, plan.settings.collector_bin)
     collector = plan.processes[0]
-    validate(plan.collector_binary, Path(collector.argv[-1]), collector.environment)
+    validate(plan.collector_binary, plan.config_source, collector.environment)
     ensure_services_venv(plan)
 
 
@@ -294,7 +296,7 @@ def _variables(plan: Plan, process: Process) -> Iterable[tuple[str, str]]:
     yield from process.environment.items()
     if process.name == "collector":
         # An edited config changes supervisor's file, so that `up` restarts the collector.
-        content = Path(process.argv[-1]).read_bytes()
+        content = plan.config_applied.read_bytes()
         yield "COLLECTOR_CONFIG_SHA256", hashlib.sha256(content).hexdigest()
 
 

@@ -1,0 +1,73 @@
+"""The few OTLP messages that the stack sends itself, as JSON."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any
+
+import requests
+
+from stack.errors import StackError
+
+SCOPE = {"name": "otel-stack"}
+
+
+def send(otlp_url: str, signal: str, message: dict[str, Any]) -> None:
+    """POST one message to a collector. Raises StackError when it is not taken."""
+    url = f"{otlp_url}/v1/{signal}"
+    try:
+        answer = requests.post(url, json=message, timeout=10)
+    except requests.RequestException as failed:
+        raise StackError(f"the collector does not answer on {url} ({failed})") from None
+    if not answer.ok:
+        raise StackError(
+            f"the collector answers {answer.status_code} on {url}: {answer.text[:200]}"
+        )
+
+
+def span(service: str, trace_id: str, name: str) -> dict[str, Any]:
+    """An export of one finished server span of 1 ms."""
+    now = time.time_ns()
+    body = {
+        "traceId": trace_id,
+        "spanId": secrets.token_hex(8),
+        "name": name,
+        "kind": 2,
+        "startTimeUnixNano": str(now - 1_000_000),
+        "endTimeUnixNano": str(now),
+    }
+    scoped = {"scope": SCOPE, "spans": [body]}
+    return {"resourceSpans": [{"resource": _resource(service), "scopeSpans": [scoped]}]}
+
+
+def gauge(service: str, trace_id: str, name: str) -> dict[str, Any]:
+    """An export of one data point, 1, that carries the trace id as its attribute `trace_id`."""
+    point = {"timeUnixNano": str(time.time_ns()), "asInt": "1", "attributes": _trace(trace_id)}
+    metric = {"name": name, "unit": "1", "gauge": {"dataPoints": [point]}}
+    scoped = {"scope": SCOPE, "metrics": [metric]}
+    return {"resourceMetrics": [{"resource": _resource(service), "scopeMetrics": [scoped]}]}
+
+
+def log(service: str, trace_id: str, body: str) -> dict[str, Any]:
+    """An export of one log record of severity INFO that belongs to the trace."""
+    now = str(time.time_ns())
+    record = {
+        "timeUnixNano": now,
+        "observedTimeUnixNano": now,
+        "severityNumber": 9,
+        "severityText": "INFO",
+        "body": {"stringValue": body},
+        "traceId": trace_id,
+        "spanId": secrets.token_hex(8),
+    }
+    scoped = {"scope": SCOPE, "logRecords": [record]}
+    return {"resourceLogs": [{"resource": _resource(service), "scopeLogs": [scoped]}]}
+
+
+def _resource(service: str) -> dict[str, Any]:
+    return {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}
+
+
+def _trace(trace_id: str) -> list[dict[str, Any]]:
+    return [{"key": "trace_id", "value": {"stringValue": trace_id}}]

@@ -1,0 +1,129 @@
+"""A collector config tried out: started beside the running one, on ports and folders of its own."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+
+from stack.errors import StackError
+from stack.waiting import DeadlineError, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+START_SECONDS = 15
+STOP_SECONDS = 10
+LOOPBACK_ONLY = {"COLLECTOR_BIND": "127.0.0.1"}
+
+
+def smoke(binary: Path, config: str, variables: Mapping[str, str]) -> None:
+    """Start `binary` with `config` until it is healthy and takes an empty export of each signal.
+
+    Every `…_PORT` of `variables` is replaced by a free port and every folder by a temporary one,
+    so that it meets nothing of the running collector. Nothing is sent to a vendor.
+    Raises StackError with the collector's own reason.
+    """
+    with tempfile.TemporaryDirectory(prefix="otel-stack-smoke-") as folder:
+        own = {
+            **variables,
+            **LOOPBACK_ONLY,
+            **_free_ports(variables),
+            **_folders(folder, variables),
+        }
+        file = Path(folder) / "otel-config.yaml"
+        file.write_text(config)
+        printed = Path(folder) / "printed"
+        with printed.open("w") as output:
+            process = subprocess.Popen(
+                [str(binary), "--config", str(file)],
+                env=own,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            _wait_healthy(process, own, printed)
+            _send_empty(own)
+        finally:
+            _stop(process)
+
+
+def _free_ports(variables: Mapping[str, str]) -> dict[str, str]:
+    names = [name for name in variables if name.endswith("_PORT")]
+    with ExitStack() as held:
+        # All are held until the last is known, or two names could get the same.
+        sockets = [held.enter_context(socket.socket()) for _ in names]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return {name: str(one.getsockname()[1]) for name, one in zip(names, sockets, strict=True)}
+
+
+def _folders(base: str, variables: Mapping[str, str]) -> dict[str, str]:
+    folders = {name: str(Path(base) / name) for name in variables if name.endswith("_DIR")}
+    for folder in folders.values():
+        Path(folder).mkdir()
+    return folders
+
+
+def _wait_healthy(process: subprocess.Popen[bytes], own: Mapping[str, str], printed: Path) -> None:
+    url = f"http://127.0.0.1:{own['COLLECTOR_HEALTH_PORT']}/"
+
+    def state() -> str:
+        if process.poll() is not None:
+            return "ended"
+        return "healthy" if requests.get(url, timeout=2).ok else "starting"
+
+    try:
+        seen = wait_for(
+            "the new config's collector",
+            state,
+            until=lambda found: found in {"healthy", "ended"},
+            seconds=START_SECONDS,
+        )
+    except DeadlineError as late:
+        raise StackError(
+            f"a collector with the new config was not healthy within {START_SECONDS} s "
+            f"({late.seen})",
+            "`make validate` may say more",
+        ) from None
+    if seen == "ended":
+        raise StackError(f"the collector does not start with the new config: {_reason(printed)}")
+
+
+def _reason(printed: Path) -> str:
+    lines = printed.read_text(errors="replace").strip().splitlines()
+    errors = [line for line in lines if "rror" in line] or lines or ["it printed nothing"]
+    return " ".join(errors[-1].split())
+
+
+def _send_empty(own: Mapping[str, str]) -> None:
+    for signal in ("traces", "metrics", "logs"):
+        url = f"http://127.0.0.1:{own['OTLP_HTTP_PORT']}/v1/{signal}"
+        try:
+            answer = requests.post(
+                url, data=b"", headers={"content-type": "application/x-protobuf"}, timeout=5
+            )
+        except requests.RequestException as failed:
+            raise StackError(
+                f"the new config takes no {signal} over OTLP/HTTP ({failed})"
+            ) from None
+        if not answer.ok:
+            raise StackError(
+                f"the new config takes no {signal} over OTLP/HTTP (status {answer.status_code})",
+                f"name the otlp receiver in a {signal} pipeline",
+            )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_SECONDS)
