@@ -283,6 +283,7 @@ def _wait_healthy(plan: Plan, process: Process) -> None:
 def _keep_log(plan: Plan, name: str) -> tuple[Path, str]:
     """Write what a container printed to the log folder; it goes with the container else."""
     log = plan.folders["LOG_DIR"] / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     container = _container(plan, name)
     if container is not None:
         run(["docker", "logs", container["Id"]], seconds=ASK_SECONDS, log=log)

@@ -1,0 +1,197 @@
+"""What the Docker runtime does around Compose: refusing, cleaning up, telling the state."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stack.engine import Engine
+from stack.errors import StackError
+from stack.plan import Plan, make_plan
+from stack.runtimes import docker
+from stack.runtimes.service import Service
+from stack.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Client = Callable[..., Path]
+
+ROOT = Path(__file__).resolve().parents[3]
+HERE = Engine("unix:///var/run/docker.sock", "20.10.24", "2.26.1", "0.13.1")
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    settings = load_settings(ROOT, {"RUN_DIR": str(tmp_path), "PROJECT": "unit"})
+    return make_plan(settings, ROOT, "docker")
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The engine and Compose replaced by a list of what was asked of them."""
+    asked: list[str] = []
+
+    def take(lease: str) -> Engine:
+        asked.append(lease)
+        return HERE
+
+    monkeypatch.setattr(docker, "ensure_engine", take)
+    monkeypatch.setattr(docker, "find_engine", lambda: HERE)
+    monkeypatch.setattr(docker, "release", lambda lease: asked.append(f"release {lease}"))
+    monkeypatch.setattr(docker, "is_running", lambda _plan: False)
+    monkeypatch.setattr(docker, "check_free", lambda _ports: None)
+    monkeypatch.setattr(docker, "prepare", lambda *_: {})
+    monkeypatch.setattr(docker, "_containers", lambda *_: [])
+    monkeypatch.setattr(docker, "_compose", lambda _plan, *words, **_: asked.append(words[0]))
+    monkeypatch.setattr(docker, "_wait_healthy", lambda *_: None)
+    return asked
+
+
+def container(name: str, **state: Any) -> dict[str, Any]:
+    return {
+        "Id": "0123",
+        "RestartCount": state.pop("restarts", 0),
+        "Config": {"Labels": {"com.docker.compose.service": name}},
+        "State": {
+            "Status": "running",
+            "ExitCode": 0,
+            "OOMKilled": False,
+            "StartedAt": "2026-11-21T11:30:00.123456789Z",
+            **state,
+        },
+    }
+
+
+def test_up_holds_the_engine_until_down(plan: Plan, events: list[str]) -> None:
+    docker.up(plan)
+    docker.down(plan)
+
+    assert events == ["up-unit", "up", "down", "release up-unit"]
+
+
+@pytest.mark.parametrize("step", ["check_free", "prepare", "_compose_up", "_wait_healthy"])
+@pytest.mark.parametrize("reason", [StackError("no"), KeyboardInterrupt()])
+def test_up_that_ends_early_leaves_nothing(
+    plan: Plan,
+    events: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    reason: BaseException,
+) -> None:
+    def fail(*_: object) -> None:
+        raise reason
+
+    monkeypatch.setattr(docker, step, fail)
+
+    with pytest.raises(type(reason)):
+        docker.up(plan)
+
+    assert events[-2:] == ["down", "release up-unit"]
+
+
+def test_up_that_fails_beside_a_running_stack_leaves_that_running(
+    plan: Plan, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StackError("the collector's config is broken")
+
+    monkeypatch.setattr(docker, "is_running", lambda _plan: True)
+    monkeypatch.setattr(docker, "prepare", refuse)
+
+    with pytest.raises(StackError):
+        docker.up(plan)
+
+    assert events == ["up-unit"]
+
+
+def test_an_engine_elsewhere_is_refused(
+    plan: Plan, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = replace(HERE, host="tcp://build.example:2376")
+    monkeypatch.setattr(docker, "ensure_engine", lambda _lease: remote)
+
+    with pytest.raises(StackError, match=r"tcp://build\.example:2376 does not see this machine"):
+        docker.up(plan)
+
+    assert "up" not in events
+
+
+def test_down_without_an_engine_is_harmless(
+    plan: Plan, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker, "find_engine", lambda: None)
+
+    assert docker.down(plan) is False
+    assert events == ["release up-unit"]
+
+
+def test_status_tells_of_each_service_what_docker_knows(plan: Plan, docker_client: Client) -> None:
+    containers = [
+        container("collector", restarts=2),
+        container("backend-flask", Status="exited", ExitCode=137, OOMKilled=True),
+    ]
+    docker_client({"ps": "echo 0123", "inspect": f"echo '{json.dumps(containers)}'"})
+
+    assert docker.status(plan) == [
+        Service("collector", True, "running", 2, "runs again since 2026-11-21T11:30:00Z"),
+        Service("profiles-flask", False, "missing", 0),
+        Service("backend-flask", False, "exited", 0, "out of memory"),
+    ]
+
+
+def test_a_service_that_its_health_check_finds_ill_does_not_run(
+    plan: Plan, docker_client: Client
+) -> None:
+    ill = container("collector", Health={"Status": "unhealthy"})
+    docker_client({"ps": "echo 0123", "inspect": f"echo '{json.dumps([ill])}'"})
+
+    assert docker.status(plan)[0] == Service("collector", False, "unhealthy", 0)
+
+
+def test_nothing_runs_where_there_is_no_engine(plan: Plan, docker_client: Client) -> None:
+    docker_client({"ps": 'echo "Cannot connect" >&2; exit 1'})
+
+    assert docker.is_running(plan) is False
+    assert docker.status(plan) == []
+
+
+def test_a_service_that_ends_while_it_starts_is_one_line_with_its_last_words(
+    plan: Plan, docker_client: Client
+) -> None:
+    ended = container("collector", Status="restarting", ExitCode=1)
+    docker_client(
+        {
+            "ps": "echo 0123",
+            "inspect": f"echo '{json.dumps([ended])}'",
+            "logs 0123": "echo starting; echo bind: address already in use >&2",
+        }
+    )
+
+    with pytest.raises(StackError) as failed:
+        docker._wait_healthy(plan, plan.processes[0])
+
+    log = plan.folders["LOG_DIR"] / "collector.log"
+    assert str(failed.value) == (
+        "collector ended while it was starting: exit code 1, bind: address already in use. "
+        f"its log is {log}."
+    )
+    assert log.read_text() == "starting\nbind: address already in use\n"
+
+
+@pytest.mark.parametrize(
+    ("uid", "rootless", "user"),
+    [(0, False, "10001:10001"), (0, True, "0:0"), (501, False, "501:20")],
+)
+def test_containers_run_as_the_caller_and_never_as_root_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch, uid: int, rootless: bool, user: str
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    monkeypatch.setattr(os, "getegid", lambda: 20)
+
+    assert docker._user(replace(HERE, rootless=rootless)) == user
