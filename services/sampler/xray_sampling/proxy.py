@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Loaded by the first connection otherwise; a fork in that moment leaves a child that can look up no
+# host, for good.
+import encodings.idna  # noqa: F401
 import http.client
 import json
 from typing import Any

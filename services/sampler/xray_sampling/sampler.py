@@ -53,30 +53,46 @@ class XRayRemoteSampler(Sampler):
         self._proxy = proxy
         self._resource = resource
         self._polling_interval = polling_interval
+        self._clock = _Clock()
         self._known: list[dict[str, Any]] = []
-        self._begin()
+        self._forget_process()
         this = weakref.ref(self)
 
-        def begin_in_child() -> None:
+        def forget_parent() -> None:
             if sampler := this():
-                sampler._begin()  # noqa: SLF001
+                sampler._forget_process()  # noqa: SLF001
 
         # opentelemetry-instrument sets up the SDK in gunicorn's master; workers are its forks, and
-        # threads do not survive a fork. Locks of the parent may be held: everything is made anew.
-        os.register_at_fork(after_in_child=begin_in_child)
+        # threads do not survive a fork.
+        os.register_at_fork(after_in_child=forget_parent)
 
-    def _begin(self) -> None:
-        """Start sampling in this process, as a client of its own for X-Ray's quotas."""
-        clock = _Clock()
-        self._fallback = _FallbackSampler(clock)
-        self._rules = _RuleCache(
-            self._resource, self._fallback, secrets.token_hex(12), clock, threading.Lock()
-        )
-        if self._known:
-            self._rules.update_sampling_rules([_SamplingRule(**rule) for rule in self._known])
+    def _forget_process(self) -> None:
+        """Be as new. Polling begins with the first root span, which a master has none of.
+
+        A fork during a poll would copy whatever that thread was in the middle of.
+        """
+        self._begin_lock = threading.Lock()
+        self._rules: Any = None
+        self._fallback = _FallbackSampler(self._clock)
         self._stopped = threading.Event()
         self._failing = False
-        threading.Thread(target=self._poll, name="xray-sampling", daemon=True).start()
+
+    def _begin(self) -> Any:
+        """Start to sample in this process, as a client of its own for X-Ray's quotas."""
+        with self._begin_lock:
+            if self._rules is None:
+                rules = _RuleCache(
+                    self._resource,
+                    self._fallback,
+                    secrets.token_hex(12),
+                    self._clock,
+                    threading.Lock(),
+                )
+                if self._known:
+                    rules.update_sampling_rules([_SamplingRule(**each) for each in self._known])
+                self._rules = rules
+                threading.Thread(target=self._poll, name="xray-sampling", daemon=True).start()
+        return self._rules
 
     def should_sample(  # noqa: PLR0917 - the SDK's signature
         self,
@@ -88,7 +104,8 @@ class XRayRemoteSampler(Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
-        decide: Sampler = self._fallback if self._rules.expired() else self._rules
+        rules = self._rules or self._begin()
+        decide: Sampler = self._fallback if rules.expired() else rules
         return decide.should_sample(
             parent_context, trace_id, name, kind, attributes, links, trace_state
         )

@@ -41,12 +41,13 @@ class FakeXRay:
         self.groups: dict[str, dict[str, Any]] = {}
         self.statistics: list[dict[str, Any]] = []
         self.asked: list[str] = []
+        self.refused: list[str] = []
+        self.interval: int | None = None
         self.failing: int | None = None
         self.last_modification = time.time()
-        self.interval = 1
 
     def put_rule(self, **fields: Any) -> None:
-        rule = DEFAULT_RULE | fields
+        rule: dict[str, Any] = DEFAULT_RULE | fields
         self.rules[rule["RuleName"]] = rule
         self.last_modification = time.time()
 
@@ -106,6 +107,7 @@ def running(port: int = 0) -> Iterator[FakeXRay]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"] or 0)) or "{}")
             if fake.failing:
+                fake.refused.append(self.path)
                 self._reply(fake.failing, {"message": "told to fail"})
             else:
                 self._reply(200, fake.answer(self.path, body))
