@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Config:
-    """`database_url`: SQLAlchemy's, SQLite only. `profiles_timeout`: seconds for the whole call.
+    """What can be set.
+
+    `database_url`: SQLAlchemy's, SQLite only. `profiles_timeout`: seconds for the whole call.
     `debug_routes`: serve `/api/debug/error`.
     """
 

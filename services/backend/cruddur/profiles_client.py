@@ -25,8 +25,10 @@ class Profile:
     picture: str
 
 
-class Unavailable(Exception):
-    """`reason` is one of few, so that it can be searched and counted: `timeout`, `unreachable`,
+class ProfilesUnavailableError(Exception):
+    """No answer that can be used.
+
+    `reason` is one of few, so that it can be searched and counted: `timeout`, `unreachable`,
     `status_<code>`, `invalid_answer`.
     """
 
@@ -36,8 +38,10 @@ class Unavailable(Exception):
 
 
 class ProfilesClient:
-    """`timeout`: seconds for the whole call. requests bounds each read only, so that a service
-    which sends a byte now and then would hold a worker for as long as it likes.
+    """Asks `base_url`, and waits `timeout` seconds for the whole call.
+
+    requests bounds each read only, so that a service which sends a byte now and then would hold a
+    worker for as long as it likes.
     """
 
     def __init__(self, base_url: str, timeout: float) -> None:
@@ -53,7 +57,7 @@ class ProfilesClient:
             return {}
         try:
             return self._fetch(sorted(set(handles)))
-        except Unavailable as unavailable:
+        except ProfilesUnavailableError as unavailable:
             span = trace.get_current_span()
             span.set_attribute("app.profiles.unavailable", unavailable.reason)
             span.add_event("profiles unavailable", {"reason": unavailable.reason})
@@ -71,14 +75,14 @@ class ProfilesClient:
                 allow_redirects=False,
             ) as response:
                 if response.status_code != requests.codes.ok:
-                    raise Unavailable(f"status_{response.status_code}")
+                    raise ProfilesUnavailableError(f"status_{response.status_code}")
                 answer = _read(response, deadline)
         except requests.Timeout:
-            raise Unavailable("timeout") from None
+            raise ProfilesUnavailableError("timeout") from None
         except requests.RequestException:
             # A read that times out within the body is a ConnectionError to requests.
             late = time.monotonic() >= deadline
-            raise Unavailable("timeout" if late else "unreachable") from None
+            raise ProfilesUnavailableError("timeout" if late else "unreachable") from None
         return _profiles(answer)
 
 
@@ -87,9 +91,9 @@ def _read(response: requests.Response, deadline: float) -> bytes:
     for part in response.iter_content(chunk_size=None):
         answer += part
         if time.monotonic() >= deadline:
-            raise Unavailable("timeout")
+            raise ProfilesUnavailableError("timeout")
         if len(answer) > _LARGEST_ANSWER:
-            raise Unavailable("invalid_answer")
+            raise ProfilesUnavailableError("invalid_answer")
     return bytes(answer)
 
 
@@ -100,4 +104,4 @@ def _profiles(answer: bytes) -> dict[str, Profile]:
             for handle, profile in json.loads(answer)["profiles"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Unavailable("invalid_answer") from None
+        raise ProfilesUnavailableError("invalid_answer") from None

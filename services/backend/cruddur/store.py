@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import fcntl
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, event, select
+from opentelemetry import trace
+from sqlalchemy import create_engine, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, selectinload, sessionmaker
 
@@ -17,6 +20,10 @@ from cruddur.seed import seed_activities
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
+
+    from sqlalchemy import Engine
+
+tracer = trace.get_tracer("cruddur.store")
 
 FEED_LENGTH = 50
 
@@ -68,28 +75,42 @@ def open_store(database_url: str) -> Store:
     """
     path = Path(make_url(database_url).database or "")
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(database_url)
-    event.listen(engine, "connect", _prepare_connection)
-    sessions = sessionmaker(engine, expire_on_commit=False)
+    # The instrumentation names spans after the database in the URL: "SELECT cruddur", instead of a
+    # path on this machine.
+    engine = create_engine(f"sqlite:///{path.stem}", creator=partial(_connect, path))
     # SQLite answers "database is locked" at once, without its busy timeout, to two processes that
     # turn the write-ahead log on together; so a lock of our own.
-    with _only_one(path.with_name(path.name + ".lock")), engine.connect() as connection:
-        version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-        if version == 0:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            Base.metadata.create_all(connection)
-            with Session(connection, expire_on_commit=False) as session:
-                session.add_all(seed_activities(utc_now()))
-                session.flush()
+    with _only_one(path.with_name(path.name + ".lock")):
+        if not _is_made(path):
+            with tracer.start_as_current_span("make-store"):
+                _make(engine)
+    return Store(sessionmaker(engine, expire_on_commit=False))
+
+
+def _is_made(path: Path) -> bool:
+    """Asked past SQLAlchemy: each worker's start would show up as a trace otherwise."""
+    with closing(_connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version > 0
+
+
+def _make(engine: Engine) -> None:
+    with engine.connect() as connection:
+        Base.metadata.create_all(connection)
+        with Session(connection) as session:
+            session.add_all(seed_activities(utc_now()))
+            session.flush()
             connection.exec_driver_sql("PRAGMA user_version=1")
-            connection.commit()
-    return Store(sessions)
+            session.commit()
+        connection.commit()
 
 
-def _prepare_connection(connection: Any, _record: object) -> None:
-    connection.execute("PRAGMA busy_timeout=5000")
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=5, check_same_thread=False)
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
+    return connection
 
 
 @contextmanager

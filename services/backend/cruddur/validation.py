@@ -49,7 +49,7 @@ def new_activity(body: Any) -> NewActivity:
     found = {name: text for name, text in wrong.items() if text}
     if found:
         raise InvalidFields(found)
-    return NewActivity(handle, message.strip(), LIFETIMES[ttl])
+    return NewActivity(str(handle), str(message).strip(), LIFETIMES[ttl])
 
 
 def search_term(values: list[str]) -> str:

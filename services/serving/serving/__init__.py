@@ -1,4 +1,4 @@
-"""What both Flask services do alike around their routes: log, report errors, answer health checks."""
+"""What both Flask services do alike: log, report errors, answer health checks."""
 
 from __future__ import annotations
 

@@ -26,8 +26,9 @@ def init_app(app: Flask) -> None:
 
 
 def path_without_secrets(path: str) -> str:
-    """The path as it may be written down: no parameters, nothing that looks like a credential, no
-    control characters, 256 characters at most.
+    """The path as it may be written down, 256 characters at most.
+
+    No parameters, nothing that looks like a credential, no control characters.
     """
     segments = [_masked(segment) for segment in re.split(r"[?;#]", path)[0].split("/")]
     return "".join(c if c.isprintable() else "�" for c in "/".join(segments))[:_LONGEST_PATH]

@@ -1,4 +1,4 @@
-"""Errors as JSON: `{"error", "message", "status"}`, with `fields` for a 422, `trace_id` for a 500."""
+"""Errors as JSON: `{"error", "message", "status"}`; `fields` in a 422, `trace_id` in a 500."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ MASTER_SECONDS = 2
 
 
 def settings(port: int, check: Callable[[], object]) -> dict[str, Any]:
-    """gunicorn's settings by name.
+    """Settings of gunicorn, by name.
 
     `port`: used where BIND is not set. `check`: reads the service's own settings; a ValueError from
     it ends the start with one line. It is called before there are workers, because a worker that
@@ -39,7 +39,7 @@ def settings(port: int, check: Callable[[], object]) -> dict[str, Any]:
         # The worker's heartbeat is a file; on a disk under load it stalls, and the master kills it.
         "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108
         # Docker kills after 10 s. With no collector the SDK's flush at exit lasts as long as the
-        # exporter's timeout (30 s): after WORKER_SECONDS the master ends the worker, and
+        # exporter's timeout (40 s): after WORKER_SECONDS the master ends the worker, and
         # `on_exit` below the master.
         "graceful_timeout": WORKER_SECONDS,
         "control_socket_disable": True,

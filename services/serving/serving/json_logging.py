@@ -15,8 +15,10 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class JsonFormatter(logging.Formatter):
-    """`timestamp`, `level`, `logger`, `message`, `service`, `trace_id` and `span_id` where there is
-    a span, `exception` where there is one, and whatever the caller passed as `extra`.
+    """A line's names: `timestamp`, `level`, `logger`, `message`, `service`.
+
+    Where there is a span `trace_id` and `span_id`, with an exception `exception`, and whatever the
+    caller passed as `extra`.
     """
 
     def __init__(self, service: str) -> None:
@@ -44,8 +46,9 @@ class JsonFormatter(logging.Formatter):
 
 
 class DropRequestLines(logging.Filter):
-    """Keeps out the line that the development server writes for each request: it holds the query
-    string, and the access log has the request already.
+    """Keeps out the line that the development server writes for each request.
+
+    It holds the query string, and the access log has the request already.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -76,13 +79,18 @@ def logging_config(environ: dict[str, str] | os._Environ[str] = os.environ) -> d
             # gunicorn keeps its loggers to itself; handed to the root they reach the console as
             # JSON, and OTLP ("WORKER TIMEOUT" is a line that one wants to find).
             "gunicorn.error": {"level": "INFO", "handlers": [], "propagate": True},
+            # What the exporters say about a collector that is away stays on the console: sent
+            # through the exporter that fails, it would only feed itself.
+            "opentelemetry": {"handlers": ["console"], "propagate": False},
             "werkzeug": {"level": "INFO", "filters": ["no_request_lines"]},
         },
     }
 
 
 def configure_logging() -> None:
-    """Idempotent. The handler that OpenTelemetry put on the root logger stays: its
-    instrumentation takes it out before `dictConfig` and puts it back after.
+    """Send this process's log to the console; harmless when done twice.
+
+    The handler that OpenTelemetry put on the root logger stays: its instrumentation takes it out
+    before `dictConfig` and puts it back after.
     """
     logging.config.dictConfig(logging_config())
