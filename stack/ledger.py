@@ -9,12 +9,13 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from stack.errors import StackError
-from stack.routes import Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from prometheus_client.samples import Sample
+
+    from stack.routes import Route
 
 UNITS = {"traces": "spans", "metrics": "metric_points", "logs": "log_records"}
 """What each signal is counted in, as the collector's metrics name it."""

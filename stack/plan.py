@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 
 from stack.errors import StackError
+from stack.python_env import PythonEnv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from stack.settings import Settings
 
 RUN_DIR_MARK = "OTEL_STACK_RUN_DIR"
-"""Set in every process of a native stack, so that one whose supervisor was killed is still found."""
+"""Set in every process of a native stack, so that one is found also when supervisor was killed."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Process:
     ports: Mapping[str, int]
     health: str
     start_order: int
+    python: PythonEnv | None = None
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,6 @@ class Plan:
     @property
     def collector_binary(self) -> Path:
         return self.settings.collector_bin or self.root / ".run/bin/otelcol"
-
-    @property
-    def services_venv(self) -> Path:
-        return self.root / ".run/services-venv"
 
 
 def make_plan(settings: Settings, root: Path, runtime: str) -> Plan:
@@ -154,7 +152,14 @@ def _collector(plan: Plan) -> Process:
 
 
 def _profiles(plan: Plan) -> Process:
-    return _flask(plan, "profiles-flask", "profiles", plan.settings.profiles_port, 20, {})
+    return _flask(
+        plan,
+        name="profiles-flask",
+        folder="profiles",
+        port=plan.settings.profiles_port,
+        start_order=20,
+        own={},
+    )
 
 
 def _backend(plan: Plan) -> Process:
@@ -162,21 +167,29 @@ def _backend(plan: Plan) -> Process:
         "PROFILES_URL": f"http://127.0.0.1:{plan.settings.profiles_port}",
         "DATABASE_URL": f"sqlite:///{plan.folders['DATA_DIR'] / 'cruddur.db'}",
         "DEBUG_ROUTES": plan.environment["DEBUG_ROUTES"],
-        "DEBUG_ROUTES": str(plan.settings.deployment_environment == "local").lower(),
     }
-    return _flask(plan, "backend-flask", "backend", plan.settings.backend_port, 30, own)
+    return _flask(
+        plan,
+        name="backend-flask",
+        folder="backend",
+        port=plan.settings.backend_port,
+        start_order=30,
+        own=own,
+    )
 
 
 def _flask(
-    plan: Plan, name: str, folder: str, port: int, start_order: int, own: Mapping[str, str]
+    plan: Plan, *, name: str, folder: str, port: int, start_order: int, own: Mapping[str, str]
 ) -> Process:
     services = plan.root / "services"
     package = {"backend": "cruddur", "profiles": "profiles"}[folder]
-    bin_dir = plan.services_venv / "bin"
+    python = PythonEnv(
+        plan.root / ".run/services-venv", services / "requirements.txt", "the services' packages"
+    )
     return Process(
         name=name,
         argv=(
-            str(bin_dir / "opentelemetry-instrument"),
+            str(python.bin / "opentelemetry-instrument"),
             # It finds gunicorn.conf.py in its folder; opentelemetry-instrument would take --config
             # for an option of its own.
             "gunicorn",
@@ -191,9 +204,8 @@ def _flask(
                 for key in ("WEB_CONCURRENCY", "OTEL_RESOURCE_ATTRIBUTES")
             },
             "OTEL_EXPORTER_OTLP_ENDPOINT": plan.otlp_url,
-            "PATH": f"{bin_dir}{os.pathsep}{os.defpath}",
+            "PATH": f"{python.bin}{os.pathsep}{os.defpath}",
             "PYTHONPATH": os.pathsep.join([str(services / "serving"), str(services / folder)]),
-            "PYTHONPATH": str(services / "serving"),
             "PYTHONUNBUFFERED": "1",
             "BIND": f"127.0.0.1:{port}",
             **own,
@@ -201,6 +213,7 @@ def _flask(
         ports={f"{folder.upper()}_PORT": port},
         health=f"http://127.0.0.1:{port}/api/health-check",
         start_order=start_order,
+        python=python,
     )
 
 

@@ -52,7 +52,8 @@ def holder(port: int) -> Holder:
     except psutil.AccessDenied:
         return Holder(None, "another user's process")
     for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+        listening = connection.status == psutil.CONN_LISTEN and connection.laddr
+        if listening and listening.port == port:
             if connection.pid is None:
                 return Holder(None, "another user's process")
             return Holder(connection.pid, _program(connection.pid))

@@ -36,8 +36,7 @@ PLAYED = StandinSettings()
 KEY_SHAPES = {
     "HONEYCOMB_API_KEY": (
         re.compile(r"hc[a-z]{2}k_[a-z0-9]{58}|hc[a-z]ic_[a-z0-9]{58}|[0-9a-f]{32}|[A-Za-z0-9]{22}"),
-        "an ingest key begins with hcaik_ and has 64 characters; "
-        "older ones have 22, those of Honeycomb Classic 32",
+        "an ingest key begins with hcaik_ and has 64 characters, older ones have 22 or 32",
     ),
     "ROLLBAR_ACCESS_TOKEN": (
         re.compile(r"[A-Za-z0-9]{32,160}"),

@@ -22,7 +22,9 @@ class Event:
 
 @dataclass(frozen=True)
 class Span:
-    """One span. Ids are lower-case hex, times nanoseconds since 1970; `parent_id` is "" at a root."""
+    """One span. Ids are lower-case hex, `parent_id` is "" at a root; times are nanoseconds since
+    1970.
+    """
 
     trace_id: str
     span_id: str

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.table import Table
 
 from stack.console import console, step
 from stack.errors import StackError
-from stack.plan import Plan
 from stack.prove import Proof, prove
 from stack.runtimes.chosen import RUNTIMES, plan_of_running, plan_to_start
+
+if TYPE_CHECKING:
+    from stack.plan import Plan
 
 
 def run() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from stack.engine import find_engine
@@ -12,6 +11,7 @@ from stack.settings import ROOT, load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
 RUNTIMES: dict[str, ModuleType] = {"docker": docker, "native": native}
 

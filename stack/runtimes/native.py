@@ -25,8 +25,8 @@ from stack.console import console, step
 from stack.errors import StackError
 from stack.plan import RUN_DIR_MARK
 from stack.ports import check_free
+from stack.python_env import ensure_env
 from stack.runtimes.service import Service
-from stack.services_venv import ensure_services_venv
 from stack.waiting import DeadlineError, wait_for
 
 if TYPE_CHECKING:
@@ -74,14 +74,15 @@ def up(plan: Plan) -> None:
 
 
 def prepare(plan: Plan) -> None:
-    """Make what the processes need: the collector's binary, the services' packages.
+    """Make what the processes need: the collector's binary, Python environments.
 
     Raises StackError, also for a collector config that its binary refuses.
     """
     ensure_collector_binary(plan.root, plan.settings.collector_bin)
     collector = plan.processes[0]
     validate(plan.collector_binary, plan.config_source, collector.environment)
-    ensure_services_venv(plan)
+    for env in {process.python for process in plan.processes if process.python}:
+        ensure_env(env)
 
 
 def down(plan: Plan) -> bool:

@@ -1,4 +1,4 @@
-"""The Python environment that both Flask services run in natively: their lock, nothing else."""
+"""Python environments that the native runtime's processes run in: a lock each, nothing else."""
 
 from __future__ import annotations
 
@@ -6,61 +6,64 @@ import hashlib
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
 
 from stack.console import step
 from stack.errors import StackError
 from stack.locking import only_one
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from stack.plan import Plan
-
 INSTALL_SECONDS = 600
 
 
-def ensure_services_venv(plan: Plan) -> None:
+@dataclass(frozen=True)
+class PythonEnv:
+    """`what` names its packages for people."""
+
+    folder: Path
+    lock: Path
+    what: str
+
+    @property
+    def bin(self) -> Path:
+        return self.folder / "bin"
+
+
+def ensure_env(env: PythonEnv) -> None:
     """Make the environment, or make it anew after a change of the lock or of Python.
 
     Raises StackError with pip's own last line when it fails; what was half made is removed.
     """
-    venv = plan.services_venv
-    lock = plan.root / "services/requirements.txt"
+    venv, lock, what = env.folder, env.lock, env.what
     wanted = hashlib.sha256(sys.version.encode() + lock.read_bytes()).hexdigest()
     stamp = venv / "lock.sha256"
     with only_one(venv.with_suffix(".lock")):
         if stamp.exists() and stamp.read_text() == wanted:
             return
-        with step("installing the services' packages"):
+        with step(f"installing {what}"):
             shutil.rmtree(venv, ignore_errors=True)
             try:
-                _run([sys.executable, "-m", "venv", str(venv)])
-                _install(venv, lock)
+                _run([sys.executable, "-m", "venv", str(venv)], what)
+                _install(venv, lock, what)
             except BaseException:
                 shutil.rmtree(venv, ignore_errors=True)
                 raise
             stamp.write_text(wanted)
 
 
-def _install(venv: Path, lock: Path) -> None:
+def _install(venv: Path, lock: Path, what: str) -> None:
     pip = [str(venv / "bin/python"), "-m", "pip", "install", "--quiet", "--no-input"]
     exact = ["--require-hashes", "--no-deps", "--only-binary=:all:"]
-    _run([*pip, *exact, "--requirement", str(lock)])
+    _run([*pip, *exact, "--requirement", str(lock)], what)
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], what: str) -> None:
+    online = "check that Python's package index can be reached, then try again"
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
     except subprocess.CalledProcessError as failed:
         lines = (failed.stderr or failed.stdout).strip().splitlines() or ["no reason given"]
         errors = [line for line in lines if line.lower().startswith("error")] or lines
-        raise StackError(
-            f"the services' packages could not be installed: {errors[-1]}",
-            "check that Python's package index can be reached, then try again",
-        ) from None
+        raise StackError(f"{what} could not be installed: {errors[-1]}", online) from None
     except subprocess.TimeoutExpired:
-        raise StackError(
-            f"the services' packages were not installed within {INSTALL_SECONDS} s",
-            "check that Python's package index can be reached, then try again",
-        ) from None
+        raise StackError(f"{what} were not installed within {INSTALL_SECONDS} s", online) from None
