@@ -147,9 +147,10 @@ def validate(binary: Path | Sequence[str], config_path: Path, env: Mapping[str, 
     """
     text = _read(config_path)
     file = _File(config_path, text, parse(text, config_path))
+    command = [str(binary)] if isinstance(binary, Path) else [*binary]
     try:
         run(
-            [str(binary), "validate", "--config", str(config_path)],
+            [*command, "validate", "--config", str(config_path)],
             seconds=VALIDATE_SECONDS,
             environment=env,
         )
