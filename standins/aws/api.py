@@ -1,0 +1,363 @@
+"""One endpoint for CloudWatch Logs, CloudWatch, STS and CloudFormation, told apart as AWS does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
+
+from aiohttp import web
+
+from standins import awsmodel, otlp, otlp_http
+from standins.aws import emf, log_events
+from standins.aws.backend import Moto
+from standins.awsvendor import FAULT_CODES, AwsError, AwsVendor, rest_json_error
+from standins.bodies import BodyError, decompress
+from standins.faults import EVERYWHERE, Fault, Mode
+from standins.store import Item, Json
+from standins.vendor import FAULT, WHY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from standins.settings import Settings
+
+BODY = 8 * otlp_http.MIB
+_TARGETS = {"Logs_20140328": "logs", "GraniteServiceVersion20100801": "cloudwatch"}
+_SIGNING = {"logs": "logs", "cloudwatch": "monitoring"}
+# The names that a service's own form of AWS's general errors has over the query protocol.
+_QUERY_CODES = {
+    "UnrecognizedClientException": "InvalidClientTokenId",
+    "InvalidSignatureException": "SignatureDoesNotMatch",
+    "MissingAuthenticationTokenException": "MissingAuthenticationToken",
+    "IncompleteSignatureException": "IncompleteSignature",
+    "AccessDeniedException": "AccessDenied",
+    "ThrottlingException": "Throttling",
+    "InvalidRequestException": "ValidationError",
+}
+_TRACE_ID = re.compile(
+    r"\"[^\"]*trace_?id[^\"]*\"\s*:\s*\"(?:1-)?([0-9a-f]{8})-?([0-9a-f]{24})\"",
+    re.IGNORECASE,
+)
+_LOGS_OTLP = otlp_http.Limits(sent=otlp_http.MIB, plain=otlp_http.MIB, items=10_000)
+_METRICS_OTLP = otlp_http.Limits(sent=otlp_http.MIB, plain=otlp_http.MIB, items=1_000)
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """A stored event. Time is epoch milliseconds."""
+
+    region: str
+    group: str
+    stream: str
+    timestamp: int
+    message: str
+
+    def __call__(self) -> Json:
+        """The event with its message, parsed where it is JSON."""
+        shown: Json = {
+            "group": self.group,
+            "stream": self.stream,
+            "timestamp": self.timestamp,
+            "message": self.message,
+        }
+        if self.message.startswith("{"):
+            try:
+                shown["parsed"] = json.loads(self.message)
+            except (ValueError, RecursionError):
+                return shown
+        return shown
+
+
+class Aws(AwsVendor):
+    """Log events by trace id, metrics by name; the rest is moto's."""
+
+    name: ClassVar[str] = "aws"
+    modes: ClassVar[frozenset[Mode]] = EVERYWHERE | {"partial"}
+    services: ClassVar[frozenset[str]] = frozenset(
+        {"logs", "monitoring", "sts", "cloudformation", "iam", "sns"},
+    )
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, settings.aws_port)
+        self.moto = Moto()
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        """AWS's single path, and the OTLP endpoints."""
+        return [
+            web.post("/", self._operate),
+            web.post("/v1/logs", partial(self._otlp, "logs")),
+            web.post("/v1/metrics", partial(self._otlp, "metrics")),
+        ]
+
+    async def start(self) -> None:
+        """Listen at once; the first call waits for moto."""
+        self.moto.load()
+        await super().start()
+
+    async def stop(self) -> None:
+        """Close the port and let moto's thread end."""
+        await super().stop()
+        self.moto.close()
+
+    async def reset(self, *, everything: bool) -> None:
+        """Log groups, alarms and stacks count as provisioned."""
+        await super().reset(everything=everything)
+        if everything:
+            await self.moto.reset()
+
+    def error(
+        self,
+        request: web.Request,
+        status: int,
+        message: str,
+        headers: dict[str, str] | None = None,
+    ) -> web.Response:
+        """AWS's code for a status, in the form of the protocol that the request speaks."""
+        if request.path.startswith("/v1/"):
+            return otlp_http.error(request, status, message, headers)
+        return self._error(request, FAULT_CODES.get(status, "ValidationException"), status, message)
+
+    def throttled(self, request: web.Request, fault: Fault) -> web.Response:
+        """These services say 400 ThrottlingException; only OTLP endpoints say 429."""
+        headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+        if request.path.startswith("/v1/"):
+            return otlp_http.error(request, 429, "Rate exceeded", headers)
+        return self._error(request, "ThrottlingException", 400, "Rate exceeded")
+
+    def evicted(self, items: list[Item]) -> None:
+        """What the store lets go, moto lets go too."""
+        gone: Counter[tuple[str, str, str]] = Counter()
+        for item in items:
+            if isinstance(item.render, LogEvent):
+                gone[item.render.region, item.render.group, item.render.stream] += 1
+        if gone:
+            task = asyncio.get_running_loop().create_task(self.moto.trim(gone), name="trim moto")
+            self._trims.add(task)
+            task.add_done_callback(self._trims.discard)
+
+    _trims: ClassVar[set[asyncio.Task[None]]] = set()
+
+    def _error(
+        self,
+        request: web.Request,
+        code: str,
+        status: int,
+        message: str,
+    ) -> web.Response:
+        target = request.headers.get("X-Amz-Target", "")
+        if target:
+            # Only the query and REST protocols use 401 and 403; here it is 400 with a code.
+            shown = 400 if status in (401, 403) else status
+            response = rest_json_error(code, shown, message)
+            response.content_type = "application/x-amz-json-1.1"
+            return response
+        code = _QUERY_CODES.get(code, code)
+        kind = "Sender" if status < 500 else "Receiver"  # noqa: PLR2004
+        return web.Response(
+            status=status,
+            content_type="text/xml",
+            text=f"<ErrorResponse><Error><Type>{kind}</Type><Code>{code}</Code><Message>"
+            f"{escape(message)}</Message></Error><RequestId>stand-in</RequestId></ErrorResponse>",
+        )
+
+    async def _operate(self, request: web.Request) -> web.Response:
+        try:
+            return await self._dispatch(request)
+        except AwsError as error:
+            request[WHY] = f"{error.code}: {error}"
+            return self._error(request, error.code, error.status, str(error))
+
+    async def _dispatch(self, request: web.Request) -> web.Response:
+        prefix, _, operation = request.headers.get("X-Amz-Target", "").partition(".")
+        service = _TARGETS.get(prefix)
+        if service is None:
+            caller, body = await self.signed(request, BODY)
+            if prefix:
+                raise AwsError("UnknownOperationException", f"{prefix}.{operation} is not here")
+            self._action(caller.service, body)
+            return await self._moto(request, body)
+        caller, sent = await self.signed(request, BODY, {_SIGNING[service]})
+        body = decompress(sent, request.headers.get("Content-Encoding", ""), BODY)
+        ask = _json(body)
+        if service == "logs" and operation == "PutLogEvents":
+            return web.json_response(
+                await self._put_log_events(caller.region, ask, request),
+                content_type="application/x-amz-json-1.1",
+            )
+        ask = _checked(service, operation, ask)
+        if operation == "PutRetentionPolicy":
+            days = ask["retentionInDays"]
+            if days not in log_events.RETENTION_DAYS:
+                raise AwsError("InvalidParameterException", f"retentionInDays {days} is not valid")
+        response = await self._moto(request, body)
+        if operation == "PutMetricData" and response.status == 200:  # noqa: PLR2004
+            self._keep_metrics(caller.region, _metric_data(ask))
+        return response
+
+    def _action(self, service: str, body: bytes) -> None:
+        """A query-protocol call must name an action that its service has."""
+        action = parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
+        name = "cloudwatch" if service == "monitoring" else service
+        if action not in awsmodel.service(name).operation_names:
+            raise AwsError("InvalidAction", f"Could not find operation {action} of {name}")
+
+    async def _moto(self, request: web.Request, body: bytes) -> web.Response:
+        headers = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower() not in ("content-length", "transfer-encoding", "content-encoding")
+        }
+        answer = await self.moto.call(request.method, request.raw_path, headers, body)
+        if answer.status >= 400:  # noqa: PLR2004
+            request[WHY] = answer.body[:200].decode(errors="replace")
+        kept = {
+            name: value
+            for name, value in answer.headers.items()
+            if name.lower() in ("content-type", "x-amzn-requestid", "x-amzn-errortype")
+            or name.lower().startswith("x-amzn-query")
+        }
+        return web.Response(status=answer.status, body=answer.body, headers=kept)
+
+    async def _put_log_events(self, region: str, ask: Json, request: web.Request) -> Json:
+        group, stream = ask.get("logGroupName"), ask.get("logStreamName")
+        if not isinstance(group, str) or not isinstance(stream, str) or not group or not stream:
+            raise AwsError("InvalidParameterException", "logGroupName and logStreamName are needed")
+        rejected: dict[str, int] = {}
+        taken: list[Json] = []
+
+        def check(retention_days: int | None) -> list[Json]:
+            now_ms = int(time.time() * 1000)
+            batch = log_events.check(ask.get("logEvents"), now_ms, retention_days)
+            rejected.update(batch.rejected)
+            taken.extend(batch.events)
+            fault = request.get(FAULT)
+            if fault is not None and taken:
+                cut = fault.rejected_of(len(taken))
+                rejected["tooOldLogEventEndIndex"] = len(ask["logEvents"]) - len(taken) + cut
+                del taken[:cut]
+            return taken
+
+        token = await self.moto.put_log_events(region, group, stream, check)
+        self.store.add(_log_items(region, group, stream, taken))
+        await self._extract(region, taken)
+        answer: Json = {"nextSequenceToken": token}
+        if rejected:
+            answer["rejectedLogEventsInfo"] = rejected
+            request[WHY] = f"rejected: {rejected}"
+        return answer
+
+    async def _extract(self, region: str, events: list[Json]) -> None:
+        values: list[emf.MetricValue] = []
+        for event in events:
+            message = event["message"]
+            try:
+                values += emf.extract(message)
+            except emf.EmfError as error:
+                report = {"error": str(error), "message": message[:2000]}
+                self.store.add([Item("emf_errors", str(error), len(message), report.copy)])
+        if values:
+            self._keep_metrics(region, values)
+            await self.moto.put_metrics(region, values)
+
+    def _keep_metrics(self, region: str, values: Iterable[emf.MetricValue]) -> None:
+        del region
+        self.store.add(
+            Item(
+                "metrics",
+                f"{value.namespace}/{value.name}",
+                200 + 40 * len(value.dimensions) + 16 * len(value.values),
+                value.as_json,
+                tuple(dict.fromkeys(_ids_in_dimensions(value.dimensions))),
+            )
+            for value in values
+        )
+
+    async def _otlp(self, signal: otlp.Signal, request: web.Request) -> web.Response:
+        """The OTLP endpoints: logs need a group and a stream that exist."""
+        limits = _LOGS_OTLP if signal == "logs" else _METRICS_OTLP
+        service = "logs" if signal == "logs" else "monitoring"
+        try:
+            caller, _ = await self.signed(request, limits.sent, {service})
+        except AwsError as error:
+            return otlp_http.error(request, error.status, f"{error.code}: {error}")
+        if signal == "logs":
+            await self._existing_stream(request, caller.region)
+        return await otlp_http.receive(self, request, signal, limits)
+
+    async def _existing_stream(self, request: web.Request, region: str) -> None:
+        group = request.headers.get("x-aws-log-group", "")
+        stream = request.headers.get("x-aws-log-stream", "")
+        if not group or not stream:
+            raise BodyError(400, "x-aws-log-group and x-aws-log-stream headers are needed")
+        try:
+            await self.moto.put_log_events(region, group, stream, lambda _: [])
+        except AwsError as error:
+            raise BodyError(400, f"{error.code}: {error}") from None
+
+
+def _json(body: bytes) -> Json:
+    try:
+        tree = json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise AwsError("SerializationException", f"the body is no JSON: {error}") from None
+    if not isinstance(tree, dict):
+        raise AwsError("SerializationException", "the body is no JSON object")
+    return tree
+
+
+def _checked(service: str, operation: str, ask: Json) -> Json:
+    model = awsmodel.service(service)
+    if operation not in model.operation_names:
+        raise AwsError("UnknownOperationException", f"{service} has no {operation}")
+    pruned, problems = awsmodel.check(model.operation_model(operation), ask)
+    if problems:
+        logs = service == "logs"
+        raise AwsError("InvalidParameterException" if logs else "ValidationError", problems)
+    return pruned
+
+
+def _log_items(region: str, group: str, stream: str, events: list[Json]) -> Iterator[Item]:
+    for event in events:
+        message: str = event["message"]
+        found = (first + rest for first, rest in _TRACE_ID.findall(message))
+        yield Item(
+            "logs",
+            f"{group}/{stream}/{event['timestamp']}/{hash(message):x}",
+            len(message.encode()),
+            LogEvent(region, group, stream, event["timestamp"], message),
+            tuple(dict.fromkeys(one.lower() for one in found)),
+            stream,
+        )
+
+
+def _ids_in_dimensions(dimensions: dict[str, str]) -> Iterator[str]:
+    for name, value in dimensions.items():
+        if "trace_id" in name and re.fullmatch(r"[0-9a-f]{32}", value):
+            yield value
+
+
+def _metric_data(ask: Json) -> Iterator[emf.MetricValue]:
+    """PutMetricData's own values, as those of EMF."""
+    for datum in ask.get("MetricData", ()):
+        stats: dict[str, Any] | None = datum.get("StatisticValues")
+        keys = ("Sum", "Minimum", "Maximum", "SampleCount")
+        numbers = datum.get("Values") or [datum.get("Value", 0)]
+        counts = datum.get("Counts") or [1] * len(numbers)
+        when = datum.get("Timestamp")
+        yield emf.MetricValue(
+            ask["Namespace"],
+            datum["MetricName"],
+            datum.get("Unit", "None"),
+            {one["Name"]: one["Value"] for one in datum.get("Dimensions", ())},
+            int((when if isinstance(when, int | float) else time.time()) * 1000),
+            () if stats else tuple(zip(numbers, counts, strict=False)),
+            tuple(float(stats[key]) for key in keys) if stats else None,  # type: ignore[arg-type]
+        )

@@ -1,0 +1,216 @@
+"""moto, embedded: loaded once in a thread of its own, and kept from growing without end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from standins.awsvendor import ACCOUNT, AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from standins.aws.emf import MetricValue
+
+_T = TypeVar("_T")
+
+# Data points that CloudWatch keeps in a region; moto itself would keep every one.
+MAX_DATA_POINTS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What moto answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Moto:
+    """moto's services. Its state belongs to the process, and one thread alone touches it."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="moto")
+        self._app: Any = None
+
+    def load(self) -> None:
+        """Begin to load moto (1.5 s); calls wait until it is there."""
+        self._thread.submit(self._load)
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> Answer:
+        """Have moto answer a request."""
+        return await self._run(lambda: self._call(method, path, headers, body))
+
+    async def put_log_events(
+        self,
+        region: str,
+        group: str,
+        stream: str,
+        check: Callable[[int | None], list[dict[str, Any]]],
+    ) -> str:
+        """Store the events that `check` (called with the group's retention in days) lets through.
+
+        Answers the next sequence token. Raises AwsError where group or stream are missing.
+        """
+        return await self._run(lambda: _put_log_events(region, group, stream, check))
+
+    async def put_metrics(self, region: str, values: Iterable[MetricValue]) -> None:
+        """Make metric values readable by CloudWatch's own API."""
+        await self._run(lambda: _put_metrics(region, values))
+
+    async def trim(self, gone: Mapping[tuple[str, str, str], int]) -> None:
+        """Drop the oldest events of streams: (region, group, stream) → how many."""
+        await self._run(lambda: _trim(gone))
+
+    async def metric_filters(self, region: str, group: str) -> list[dict[str, Any]]:
+        """The metric filters of a log group."""
+        return await self._run(lambda: _logs(region).describe_metric_filters(log_group_name=group))
+
+    async def events(
+        self,
+        region: str,
+        groups: Iterable[str],
+    ) -> list[tuple[str, str, int, str]]:
+        """(group, stream, epoch ms, message) of each event. Raises AwsError for unknown groups."""
+        return await self._run(lambda: _events(region, groups))
+
+    async def reset(self) -> None:
+        """Forget everything."""
+        await self._run(_reset)
+
+    async def _run(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _load(self) -> None:
+        # moto must not look for a real account, nor let pages in from elsewhere.
+        os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
+        os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
+        from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 - slow, so not at start
+            DomainDispatcherApplication,
+            create_backend_app,
+        )
+
+        import standins.aws.cloudformation  # noqa: F401, PLC0415 - registers with moto
+
+        self._app = DomainDispatcherApplication(create_backend_app)  # type: ignore[arg-type]
+
+    def _call(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        from werkzeug.test import EnvironBuilder, run_wsgi_app  # noqa: PLC0415 - as moto
+
+        environ = EnvironBuilder(
+            path=path,
+            method=method,
+            headers=dict(headers),
+            data=body,
+            base_url=f"http://{headers.get('Host', '127.0.0.1')}",
+        ).get_environ()
+        chunks, status, answered = run_wsgi_app(self._app, environ, buffered=True)
+        return Answer(int(status.split()[0]), dict(answered), b"".join(chunks))
+
+
+def _logs(region: str) -> Any:
+    from moto.logs.models import logs_backends  # noqa: PLC0415 - as above
+
+    return logs_backends[ACCOUNT][region]
+
+
+def _cloudwatch(region: str) -> Any:
+    from moto.cloudwatch.models import cloudwatch_backends  # noqa: PLC0415 - as above
+
+    return cloudwatch_backends[ACCOUNT][region]
+
+
+def _group(region: str, name: str) -> Any:
+    group = _logs(region).groups.get(name)
+    if group is None:
+        raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
+    return group
+
+
+def _put_log_events(
+    region: str,
+    group: str,
+    stream: str,
+    check: Callable[[int | None], list[dict[str, Any]]],
+) -> str:
+    found = _group(region, group)
+    if stream not in found.streams:
+        raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
+    days = found.retention_in_days
+    events = check(None if days is None else int(days))
+    token = str(found.streams[stream].put_log_events(events))
+    _forget_instances()
+    return token
+
+
+def _put_metrics(region: str, values: Iterable[MetricValue]) -> None:
+    backend = _cloudwatch(region)
+    by_namespace: dict[str, list[dict[str, Any]]] = {}
+    for value in values:
+        datum: dict[str, Any] = {
+            "MetricName": value.name,
+            "Unit": value.unit,
+            "Timestamp": datetime.fromtimestamp(value.timestamp / 1000, UTC),
+            "Dimensions": [{"Name": k, "Value": v} for k, v in value.dimensions.items()],
+        }
+        if value.statistics is None:
+            datum["Values"] = [number for number, _ in value.values]
+            datum["Counts"] = [count for _, count in value.values]
+        else:
+            keys = ("Sum", "Minimum", "Maximum", "SampleCount")
+            datum["StatisticValues"] = dict(zip(keys, value.statistics, strict=True))
+        by_namespace.setdefault(value.namespace, []).append(datum)
+    for namespace, data in by_namespace.items():
+        backend.put_metric_data(namespace, data)
+    excess = len(backend.metric_data) - MAX_DATA_POINTS
+    if excess > 0:
+        del backend.metric_data[:excess]
+    _forget_instances()
+
+
+def _trim(gone: Mapping[tuple[str, str, str], int]) -> None:
+    for (region, group, stream), count in gone.items():
+        found = _logs(region).groups.get(group)
+        if found is not None and stream in found.streams:
+            del found.streams[stream].events[:count]
+
+
+def _events(region: str, groups: Iterable[str]) -> list[tuple[str, str, int, str]]:
+    return [
+        (name, stream.log_stream_name, event.timestamp, event.message)
+        for name in groups
+        for stream in _group(region, name).streams.values()
+        for event in stream.events
+    ]
+
+
+def _reset() -> None:
+    from moto.backends import get_backend  # noqa: PLC0415 - as above
+
+    for service in ("logs", "cloudwatch", "cloudformation", "iam", "sns", "events", "ssm"):
+        get_backend(service).reset()  # type: ignore[call-overload]
+
+
+def _forget_instances() -> None:
+    """moto remembers every object it ever made, for a dashboard that is not served here."""
+    from moto.cloudwatch.models import MetricAggregatedDatum, MetricDatum  # noqa: PLC0415
+    from moto.logs.models import LogEvent  # noqa: PLC0415
+
+    for model in (LogEvent, MetricDatum, MetricAggregatedDatum):
+        model.instances_tracked.clear()  # type: ignore[attr-defined]

@@ -1,0 +1,77 @@
+"""What the AWS stand-ins share: nobody is answered whose signature does not verify."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from aiohttp import web
+
+from standins import sigv4
+from standins.bodies import read
+from standins.vendor import WHY, Vendor
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+ACCOUNT = "123456789012"
+# AWS's exception names for the statuses that a fault can ask for; a service may have its own.
+FAULT_CODES = {
+    400: "InvalidRequestException",
+    401: "UnrecognizedClientException",
+    403: "AccessDeniedException",
+    429: "ThrottlingException",
+    500: "InternalFailure",
+    503: "ServiceUnavailable",
+}
+
+
+class AwsError(Exception):
+    """An error that a handler answers with: AWS's code, HTTP status, and the message."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
+class AwsVendor(Vendor):
+    """A vendor whose requests are signed."""
+
+    services: ClassVar[frozenset[str]]
+
+    async def signed(
+        self,
+        request: web.Request,
+        limit: int,
+        services: Collection[str] | None = None,
+    ) -> tuple[sigv4.Caller, bytes]:
+        """Who sent this, and the body as sent. Raises AwsError, BodyError."""
+        body = await read(request, limit)
+        settings = self.settings
+        try:
+            caller = sigv4.verify(
+                request.method,
+                request.raw_path,
+                request.headers,
+                body,
+                {settings.aws_access_key_id: settings.aws_secret_access_key},
+                services or self.services,
+            )
+        except sigv4.SignatureError as error:
+            request[WHY] = f"{error.code}: {error}"
+            raise AwsError(error.code, str(error), 403) from None
+        return caller, body
+
+
+def rest_json_error(
+    code: str,
+    status: int,
+    message: str,
+    headers: dict[str, str] | None = None,
+) -> web.Response:
+    """An error as AWS's JSON protocols give it: the code in a header and in the body."""
+    return web.json_response(
+        {"__type": code, "message": message, "Message": message},
+        status=status,
+        headers={"x-amzn-ErrorType": code, **(headers or {})},
+    )

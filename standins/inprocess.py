@@ -1,0 +1,43 @@
+"""The stand-ins in a thread of this process: for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from standins.client import Client
+from standins.server import StandIns
+from standins.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ANY_PORTS = {
+    f"{name}_port": 0
+    for name in ("control", "honeycomb", "xray", "aws", "rollbar", "otlp", "otlp_grpc")
+}
+
+
+@contextmanager
+def running(settings: Settings | None = None) -> Iterator[Client]:
+    """Run the stand-ins on any free ports until the block ends; yields their client.
+
+    moto's state belongs to the process: two of these share log groups and metrics.
+    """
+    chosen = replace(settings or Settings(), **ANY_PORTS)  # type: ignore[arg-type]
+    standins = StandIns(chosen)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="standins", daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(standins.start(), loop).result(timeout=30)
+        with Client(f"http://127.0.0.1:{standins.control.port}") as client:
+            yield client
+    finally:
+        asyncio.run_coroutine_threadsafe(standins.stop(), loop).result(timeout=30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=10)
+        loop.close()

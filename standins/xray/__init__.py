@@ -1,0 +1,1 @@
+"""X-Ray: segments, groups, sampling rules and targets."""

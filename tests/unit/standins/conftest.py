@@ -1,0 +1,68 @@
+"""The stand-ins in this process, once for all tests here: each test has its own trace ids."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from standins.inprocess import running
+from standins.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from standins.client import Client
+
+SETTINGS = Settings()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Client]:
+    with running() as client:
+        yield client
+
+
+@pytest.fixture
+def standins(shared: Client) -> Iterator[Client]:
+    """Well before and after each test."""
+    yield shared
+    shared.heal()
+
+
+@pytest.fixture
+def trace_id() -> str:
+    return secrets.token_hex(16)
+
+
+@pytest.fixture
+def aws(standins: Client) -> Callable[..., Any]:
+    """Makes boto3 clients that reach the stand-ins: aws("logs"), aws("logs", secret="wrong")."""
+
+    def client(
+        service: str,
+        *,
+        key: str = SETTINGS.aws_access_key_id,
+        secret: str = SETTINGS.aws_secret_access_key,
+        region: str = "us-east-1",
+        endpoint: str | None = None,
+    ) -> Any:
+        vendor = "xray" if service == "xray" else "aws"
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=endpoint or standins.address(vendor),
+            region_name=region,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            config=Config(
+                retries={"total_max_attempts": 1},
+                connect_timeout=2,
+                read_timeout=5,
+                proxies={},
+            ),
+        )
+
+    return client
