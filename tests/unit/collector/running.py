@@ -1,0 +1,164 @@
+"""The real collector with the real config, on ports and in folders of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import requests
+
+from stack.collector_config import CONFIG_FILE
+from stack.settings import ROOT
+from stack.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+PORTS = (
+    "OTLP_GRPC_PORT",
+    "OTLP_HTTP_PORT",
+    "COLLECTOR_HEALTH_PORT",
+    "COLLECTOR_METRICS_PORT",
+    "COLLECTOR_ZPAGES_PORT",
+)
+CONFIG = ROOT / CONFIG_FILE
+
+
+@dataclass
+class Collector:
+    """A running collector; `folder` holds its telemetry, its queues and its log."""
+
+    process: subprocess.Popen[bytes]
+    environment: Mapping[str, str]
+    folder: Path
+    ready_seconds: float
+
+    @property
+    def otlp(self) -> str:
+        return self.url("OTLP_HTTP_PORT")
+
+    def url(self, port: str) -> str:
+        return f"http://127.0.0.1:{self.environment[port]}"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    @property
+    def resident_bytes(self) -> int:
+        return int(psutil.Process(self.process.pid).memory_info().rss)
+
+    def post(self, signal_name: str, body: Mapping[str, Any]) -> None:
+        """Send OTLP/HTTP JSON; `signal_name` is traces, metrics or logs."""
+        answer = requests.post(f"{self.otlp}/v1/{signal_name}", json=body, timeout=10)
+        assert answer.status_code == 200, answer.text
+
+    def wait_for_file(self, signal_name: str, needle: str) -> str:
+        """The text of the signal's file once it holds `needle`."""
+        path = self.folder / f"{signal_name}.jsonl"
+        return wait_for(
+            f"{needle} in {path.name}", path.read_text, until=lambda text: needle in text, seconds=3
+        )
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(timeout=15)
+
+
+@contextlib.contextmanager
+def running(
+    binary: Path, folder: Path, config: Path = CONFIG, environment: Mapping[str, str] | None = None
+) -> Iterator[Collector]:
+    """Start, wait until the health check answers, and end by SIGKILL what still runs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    own = {
+        **dict(zip(PORTS, free_ports(len(PORTS)), strict=True)),
+        "TELEMETRY_DIR": str(folder),
+        "QUEUE_DIR": str(folder / "queues"),
+        **(environment or {}),
+    }
+    started = time.monotonic()
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [str(binary), "--config", str(config)],
+            env={**os.environ, **own},
+            stdout=log,
+            stderr=log,
+        )
+    collector = Collector(process, own, folder, 0.0)
+    try:
+        wait_for("the collector's health", lambda: healthy(collector), seconds=10, pause=0.005)
+        collector.ready_seconds = time.monotonic() - started
+        yield collector
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def healthy(collector: Collector) -> bool:
+    assert collector.process.poll() is None, collector.log
+    return requests.get(collector.url("COLLECTOR_HEALTH_PORT"), timeout=1).status_code == 200
+
+
+def free_ports(count: int) -> list[str]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [str(listening.getsockname()[1]) for listening in sockets]
+    finally:
+        for listening in sockets:
+            listening.close()
+
+
+def attributes(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """OTLP's JSON form of plain values: str, int, list of str."""
+    return [{"key": key, "value": _value(value)} for key, value in values.items()]
+
+
+def plain(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """`attributes`, undone."""
+    return {item["key"]: next(iter(item["value"].values())) for item in found}
+
+
+def _value(value: Any) -> dict[str, Any]:
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    if isinstance(value, list):
+        return {"arrayValue": {"values": [_value(item) for item in value]}}
+    return {"stringValue": value}
+
+
+def trace(name: str, values: Mapping[str, Any] | None = None, **span: Any) -> dict[str, Any]:
+    """One server span called `name`; `span` adds to it or replaces what it holds."""
+    whole = {
+        "traceId": os.urandom(16).hex(),
+        "spanId": os.urandom(8).hex(),
+        "name": name,
+        "kind": 2,
+        "startTimeUnixNano": "1700000000000000000",
+        "endTimeUnixNano": "1700000000100000000",
+        "attributes": attributes(values or {}),
+        **span,
+    }
+    return {"resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {}, "spans": [whole]}]}]}
+
+
+def spans(text: str) -> dict[str, dict[str, Any]]:
+    """The spans of a traces file by name."""
+    return {
+        span["name"]: span
+        for line in text.splitlines()
+        if line
+        for resource in json.loads(line)["resourceSpans"]
+        for scope in resource["scopeSpans"]
+        for span in scope["spans"]
+    }
