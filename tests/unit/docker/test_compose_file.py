@@ -13,7 +13,7 @@ import yaml
 
 from stack.collector_config import env_defaults
 from stack.engine import Engine
-from stack.plan import make_plan
+from stack.plan import make_plan, otel_env
 from stack.runtimes import docker
 from stack.settings import load_settings
 
@@ -76,6 +76,18 @@ def test_the_collector_gets_every_variable_of_its_config() -> None:
     config = (ROOT / "collector/otel-config.yaml").read_text()
 
     assert set(env_defaults(config)) <= set(SERVICES["collector"]["environment"])
+
+
+def test_a_container_gets_the_variables_that_the_process_gets_natively() -> None:
+    plan = make_plan(load_settings(ROOT), ROOT, "native")
+    # Where programs are is the image's own affair.
+    elsewhere = {"PATH", "PYTHONPATH", "PYTHONUNBUFFERED"}
+    for process in plan.processes:
+        service = SERVICES[process.name]
+        files = [FILE.parent / name for name in service.get("env_file", [])]
+        given = {*service["environment"], *(name for file in files for name in otel_env(file))}
+
+        assert set(process.environment) - elsewhere <= given, process.name
 
 
 def test_nobody_waits_for_the_collector_to_be_healthy() -> None:
