@@ -326,6 +326,9 @@ class _Progress:
 
 def _link(binary: Path, name: Path) -> None:
     """`name` becomes `binary`; a hard link, so that 57 MB are not copied at each build."""
+    if name.exists() and name.samefile(binary):
+        # Renaming one name of a file to another name of it does nothing, and leaves both.
+        return
     unfinished = name.with_suffix(".new")
     unfinished.unlink(missing_ok=True)
     try:
