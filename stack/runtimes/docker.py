@@ -251,12 +251,13 @@ def _wait_healthy(plan: Plan, process: Process) -> None:
     def look() -> str:
         container = _container(plan, process.name)
         if container is None:
-            return "ended: its container is gone"
+            return "ended, its container is gone"
         state = container["State"]
-        if state["Status"] in {"exited", "dead", "restarting"} or (
-            container["RestartCount"] > restarts
-        ):
-            return f"ended: exit code {state['ExitCode']}"
+        if state["Status"] in {"exited", "dead", "restarting"}:
+            return f"ended with exit code {state['ExitCode']}"
+        if container["RestartCount"] > restarts:
+            # It runs again by now, and the code of its end is gone.
+            return "ended"
         return "healthy" if requests.get(process.health, timeout=2).ok else state["Status"]
 
     try:
@@ -275,7 +276,7 @@ def _wait_healthy(plan: Plan, process: Process) -> None:
     if found != "healthy":
         log, last = _keep_log(plan, process.name)
         raise StackError(
-            f"{process.name} {found.replace('ended', 'ended while it was starting')}, {last}",
+            f"{process.name} {found} while it was starting: {last}",
             f"its log is {log}",
         )
 

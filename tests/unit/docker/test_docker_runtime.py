@@ -178,7 +178,7 @@ def test_a_service_that_ends_while_it_starts_is_one_line_with_its_last_words(
 
     log = plan.folders["LOG_DIR"] / "collector.log"
     assert str(failed.value) == (
-        "collector ended while it was starting: exit code 1, bind: address already in use. "
+        "collector ended with exit code 1 while it was starting: bind: address already in use. "
         f"its log is {log}."
     )
     assert log.read_text() == "starting\nbind: address already in use\n"
