@@ -1,0 +1,180 @@
+"""The config file as text: portable, its ADOT form, its settings."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from stack.collector_config import (
+    CONFIG_FILE,
+    KINDS,
+    components,
+    env_defaults,
+    for_adot,
+    load,
+    missing_components,
+    parse,
+    render_for_adot,
+    validate,
+)
+from stack.errors import StackError
+from stack.settings import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = ROOT / CONFIG_FILE
+
+WITH_CONNECTOR = """
+receivers: {otlp: {protocols: {http: {auth: {authenticator: bearertokenauth}}}}}
+connectors: {span_metrics: {}}
+exporters: {debug: {}, otlp_http/x: {endpoint: "http://127.0.0.1:1"}}
+extensions: {bearertokenauth: {token: t}, health_check: {}}
+service:
+  extensions: [bearertokenauth, health_check]
+  pipelines:
+    traces: {receivers: [otlp], exporters: [debug, span_metrics]}
+    metrics: {receivers: [span_metrics], exporters: [debug]}
+"""
+
+
+def test_contrib_has_every_component() -> None:
+    assert missing_components(load(CONFIG), "contrib") == []
+
+
+def test_a_component_that_contrib_lacks_is_found() -> None:
+    config = load(CONFIG)
+    config["processors"]["our_own/x"] = {}
+
+    assert missing_components(config, "contrib") == ["processors/our_own/x"]
+
+
+def test_the_adot_form_holds_only_what_adot_has() -> None:
+    form, losses = for_adot(load(CONFIG))
+
+    assert missing_components(form, "adot") == []
+    assert _undefined_names(form) == []
+    assert any("masking inside values" in loss for loss in losses)
+
+
+def test_the_adot_form_keeps_routes_and_all_that_adot_has() -> None:
+    config = load(CONFIG)
+
+    form, _ = for_adot(config)
+
+    assert form["exporters"] == config["exporters"]
+    assert form["receivers"] == config["receivers"]
+    assert {
+        name: (pipeline["receivers"], pipeline["exporters"])
+        for name, pipeline in form["service"]["pipelines"].items()
+    } == {
+        name: (pipeline["receivers"], pipeline["exporters"])
+        for name, pipeline in config["service"]["pipelines"].items()
+    }
+    assert "attributes/secrets" in form["service"]["pipelines"]["traces"]["processors"]
+
+
+def test_the_adot_form_leaves_the_config_alone() -> None:
+    config, untouched = load(CONFIG), load(CONFIG)
+
+    for_adot(config)
+
+    assert config == untouched
+
+
+def test_connectors_and_authenticators_go_with_what_hangs_on_them() -> None:
+    form, losses = for_adot(parse(WITH_CONNECTOR, CONFIG))
+
+    assert form["service"]["pipelines"] == {
+        "traces": {"receivers": ["otlp"], "exporters": ["debug"]}
+    }
+    assert form["service"]["extensions"] == ["health_check"]
+    assert form["receivers"]["otlp"]["protocols"]["http"] == {}
+    assert {"connector span_metrics", "extension bearertokenauth"} <= set(losses)
+    assert "authentication of receiver otlp by bearertokenauth" in losses
+    assert any(loss.startswith("pipeline metrics") for loss in losses)
+
+
+@pytest.mark.collector
+def test_the_printed_adot_form_is_a_config_that_a_collector_takes(
+    binary: Path, tmp_path: Path
+) -> None:
+    text, losses = render_for_adot(load(CONFIG))
+    printed = tmp_path / "adot.yaml"
+    printed.write_text(text)
+
+    validate(binary, printed, {})
+
+    assert yaml.safe_load(text)["service"]["pipelines"]["traces"]
+    assert all(f"# Not in ADOT: {loss}" in text for loss in losses)
+
+
+@pytest.mark.collector
+def test_the_lists_spell_the_types_of_our_own_build_as_it_does(binary: Path) -> None:
+    """A list that is wrong about a name would call an unportable file portable."""
+    said = yaml.safe_load(
+        subprocess.run([binary, "components"], capture_output=True, text=True, check=True).stdout
+    )
+
+    unknown = {
+        f"{kind}/{component['name']}"
+        for kind in KINDS
+        for component in said[kind]
+        if component["name"] not in components("contrib")[kind]
+    }
+
+    assert unknown == set()
+
+
+def test_every_listener_and_folder_is_a_setting_with_a_default() -> None:
+    defaults = env_defaults(CONFIG.read_text())
+
+    assert defaults == {
+        "COLLECTOR_BIND": "127.0.0.1",
+        "OTLP_GRPC_PORT": "4317",
+        "OTLP_HTTP_PORT": "4318",
+        "COLLECTOR_HEALTH_PORT": "13133",
+        "COLLECTOR_METRICS_PORT": "8888",
+        "COLLECTOR_ZPAGES_PORT": "55679",
+        "TELEMETRY_DIR": ".run/telemetry",
+        "QUEUE_DIR": ".run/queues",
+    }
+
+
+def test_defaults_in_comments_are_no_settings() -> None:
+    text = "a: ${env:A:-1} # ${env:B:-2}\n# c: ${env:C:-3}\nd: x#${env:D:-4}${env:E:-}\n"
+
+    assert env_defaults(text) == {"A": "1", "D": "4", "E": ""}
+
+
+def test_two_defaults_for_one_name_are_refused_with_both_lines() -> None:
+    with pytest.raises(StackError, match=r"A has two defaults.*'1' in line 1, '2' in line 3"):
+        env_defaults("a: ${env:A:-1}\nb: 1\nc: ${env:A:-2}\n")
+
+
+def test_a_vendor_is_named_once_in_each_pipeline_and_debug_in_none() -> None:
+    for pipeline in load(CONFIG)["service"]["pipelines"].values():
+        assert pipeline["processors"][0] == "memory_limiter"
+        assert "debug" not in pipeline["exporters"]
+        assert len(set(pipeline["exporters"])) == len(pipeline["exporters"])
+
+
+def test_a_dollar_that_means_itself_is_doubled() -> None:
+    """The collector takes a single one for the beginning of a variable."""
+    singles = re.findall(r"(?<!\$)\$(?![\$\{])[^$\s]*", re.sub(r"#.*", "", CONFIG.read_text()))
+
+    assert singles == []
+
+
+def _undefined_names(form: dict[str, dict[str, dict[str, dict[str, list[str]]]]]) -> list[str]:
+    return [
+        name
+        for pipeline in form["service"]["pipelines"].values()
+        for kind in ("receivers", "processors", "exporters")
+        for name in pipeline.get(kind, [])
+        if name not in form[kind]
+    ]
