@@ -67,7 +67,7 @@ def ensure_images(root: Path = ROOT, settings: Settings | None = None) -> dict[s
     """
     settings = settings or load_settings(root)
     with only_one(root / ".run/images.lock"):
-        public = default_argument(root / "services/backend/Dockerfile", "PYTHON_IMAGE")
+        public = default_argument(root / "services/Dockerfile", "PYTHON_IMAGE")
         base = python_base(public, settings.python_image)
         images = {name: ensure_image(_service(root, name, base), root) for name in _SERVICES}
         images["collector"] = _collector(root, settings)
@@ -83,9 +83,10 @@ def _service(root: Path, name: str, base: BaseImage) -> Recipe:
     return Recipe(
         name=name,
         context=services,
-        dockerfile=services / name / "Dockerfile",
+        dockerfile=services / "Dockerfile",
         sources=tuple(path for path in services.iterdir() if path not in others),
-        arguments={"PYTHON_IMAGE": base.reference},
+        target="production",
+        arguments={"PYTHON_IMAGE": base.reference, "SERVICE": name},
         identity=base.identity,
     )
 

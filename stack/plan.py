@@ -205,7 +205,9 @@ def _flask(
             },
             "OTEL_EXPORTER_OTLP_ENDPOINT": plan.otlp_url,
             "PATH": f"{python.bin}{os.pathsep}{os.defpath}",
-            "PYTHONPATH": os.pathsep.join([str(services / "serving"), str(services / folder)]),
+            "PYTHONPATH": os.pathsep.join(
+                str(services / name) for name in ("serving", "sampler", folder)
+            ),
             "PYTHONUNBUFFERED": "1",
             "BIND": f"127.0.0.1:{port}",
             **own,

@@ -3,4 +3,4 @@
 from profiles.people import load_people
 from serving.gunicorn_settings import settings
 
-globals().update(settings(port=4568, check=load_people))
+globals().update(settings(app="profiles:create_app()", port=4568, check=load_people))

@@ -17,12 +17,12 @@ WORKER_SECONDS = 6
 MASTER_SECONDS = 2
 
 
-def settings(port: int, check: Callable[[], object]) -> dict[str, Any]:
+def settings(app: str, port: int, check: Callable[[], object]) -> dict[str, Any]:
     """Settings of gunicorn, by name.
 
-    `port`: used where BIND is not set. `check`: reads the service's own settings; a ValueError from
-    it ends the start with one line. It is called before there are workers, because a worker that
-    cannot boot makes gunicorn print a traceback for each.
+    `app`: served where the command names none. `port`: used where BIND is not set. `check`: reads
+    the service's own settings; a ValueError from it ends the start with one line. It is called
+    before there are workers, because a worker that cannot boot makes gunicorn print a traceback.
     `RELOAD=true` starts the workers anew when a source file changes.
     """
 
@@ -33,6 +33,7 @@ def settings(port: int, check: Callable[[], object]) -> dict[str, Any]:
             sys.exit(f"error: {wrong}")
 
     return {
+        "wsgi_app": app,
         "bind": os.environ.get("BIND", f"127.0.0.1:{port}"),
         "workers": int(os.environ.get("WEB_CONCURRENCY", "2")),
         "reload": os.environ.get("RELOAD", "").lower() == "true",
