@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-LINES = 60
+LINES = 15
 """Of each service's console, shown with a failed test."""
 
 KEPT = pytest.StashKey[list[str]]()

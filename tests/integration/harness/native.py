@@ -13,12 +13,12 @@ import psutil
 import requests
 
 from stack.collector_config import CONFIG_FILE, env_defaults
-from stack.plan import Plan, make_plan
+from stack.plan import Plan, Process, make_plan
 from stack.runtimes import native
 from stack.settings import ROOT, Settings
 from stack.telemetry import Log, Point, Span, read_logs, read_points, read_spans
 from stack.waiting import wait_for
-from tests.integration.harness.stack import AS_SHIPPED, TEST_ENVIRONMENT, WORKERS, Change
+from tests.integration.harness.stack import AS_SHIPPED, TEST_ENVIRONMENT, Change, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,8 @@ class NativeStack:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._plan = self._shipped = _plan(folder)
+        self._settings = _settings(folder)
+        self._plan = self._shipped = _plan(self._settings, AS_SHIPPED)
         self._stopped: set[str] = set()
         self._paused: dict[str, list[psutil.Process]] = {}
         native.up(self._plan)
@@ -49,14 +50,17 @@ class NativeStack:
     def otlp_url(self) -> str:
         return self._plan.otlp_url
 
+    def record(self, signal: Signal) -> Path:
+        return self._plan.telemetry_dir / f"{signal}.jsonl"
+
     def spans(self, trace_id: str | None = None) -> list[Span]:
-        return read_spans(self._plan.telemetry_dir / "traces.jsonl", trace_id)
+        return read_spans(self.record("traces"), trace_id)
 
     def logs(self, trace_id: str | None = None) -> list[Log]:
-        return read_logs(self._plan.telemetry_dir / "logs.jsonl", trace_id)
+        return read_logs(self.record("logs"), trace_id)
 
     def points(self) -> list[Point]:
-        return read_points(self._plan.telemetry_dir / "metrics.jsonl")
+        return read_points(self.record("metrics"))
 
     def stop(self, service: str) -> float:
         self._stopped.add(service)
@@ -75,7 +79,7 @@ class NativeStack:
         wait_for(f"the end of {service}", lambda: not psutil.pid_exists(pid), seconds=5)
 
     def start(self, service: str) -> None:
-        process = next(process for process in self._plan.processes if process.name == service)
+        process = self._process(service)
         state = wait_for(
             f"{service} to be up or down for good",
             lambda: self._state(service),
@@ -108,7 +112,7 @@ class NativeStack:
         return file.read_text(errors="replace") if file.exists() else ""
 
     def change(self, change: Change) -> None:
-        self._plan = _changed(self._shipped, change, self._folder)
+        self._plan = _plan(self._settings, change)
         native.up(self._plan)
         self._stopped.clear()
 
@@ -131,13 +135,15 @@ class NativeStack:
         pid = (self._plan.run_dir / "supervisord.pid").read_text().strip()
         return f"{self.backend_url}, files in {self._plan.run_dir}, end it with `kill {pid}`"
 
+    def _process(self, service: str) -> Process:
+        return next(process for process in self._plan.processes if process.name == service)
+
     def _state(self, service: str) -> str:
         return next(s.state for s in native.status(self._plan) if s.name == service)
 
     def _pid(self, service: str) -> int:
         """The main process of a service: the one that listens for the others or forked them."""
-        process = next(process for process in self._plan.processes if process.name == service)
-        argument = process.argv[-1]
+        argument = self._process(service).argv[-1]
         for found in psutil.Process(self._supervisor()).children():
             if argument in found.cmdline():
                 return found.pid
@@ -147,37 +153,27 @@ class NativeStack:
         return int((self._plan.run_dir / "supervisord.pid").read_text())
 
 
-def _plan(folder: Path) -> Plan:
+def _settings(folder: Path) -> Settings:
     defaults = env_defaults((ROOT / CONFIG_FILE).read_text())
     own = [name for name in Settings.model_fields if name.endswith("_port")]
     collector = [name for name in defaults if name.endswith("_PORT")]
     ports = free_ports(len(own) + len(collector))
-    settings = Settings(
+    return Settings(
         runtime="native",
         run_dir=folder,
-        web_concurrency=WORKERS,
         collector={**defaults, **{name: str(ports.pop()) for name in collector}},
         **{name: ports.pop() for name in own},  # type: ignore[arg-type]
     )
+
+
+def _plan(settings: Settings, change: Change) -> Plan:
+    if change.collector_config is not None:
+        config = settings.run_dir / "changed-config.yaml"
+        config.write_text(change.collector_config)
+        settings = settings.model_copy(update={"collector_config": config})
     plan = make_plan(settings, ROOT, "native")
-    return _with_environment(plan, {process.name: TEST_ENVIRONMENT for process in plan.processes})
-
-
-def _changed(plan: Plan, change: Change, folder: Path) -> Plan:
-    changed = _with_environment(plan, change.environment)
-    if change.collector_config is None:
-        return changed
-    config = folder / "changed-config.yaml"
-    config.write_text(change.collector_config)
-    return dataclasses.replace(
-        changed,
-        processes=tuple(
-            dataclasses.replace(process, argv=(*process.argv[:-1], str(config)))
-            if process.name == "collector"
-            else process
-            for process in changed.processes
-        ),
-    )
+    for_tests = dict.fromkeys((process.name for process in plan.processes), TEST_ENVIRONMENT)
+    return _with_environment(_with_environment(plan, for_tests), change.environment)
 
 
 def _with_environment(plan: Plan, variables: Mapping[str, Mapping[str, str]]) -> Plan:

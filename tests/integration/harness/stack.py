@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stack.telemetry import Log, Point, Span
+
+Signal = Literal["traces", "metrics", "logs"]
 
 COLLECTOR = "collector"
 PROFILES = "profiles-flask"
@@ -22,8 +26,10 @@ TEST_ENVIRONMENT = {
     # The SDK's own 60 s would make each test of a metric last a minute.
     "OTEL_METRIC_EXPORT_INTERVAL": "1000",
     "WEB_CONCURRENCY": str(WORKERS),
+    # One route that fails on purpose.
+    "DEBUG_ROUTES": "true",
 }
-"""The only difference between the services under test and those that people start."""
+"""The only differences between the services under test and those that people start."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,9 @@ class Stack(Protocol):
     @property
     def otlp_url(self) -> str:
         """Where OTLP over HTTP is taken, without the signal's path."""
+
+    def record(self, signal: Signal) -> Path:
+        """The file exporter's file of one signal as it is now, or a copy of it."""
 
     def spans(self, trace_id: str | None = None) -> list[Span]:
         """What the file exporter has written so far; of one trace where `trace_id` is given."""

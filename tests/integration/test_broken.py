@@ -1,0 +1,82 @@
+"""The suite can fail: on a spoiled stack the very assertion that the tests rely on goes red."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from stack.collector_config import CONFIG_FILE, load
+from stack.settings import ROOT
+from stack.waiting import DeadlineError
+from tests.integration.harness.narrow_path import assert_narrow_path
+from tests.integration.harness.native import free_ports
+from tests.integration.harness.stack import BACKEND, Change
+
+if TYPE_CHECKING:
+    from tests.integration.harness.stack import Stack
+
+pytestmark = pytest.mark.broken
+
+SHORT_SECONDS = 4
+"""Twice what a trace takes on two busy cores."""
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    return load(ROOT / CONFIG_FILE)
+
+
+def spoil(stack: Stack, config: dict[str, Any]) -> None:
+    stack.change(Change(collector_config=yaml.safe_dump(config)))
+
+
+def test_red_when_the_file_exporter_is_taken_out_of_the_pipeline(
+    stack: Stack, config: dict[str, Any]
+) -> None:
+    # given
+    for pipeline in config["service"]["pipelines"].values():
+        others = [name for name in pipeline["exporters"] if not name.startswith("file/")]
+        pipeline["exporters"] = others or ["debug"]
+    spoil(stack, config)
+    # then
+    with pytest.raises(DeadlineError, match=r"last seen: \[\]"):
+        assert_narrow_path(stack, SHORT_SECONDS)
+
+
+def test_red_when_the_receiver_listens_on_another_port(
+    stack: Stack, config: dict[str, Any]
+) -> None:
+    # given
+    http = config["receivers"]["otlp"]["protocols"]["http"]
+    host, _, _ = http["endpoint"].partition(":${env:OTLP_HTTP_PORT")
+    http["endpoint"] = f"{host}:{free_ports(1)[0]}"
+    spoil(stack, config)
+    # then
+    with pytest.raises(DeadlineError, match=r"last seen: \[\]"):
+        assert_narrow_path(stack, SHORT_SECONDS)
+
+
+def test_red_when_the_service_name_is_wrong(stack: Stack) -> None:
+    # given
+    stack.change(Change(environment={BACKEND: {"OTEL_SERVICE_NAME": "backend-falsk"}}))
+    # then
+    with pytest.raises(DeadlineError, match="backend-falsk"):
+        assert_narrow_path(stack, SHORT_SECONDS)
+
+
+def test_red_when_the_app_is_not_instrumented(stack: Stack) -> None:
+    # given
+    stack.change(Change(environment={BACKEND: {"OTEL_SDK_DISABLED": "true"}}))
+    # then
+    with pytest.raises(DeadlineError):
+        assert_narrow_path(stack, SHORT_SECONDS)
+
+
+def test_red_when_the_context_does_not_reach_the_other_process(stack: Stack) -> None:
+    # given a client that hands on no trace context
+    stack.change(Change(environment={BACKEND: {"OTEL_PROPAGATORS": "none"}}))
+    # then
+    with pytest.raises((DeadlineError, AssertionError)):
+        assert_narrow_path(stack, SHORT_SECONDS)

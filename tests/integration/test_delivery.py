@@ -1,0 +1,128 @@
+"""What was recorded arrives: under load, at a stop, and when the collector is late or away."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stack.waiting import wait_for
+from tests.integration.harness.narrow_path import assert_narrow_path
+from tests.integration.harness.stack import BACKEND, COLLECTOR, PROFILES, WORKERS, Change
+from tests.integration.harness.traffic import send, send_many
+from tests.integration.harness.witness import ARRIVAL_SECONDS, server_spans
+
+if TYPE_CHECKING:
+    from tests.integration.harness.stack import Stack
+    from tests.integration.harness.traffic import Exchange
+
+LATE_SECONDS = 20
+GRACE_SECONDS = 10
+"""What Docker grants a container between SIGTERM and SIGKILL."""
+
+
+def arrived(stack: Stack, exchanges: list[Exchange], service: str) -> Counter[str]:
+    """Server spans of `service` by trace, of those traces only."""
+    wanted = {exchange.trace_id for exchange in exchanges}
+    return Counter(
+        span.trace_id for span in server_spans(stack.spans(), service) if span.trace_id in wanted
+    )
+
+
+def wait_for_each(
+    stack: Stack, exchanges: list[Exchange], service: str, seconds: float = ARRIVAL_SECONDS
+) -> None:
+    """Until every request has a server span of `service`; more than one is an error at once."""
+
+    def missing() -> int:
+        counts = arrived(stack, exchanges, service)
+        assert not [trace_id for trace_id, count in counts.items() if count > 1]
+        return len(exchanges) - len(counts)
+
+    wait_for(
+        f"missing spans of {service}, of {len(exchanges)}, to be 0",
+        missing,
+        until=lambda count: count == 0,
+        seconds=seconds,
+        pause=0.3,
+    )
+
+
+def test_of_500_requests_to_several_workers_each_arrives_once(stack: Stack) -> None:
+    # when
+    exchanges = send_many(f"{stack.backend_url}/api/activities/home", 500)
+    # then
+    assert {exchange.response.status_code for exchange in exchanges} == {200}
+    for service in (BACKEND, PROFILES):
+        wait_for_each(stack, exchanges, service)
+        traces = {exchange.trace_id for exchange in exchanges}
+        workers = Counter(
+            span.resource["service.instance.id"]
+            for span in server_spans(stack.spans(), service)
+            if span.trace_id in traces
+        )
+        assert len(workers) == WORKERS, workers
+
+
+def test_a_stop_of_the_backend_delivers_what_it_still_holds(stack: Stack) -> None:
+    # given a backend that would send spans once a minute
+    slow = {"OTEL_BSP_SCHEDULE_DELAY": "60000", "OTEL_BLRP_SCHEDULE_DELAY": "60000"}
+    stack.change(Change(environment={BACKEND: slow}))
+    exchanges = send_many(f"{stack.backend_url}/api/activities/home", 40)
+    assert not arrived(stack, exchanges, BACKEND)
+    # when
+    seconds = stack.stop(BACKEND)
+    # then
+    wait_for_each(stack, exchanges, BACKEND, seconds=3)
+    assert seconds < GRACE_SECONDS
+    records = {r.trace_id for r in stack.logs() if r.resource["service.name"] == BACKEND}
+    assert {exchange.trace_id for exchange in exchanges} <= records
+
+
+def test_a_collector_that_starts_20_seconds_late_loses_nothing(stack: Stack) -> None:
+    # given services that were started without a collector
+    for service in (BACKEND, PROFILES, COLLECTOR):
+        stack.stop(service)
+    for service in (PROFILES, BACKEND):
+        stack.start(service)
+    exchanges = send_many(f"{stack.backend_url}/api/activities/home", 60)
+    assert {exchange.response.status_code for exchange in exchanges} == {200}
+    # when: time itself is the condition here
+    time.sleep(LATE_SECONDS)
+    stack.start(COLLECTOR)
+    # then
+    for service in (BACKEND, PROFILES):
+        wait_for_each(stack, exchanges, service, seconds=90)
+    records = wait_for(
+        "the access log of each request",
+        lambda: {r.trace_id for r in stack.logs() if r.resource["service.name"] == BACKEND},
+        until=lambda found: {exchange.trace_id for exchange in exchanges} <= found,
+        seconds=90,
+        pause=0.3,
+    )
+    assert len(records) >= len(exchanges)
+
+
+def test_without_a_collector_the_app_serves_and_stops_in_time(stack: Stack) -> None:
+    # given
+    stack.stop(COLLECTOR)
+    # when
+    exchanges = [send(f"{stack.backend_url}/api/activities/home") for _ in range(20)]
+    # then
+    assert {exchange.response.status_code for exchange in exchanges} == {200}
+    assert all(activity["display_name"] for activity in exchanges[-1].response.json())
+    assert max(exchange.response.elapsed.total_seconds() for exchange in exchanges) < 2
+    assert stack.stop(BACKEND) < GRACE_SECONDS
+    assert stack.stop(PROFILES) < GRACE_SECONDS
+
+
+@pytest.mark.parametrize("service", [COLLECTOR, PROFILES, BACKEND])
+def test_after_a_kill_the_stack_works_again(stack: Stack, service: str) -> None:
+    # given
+    stack.kill(service)
+    # when
+    stack.start(service)
+    # then
+    assert_narrow_path(stack)

@@ -1,0 +1,73 @@
+"""When profiles-flask does not answer, the feed is served without names and the trace says why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stack.waiting import wait_for
+from tests.integration.harness.narrow_path import assert_narrow_path
+from tests.integration.harness.stack import BACKEND, PROFILES
+from tests.integration.harness.traffic import send
+from tests.integration.harness.witness import ARRIVAL_SECONDS, wait_for_logs
+
+if TYPE_CHECKING:
+    from stack.telemetry import Span
+    from tests.integration.harness.stack import Stack
+
+PATIENCE_SECONDS = 2
+"""A reader of the feed waits this long at most, whatever profiles-flask does."""
+
+
+def feed_without_names(stack: Stack, reason: str) -> None:
+    """Ask for the feed; hold answer, spans and log against `reason`."""
+    # when
+    exchange = send(f"{stack.backend_url}/api/activities/home")
+    # then the feed is there
+    assert exchange.response.status_code == 200
+    assert exchange.response.elapsed.total_seconds() < PATIENCE_SECONDS
+    feed = exchange.response.json()
+    assert len(feed) >= 5
+    assert all(activity["display_name"] is None for activity in feed)
+    # then the span around the call says why, and the call itself is an error
+    spans = wait_for(
+        f"the spans of trace {exchange.trace_id}",
+        lambda: {(span.name, span.kind): span for span in stack.spans(exchange.trace_id)},
+        until=lambda found: ("GET", "CLIENT") in found
+        and ("home-activities-mock-data", "INTERNAL") in found,
+        seconds=ARRIVAL_SECONDS,
+    )
+    custom: Span = spans["home-activities-mock-data", "INTERNAL"]
+    assert custom.attributes["app.profiles.unavailable"] == reason
+    assert [e.attributes["reason"] for e in custom.events if e.name == "profiles unavailable"] == [
+        reason
+    ]
+    assert custom.status == "UNSET"
+    assert spans["GET", "CLIENT"].status == "ERROR"
+    # then the log says it too
+    [record] = wait_for_logs(stack, exchange, "cruddur.profiles_client", BACKEND)
+    assert record.severity.startswith("WARN")
+    assert reason in record.body
+
+
+def test_profiles_down(stack: Stack) -> None:
+    # given
+    stack.stop(PROFILES)
+    # then
+    feed_without_names(stack, "unreachable")
+
+
+def test_profiles_slow(stack: Stack) -> None:
+    # given
+    stack.pause(PROFILES)
+    # then
+    feed_without_names(stack, "timeout")
+
+
+def test_names_are_back_with_profiles(stack: Stack) -> None:
+    # given
+    stack.pause(PROFILES)
+    send(f"{stack.backend_url}/api/activities/home")
+    # when
+    stack.resume(PROFILES)
+    # then
+    assert_narrow_path(stack)
