@@ -357,8 +357,13 @@ def _suggest(wrong: str, valid: Iterable[str]) -> str:
 
 
 def _named_component(said: str) -> tuple[str, ...]:
-    """(`exporters`, `file/traces`) where the binary's message names one."""
+    """(`exporters`, `file/traces`) where the binary's message names one, or a path in `service`."""
     found = re.search(r"'(\w+)' error reading configuration for \"([^\"]+)\"", said) or re.search(
-        rf"({'|'.join(KINDS)}|service)::([\w/.-]+)", said
+        rf"({'|'.join(KINDS)})::([\w/.-]+)", said
     )
-    return found.groups() if found else ()
+    if found:
+        return found.groups()
+    service = re.search(r"service((?:(?:::|\.)[\w/-]+)+)", said)
+    inside = re.search(r"' in \"([^\"]+)\" id", said)
+    parts = re.split(r"::|\.", service[1])[1:] if service else []
+    return ("service", *parts, *(inside.groups() if inside else ())) if service else ()
