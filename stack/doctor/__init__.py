@@ -1,0 +1,1 @@
+"""What `make doctor` looks at: one module a kind of check, each a plain function of a `Setup`."""

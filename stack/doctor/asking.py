@@ -1,0 +1,88 @@
+"""HTTP questions to vendors and to the stack: short, never followed elsewhere, failures named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 3.0
+LONGEST_EXCERPT = 200
+
+
+class UnreachableError(Exception):
+    """No answer came; the text says why, without the request's headers."""
+
+
+def ask(
+    method: str,
+    url: str,
+    *,
+    local: bool,
+    headers: Mapping[str, str] | None = None,
+    json: Any = None,
+) -> requests.Response:
+    """One request. `local` ones pass by any proxy. Raises UnreachableError."""
+    host = urlsplit(url).netloc
+    with requests.Session() as session:
+        session.trust_env = not local
+        try:
+            return session.request(
+                method,
+                url,
+                headers=headers,
+                json=json,
+                timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+                # requests takes only Authorization away on the way to another host.
+                allow_redirects=False,
+            )
+        except requests.exceptions.RequestException as failed:
+            raise UnreachableError(f"{host} {_why(failed)}") from None
+
+
+def _why(failed: requests.exceptions.RequestException) -> str:
+    if isinstance(failed, requests.exceptions.SSLError):
+        return f"shows a certificate that is not trusted here ({_root(failed)})"
+    if isinstance(failed, requests.exceptions.ProxyError):
+        return f"is not let through by the proxy ({_root(failed)})"
+    if isinstance(failed, requests.exceptions.ConnectTimeout):
+        return f"cannot be reached within {CONNECT_SECONDS:g} s"
+    if isinstance(failed, requests.exceptions.Timeout):
+        return f"gives no answer within {ANSWER_SECONDS:g} s"
+    return f"cannot be reached ({_root(failed)})"
+
+
+def _root(failed: BaseException) -> str:
+    """The innermost reason: "connection refused" rather than the pool that met it."""
+    seen: BaseException = failed
+    while True:
+        inner = seen.__cause__ or seen.__context__ or getattr(seen, "reason", None)
+        if not isinstance(inner, BaseException):
+            break
+        seen = inner
+    if isinstance(seen, OSError) and seen.strerror:
+        return seen.strerror.lower()
+    return " ".join(str(seen).split()) or type(seen).__name__
+
+
+def excerpt(answer: requests.Response) -> str:
+    """The vendor's own reason where its JSON has one, else the beginning of what it said."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        for key in ("error", "message", "detail", "title"):
+            if isinstance(body.get(key), str) and body[key]:
+                return _short(body[key])
+    return _short(answer.text)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_EXCERPT else f"{line[: LONGEST_EXCERPT - 1]}…"

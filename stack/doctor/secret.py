@@ -1,0 +1,66 @@
+"""Keeps every key out of what is shown, whoever repeated it: a vendor, a log, an exception."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from stack.settings import PLAYED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from stack.doctor.finding import Finding
+    from stack.settings import Settings
+    from stack.vendors import Vendor
+
+HIDDEN = "****"
+SHORTEST = 8
+"""Shorter values would hide words of the sentences themselves."""
+
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|HEADERS", re.IGNORECASE)
+_LOOKS_SECRET = re.compile(
+    r"hc[a-z](ik|ic|lk|mk|uk|nk|ak|k)_[A-Za-z0-9]{20,}|A[KS]IA[A-Z0-9]{16}"
+    r"|(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{8,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+)
+_PUBLIC = frozenset(
+    value
+    for value in (PLAYED.honeycomb_key, PLAYED.rollbar_token, PLAYED.aws_access_key_id)
+    if value
+)
+
+
+class Redactor:
+    """Replaces the values that it was given, and whatever looks like a key."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        known = sorted({value for value in values if len(value) >= SHORTEST}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def text(self, text: str) -> str:
+        if self._known:
+            text = self._known.sub(HIDDEN, text)
+        return _LOOKS_SECRET.sub(HIDDEN, text)
+
+    def finding(self, finding: Finding) -> Finding:
+        return replace(finding, what=self.text(finding.what), todo=self.text(finding.todo))
+
+
+def secrets_of(
+    settings: Settings | None, vendors: Iterable[Vendor], environ: Mapping[str, str]
+) -> set[str]:
+    """Every value that must not be shown: keys in settings, vendors' variables, the environment."""
+    found = {value for name, value in environ.items() if _SECRET_NAME.search(name)}
+    for vendor in vendors:
+        for variables in (vendor.collector, vendor.app):
+            found |= {value for name, value in variables.items() if _SECRET_NAME.search(name)}
+    if settings is not None:
+        for _, value in settings:
+            if isinstance(value, SecretStr):
+                found.add(value.get_secret_value())
+        collector = settings.collector
+        found |= {value for name, value in collector.items() if _SECRET_NAME.search(name)}
+    return found - _PUBLIC

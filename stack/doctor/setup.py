@@ -1,0 +1,97 @@
+"""What the checks look at: the settings, what they make of the stack, and whether it runs."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from stack import config_traps
+from stack.engine import find_engine
+from stack.errors import StackError
+from stack.plan import Plan, make_plan
+from stack.routes import Route, routes
+from stack.runtimes import docker, native
+from stack.vendors import Vendor, vendors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stack.settings import Settings
+
+# An engine that hangs must not take the whole examination with it.
+ENGINE_SECONDS = 2.5
+
+
+@dataclass(frozen=True)
+class Setup:
+    """`plan`: of the runtime that is up, else of the one that `make up` would take."""
+
+    settings: Settings
+    plan: Plan
+    up: bool
+    vendors: tuple[Vendor, ...]
+
+    @property
+    def root(self) -> Path:
+        return self.plan.root
+
+    def vendor(self, name: str) -> Vendor:
+        return next(vendor for vendor in self.vendors if vendor.name == name)
+
+    def reachable(self, vendor: Vendor) -> bool:
+        """Whether there is anybody to ask: the vendor itself, or its stand-in while it runs."""
+        return vendor.live or self.up
+
+    @cached_property
+    def variables(self) -> dict[str, str]:
+        """What `${env:…}` in the collector's config becomes. Holds keys."""
+        values = dict(self.settings.collector)
+        for vendor in self.vendors:
+            values.update(vendor.collector)
+        return {**values, **self.plan.processes[0].environment}
+
+    @cached_property
+    def config(self) -> config_traps.Config:
+        """What the collector works with: its copy while it runs, else the file that people edit."""
+        applied = self.plan.config_applied
+        file = applied if self.up and applied.exists() else self.plan.config_source
+        return config_traps.read([file], self.variables)
+
+    @cached_property
+    def routes(self) -> list[Route]:
+        """Raises StackError where the config does not hold together."""
+        try:
+            return routes(self.config.tree)
+        except (KeyError, TypeError, ValueError, AttributeError) as broken:
+            raise StackError(
+                f"the collector's config cannot be followed ({type(broken).__name__}: {broken})",
+                "see `make validate`",
+            ) from None
+
+
+def look_around(settings: Settings, root: Path) -> Setup:
+    """Find out what is up. Raises StackError for settings that contradict each other."""
+    played = vendors(settings, "127.0.0.1")
+    plan = make_plan(settings, root, "native")
+    if native.is_running(plan):
+        return Setup(settings, plan, up=True, vendors=played)
+    if settings.runtime == "native":
+        return Setup(settings, plan, up=False, vendors=played)
+    in_docker = make_plan(settings, root, "docker")
+    engine: list[object] = []
+    running: list[bool] = []
+
+    def ask() -> None:
+        engine.append(find_engine())
+        if engine[0]:
+            running.append(docker.is_running(in_docker))
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(ENGINE_SECONDS)
+    if any(running):
+        return Setup(settings, in_docker, up=True, vendors=played)
+    chosen = in_docker if settings.runtime == "docker" or any(engine) else plan
+    return Setup(settings, chosen, up=False, vendors=played)
