@@ -75,9 +75,10 @@ def ensure_image_files(root: Path, collector_bin: Path | None = None) -> Path:
         "probe": _ensure_built(root, PROBE_SOURCES, PROBE, "building the health probe"),
     }
     folder = root / IMAGE_FILES
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, binary in built.items():
-        _link(binary, folder / name)
+    with only_one(folder.with_suffix(".lock")):
+        folder.mkdir(exist_ok=True)
+        for name, binary in built.items():
+            _link(binary, folder / name)
     return folder
 
 
@@ -325,15 +326,14 @@ class _Progress:
 
 
 def _link(binary: Path, name: Path) -> None:
-    """`name` becomes `binary`; a hard link, so that 57 MB are not copied at each build."""
+    """`name` becomes `binary`; a hard link where that can be, so that 57 MB are not copied."""
     if name.exists() and name.samefile(binary):
-        # Renaming one name of a file to another name of it does nothing, and leaves both.
         return
     unfinished = name.with_suffix(".new")
     unfinished.unlink(missing_ok=True)
     try:
         unfinished.hardlink_to(binary)
     except OSError:
-        # COLLECTOR_BIN on another file system, or another user's.
+        # Another file system: a COLLECTOR_BIN may be anywhere.
         shutil.copy2(binary, unfinished)
     unfinished.rename(name)
