@@ -21,12 +21,10 @@ from stack.engine import ensure_engine
 from stack.errors import StackError
 from stack.locking import only_one
 from stack.program import ProgramError, run
-from stack.settings import ROOT, load_settings
+from stack.settings import ROOT, Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-    from stack.settings import Settings
 
 BUILD_SECONDS = 900
 
@@ -75,18 +73,20 @@ def ensure_images(root: Path = ROOT, settings: Settings | None = None) -> dict[s
 
 
 _SERVICES = ("backend", "profiles")
+_SERVICE_FOLDERS = {*_SERVICES, "frontend"}
 
 
 def _service(root: Path, name: str, base: BaseImage) -> Recipe:
     services = root / "services"
-    others = {services / other for other in _SERVICES if other != name}
+    others = _SERVICE_FOLDERS - {name}
+    port = Settings.model_fields[f"{name}_port"].default
     return Recipe(
         name=name,
         context=services,
         dockerfile=services / "Dockerfile",
-        sources=tuple(path for path in services.iterdir() if path not in others),
+        sources=tuple(path for path in services.iterdir() if path.name not in others),
         target="production",
-        arguments={"PYTHON_IMAGE": base.reference, "SERVICE": name},
+        arguments={"PYTHON_IMAGE": base.reference, "SERVICE": name, "PORT": str(port)},
         identity=base.identity,
     )
 

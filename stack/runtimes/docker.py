@@ -75,6 +75,9 @@ def prepare(plan: Plan, engine: Engine) -> dict[str, str]:
     config = _collector_config(plan, images["collector"])
     return {
         **plan.environment,
+        # Not under its own name: the docker client adds an attribute of its own to that one, and
+        # every span would carry `docker.cli.cobra.command_path` (seen with 28.2).
+        "RESOURCE_ATTRIBUTES": plan.environment["OTEL_RESOURCE_ATTRIBUTES"],
         **{f"{name.upper()}_REFERENCE": reference for name, reference in images.items()},
         "CONTAINER_USER": user,
         "CONFIG_DIR": str(config.parent),

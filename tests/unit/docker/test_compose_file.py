@@ -90,6 +90,11 @@ def test_a_container_gets_the_variables_that_the_process_gets_natively() -> None
         assert set(process.environment) - elsewhere <= given, process.name
 
 
+def test_the_docker_client_cannot_add_to_the_resource() -> None:
+    # It sets OTEL_RESOURCE_ATTRIBUTES for its plugins, with an attribute of its own.
+    assert "OTEL_RESOURCE_ATTRIBUTES" not in NAMED.findall(TEXT)
+
+
 def test_nobody_waits_for_the_collector_to_be_healthy() -> None:
     # The application serves without it; the dependency is there for the order of the stop.
     for service in SERVICES.values():
