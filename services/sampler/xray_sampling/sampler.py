@@ -160,10 +160,10 @@ class XRayRemoteSampler(Sampler):
         if not statistics:
             return False, None
         try:
-            answer = self._proxy.get_sampling_targets(statistics)
-            documents = answer["SamplingTargetDocuments"]
+            answer = self._proxy.get_sampling_targets([_document(each) for each in statistics])
+            targets = answer["SamplingTargetDocuments"]
             changed, _ = self._rules.update_sampling_targets(_SamplingTargetResponse(**answer))
-            intervals = [float(each["Interval"]) for each in documents if each.get("Interval")]
+            intervals = [float(each["Interval"]) for each in targets if each.get("Interval")]
         except (ProxyError, AttributeError, TypeError, ValueError) as error:
             self._note_failure(error)
             return False, None
@@ -180,3 +180,8 @@ class XRayRemoteSampler(Sampler):
                 if self._known
                 else "Until they can, one request a second and 5 % of the others are sampled",
             )
+
+
+def _document(statistics: dict[str, Any]) -> dict[str, Any]:
+    """Name the fields as X-Ray's API does: AWS's code says SampleCount for its SampledCount."""
+    return {"SampledCount" if name == "SampleCount" else name: v for name, v in statistics.items()}

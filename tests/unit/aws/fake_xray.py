@@ -32,6 +32,10 @@ DEFAULT_RULE = {
 }
 
 
+# What X-Ray's API requires of a statistics document.
+STATISTICS = {"ClientID", "RuleName", "Timestamp", "RequestCount", "SampledCount"}
+
+
 class FakeXRay:
     """`rules` and `groups` may be edited at any time; `statistics` is what samplers reported."""
 
@@ -72,6 +76,8 @@ class FakeXRay:
         return {}
 
     def _targets(self, documents: list[dict[str, Any]]) -> dict[str, Any]:
+        for document in documents:
+            assert document.keys() >= STATISTICS, document
         self.statistics += documents
         clients = {(each["ClientID"], each["RuleName"]) for each in self.statistics}
         targets = []

@@ -1,0 +1,238 @@
+"""A sampling rule in X-Ray decides what the real service records, by way of the collector's proxy.
+
+X-Ray is the stand-in, which verifies the signature that the proxy adds; service, SDK, sampler,
+collector and `make provision` are the real ones.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from stack.collector_build import ensure_collector_binary
+from stack.plan import otel_env
+from stack.provision import Target, apply, load_desired, plan_changes
+from stack.python_env import PythonEnv, ensure_env
+from stack.settings import ROOT
+from stack.telemetry import read_spans
+from stack.waiting import wait_for
+from standins import inprocess
+from standins.settings import Settings as StandinSettings
+from tests.integration.harness.native import free_ports
+from tests.integration.harness.traffic import send
+from tests.unit.collector import running as collector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeout(180)]
+
+WORKERS = 2
+SERVICES = ROOT / "services"
+COLLECTOR_CONFIG = """
+receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:${env:OTLP_HTTP_PORT}"}}}}
+exporters:
+  file/traces: {path: "${env:TELEMETRY_DIR}/traces.jsonl", append: true, flush_interval: 100ms}
+extensions:
+  health_check: {endpoint: "127.0.0.1:${env:COLLECTOR_HEALTH_PORT}"}
+  awsproxy:
+    endpoint: 127.0.0.1:${env:AWSPROXY_PORT}
+    aws_endpoint: ${env:XRAY_ENDPOINT}
+    region: eu-west-1
+service:
+  extensions: [health_check, awsproxy]
+  pipelines: {traces: {receivers: [otlp], exporters: [file/traces]}}
+  telemetry: {metrics: {level: none}}
+"""
+
+
+@dataclass
+class Sampled:
+    """The backend at `url`, its spans' file, and the account that holds the rule."""
+
+    url: str
+    traces: Path
+    target: Target
+    log: Path
+
+    def rate(self, **change: Any) -> None:
+        update = {"SamplingRuleUpdate": {"RuleName": "Cruddur", **change}}
+        self.target.client("xray").update_sampling_rule(**update)
+
+    def request(self, count: int) -> float:
+        """Send requests that no caller has decided about; return the seconds it took."""
+        began = time.monotonic()
+        with requests.Session() as session:
+            for _ in range(count):
+                answer = session.get(f"{self.url}/api/activities/home", timeout=10)
+                assert answer.status_code == 200, self.log.read_text()
+        return time.monotonic() - began
+
+    def recorded(self) -> int:
+        """Count the root spans of the backend, once nothing more arrives."""
+        seen = -1
+
+        def settled() -> bool:
+            nonlocal seen
+            before, seen = seen, self._count()
+            return before == seen
+
+        # The SDK sends twice a second, the collector writes ten times.
+        wait_for("the last span", settled, seconds=20, pause=1.5)
+        return seen
+
+    def _count(self) -> int:
+        if not self.traces.exists():
+            return 0
+        spans = read_spans(self.traces)
+        return sum(1 for span in spans if span.kind == "SERVER" and not span.parent_id)
+
+    def share(self, count: int) -> float:
+        """Send requests, and say what part of them was recorded."""
+        before = self.recorded()
+        self.request(count)
+        return (self.recorded() - before) / count
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sampled]:
+    folder = tmp_path_factory.mktemp("sampling")
+    python = PythonEnv(
+        ROOT / ".run/services-venv", SERVICES / "requirements.txt", "the services' packages"
+    )
+    ensure_env(python)
+    binary = ensure_collector_binary(ROOT)
+    config = folder / "collector.yaml"
+    config.write_text(COLLECTOR_CONFIG)
+    backend_port, profiles_port, proxy_port = free_ports(3)
+    keys = StandinSettings()
+    with inprocess.running() as standins:
+        target = Target(
+            "eu-west-1",
+            {"xray": standins.address("xray")}
+            | dict.fromkeys(("logs", "cloudwatch", "sts"), standins.address("aws")),
+            keys.aws_access_key_id,
+            keys.aws_secret_access_key,
+            account="123456789012",
+        )
+        apply(target, plan_changes(target, load_desired(ROOT, "eu-west-1", "123456789012")))
+        environment = {
+            "AWSPROXY_PORT": str(proxy_port),
+            "XRAY_ENDPOINT": standins.address("xray"),
+            "AWS_ACCESS_KEY_ID": keys.aws_access_key_id,
+            "AWS_SECRET_ACCESS_KEY": keys.aws_secret_access_key,
+            "AWS_REGION": "eu-west-1",
+        }
+        with collector.running(binary, folder, config, environment) as started:
+            backend = {
+                **otel_env(SERVICES / "otel.env"),
+                **otel_env(SERVICES / "backend/otel.env"),
+                "OTEL_EXPORTER_OTLP_ENDPOINT": started.otlp,
+                "OTEL_METRICS_EXPORTER": "none",
+                "OTEL_LOGS_EXPORTER": "none",
+                "OTEL_TRACES_SAMPLER": "xray_remote",
+                "OTEL_TRACES_SAMPLER_ARG": (
+                    f"endpoint=http://127.0.0.1:{proxy_port},polling_interval=1"
+                ),
+                "PYTHONPATH": os.pathsep.join(
+                    str(SERVICES / name) for name in ("serving", "sampler", "backend")
+                ),
+                "PATH": f"{python.bin}{os.pathsep}{os.defpath}",
+                "BIND": f"127.0.0.1:{backend_port}",
+                "PROFILES_URL": f"http://127.0.0.1:{profiles_port}",
+                "DATABASE_URL": f"sqlite:///{folder}/cruddur.db",
+                "WEB_CONCURRENCY": str(WORKERS),
+            }
+            yield from _served(
+                Sampled(
+                    f"http://127.0.0.1:{backend_port}",
+                    folder / "traces.jsonl",
+                    target,
+                    folder / "backend.log",
+                ),
+                python,
+                backend,
+            )
+
+
+def _served(stack: Sampled, python: PythonEnv, environment: dict[str, str]) -> Iterator[Sampled]:
+    with stack.log.open("w") as log:
+        process = subprocess.Popen(
+            [python.bin / "opentelemetry-instrument", "gunicorn", "cruddur:create_app()"],
+            cwd=SERVICES / "backend",
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        wait_for(
+            "the backend",
+            lambda: requests.get(f"{stack.url}/api/health-check", timeout=2).ok,
+            seconds=30,
+        )
+        yield stack
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def test_200_requests_honour_the_reservoir_and_the_rate_of_cruddur(sampled: Sampled) -> None:
+    # given Cruddur's rule, as `make provision` made it, and workers that have their quotas
+    sampled.request(20)
+    wait_for("quotas", lambda: _clients(sampled) >= WORKERS, seconds=20)
+    before = sampled.recorded()
+    # when 200 requests come
+    seconds = sampled.request(200)
+    # then the reservoir's five a second and a tenth of the rest are recorded. At most the workers
+    # hold 5 + 2 a second between two reports, with a second saved up; 17 is 4 standard deviations.
+    count = sampled.recorded() - before
+    reservoir = 7 * (seconds + 1)
+    assert 0.1 * 200 - 17 <= count <= reservoir + 0.1 * (200 - reservoir) + 17
+
+
+def test_a_changed_rule_is_followed_while_the_service_runs(sampled: Sampled) -> None:
+    # given a rule that is changed to record everything
+    sampled.rate(FixedRate=1.0, ReservoirSize=0)
+    wait_for("all is recorded", lambda: sampled.share(20), until=lambda s: s == 1.0, seconds=40)
+    # when it is changed to record nothing
+    sampled.rate(FixedRate=0.0, ReservoirSize=0)
+    # then the same workers record nothing, and everything again after the next change
+    wait_for("none is recorded", lambda: sampled.share(20), until=lambda s: s == 0.0, seconds=40)
+    sampled.rate(FixedRate=1.0, ReservoirSize=0)
+    wait_for("all again", lambda: sampled.share(20), until=lambda s: s == 1.0, seconds=40)
+
+
+@pytest.mark.parametrize("caller_sampled", [True, False])
+def test_what_the_caller_decided_holds(sampled: Sampled, caller_sampled: bool) -> None:
+    # given a rule that says the opposite
+    sampled.rate(FixedRate=0.0 if caller_sampled else 1.0, ReservoirSize=0)
+    wanted = 0.0 if caller_sampled else 1.0
+    wait_for("the rule", lambda: sampled.share(20), until=lambda s: s == wanted, seconds=40)
+    # when a caller that decided already sends a request
+    exchange = send(f"{sampled.url}/api/activities/home", sampled=caller_sampled)
+    sampled.recorded()
+    # then its decision holds
+    found = [span for span in read_spans(sampled.traces) if span.trace_id == exchange.trace_id]
+    assert bool(found) is caller_sampled
+
+
+def test_the_polls_are_no_traces_of_their_own(sampled: Sampled) -> None:
+    # given a service that has polled many times while everything was recorded
+    names = {span.name for span in read_spans(sampled.traces)}
+    # then no span is about it
+    assert not [name for name in names if "amplingRules" in name or "amplingTargets" in name]
+    assert not [span for span in read_spans(sampled.traces) if span.name == "POST"]
+
+
+def _clients(sampled: Sampled) -> int:
+    """Count the reports of statistics: each of the workers sends its first after a second."""
+    sampled.request(4)
+    summaries = sampled.target.client("xray").get_sampling_statistic_summaries()
+    return len(summaries["SamplingStatisticSummaries"])
