@@ -64,7 +64,7 @@ class Client:
         return held
 
     def counts(self) -> dict[str, Json]:
-        """vendor → `accepted`, `held`, `evicted` (signal → number) and `bytes`."""
+        """By vendor: `accepted`, `held`, `evicted` (signal → number) and `bytes`."""
         counts: dict[str, Json] = self._ask("GET", "/counts")
         return counts
 
@@ -91,11 +91,11 @@ class Client:
         return found
 
     def faults(self) -> dict[str, Json | None]:
-        """vendor → its fault with `hits`, None when it is well."""
+        """By vendor: its fault with `hits`, None when it is well."""
         faults: dict[str, Json | None] = self._ask("GET", "/faults")
         return faults
 
-    def break_(  # noqa: PLR0913 - the fields of a Fault
+    def break_(
         self,
         vendor: str,
         mode: Mode,

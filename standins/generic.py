@@ -90,7 +90,13 @@ class Otlp(AwsVendor):
         if compression not in {*rules.compressions, "identity"}:
             raise BodyError(415, f"{rules.name} takes no {compression}")
         limits = otlp_http.Limits(rules.max_sent, rules.max_plain, rules.max_items)
-        return await otlp_http.receive(self, request, signal, limits, rules.temporality)
+        return await otlp_http.receive(
+            self,
+            request,
+            signal,
+            limits,
+            temporality=rules.temporality,
+        )
 
     async def _check_signature(self, request: web.Request, rules: Expectation) -> None:
         wanted = rules.sigv4

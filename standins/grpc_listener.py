@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
-from google.rpc.error_details_pb2 import RetryInfo
-from google.rpc.status_pb2 import Status
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from standins import otlp
 from standins.bodies import BodyError
@@ -51,7 +51,7 @@ _MESSAGE = 64 * 1024 * 1024
 
 
 @dataclass
-class _Refusal(Exception):
+class _RefusedError(Exception):
     code: grpc.StatusCode
     status: int
     why: str
@@ -64,6 +64,7 @@ class GrpcListener:
         self._vendor = vendor
         self._settings = settings
         self._server: grpc.aio.Server | None = None
+        self._cutting: asyncio.Task[None] | None = None
         self._reserved: socket.socket | None = bound_socket(settings.bind, settings.otlp_grpc_port)
         self.port: int = self._reserved.getsockname()[1]
 
@@ -82,7 +83,9 @@ class GrpcListener:
             ],
         )
         for signal, service in _PATHS.items():
-            handler = grpc.unary_unary_rpc_method_handler(partial(self._export, signal))
+            handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
+                partial(self._export, signal)
+            )
             server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(service, {"Export": handler}),),
             )
@@ -121,10 +124,14 @@ class GrpcListener:
         fault = vendor.faults.take()
         log = partial(vendor.log, "gRPC", f"/{_PATHS[signal]}/Export", size=len(body))
         try:
+            if fault is not None and fault.mode in ("hang", "reset"):
+                # Logged at once: it has no end to log at.
+                log(status=0, why="told to fail", fault=fault.mode)
+                await self._drop(fault)
             if fault is not None:
                 await self._apply(fault, context)
             answer = self._take(signal, body, _metadata(context), fault)
-        except _Refusal as refusal:
+        except _RefusedError as refusal:
             log(status=refusal.status, why=refusal.why, fault=fault.mode if fault else None)
             await context.abort(refusal.code, refusal.why)
             raise  # abort never returns; this tells the type checker
@@ -136,22 +143,23 @@ class GrpcListener:
         match fault.mode:
             case "slow":
                 await asyncio.sleep(fault.seconds)
-            case "hang":
-                await self._vendor.faults.healed()
-                raise _Refusal(grpc.StatusCode.CANCELLED, 0, "told to hang")
-            case "reset":
-                # Stopping the server is the only way to cut a connection under grpcio.
-                asyncio.get_running_loop().create_task(self._cut(), name="cut gRPC connections")
-                await asyncio.sleep(3600)
             case "429" | "503" if fault.retry_after is not None:
                 _advise_retry(context, fault)
                 code, status = _FAULTS[fault.mode]
-                raise _Refusal(code, status, "told to fail")
+                raise _RefusedError(code, status, "told to fail")
             case mode if mode in _FAULTS:
                 code, status = _FAULTS[mode]
-                raise _Refusal(code, status, "told to fail")
+                raise _RefusedError(code, status, "told to fail")
             case _:
                 return
+
+    async def _drop(self, fault: Fault) -> None:
+        if fault.mode == "reset":
+            # Stopping the server is the only way to cut a connection under grpcio; it ends this
+            # call too.
+            self._cutting = asyncio.get_running_loop().create_task(self._cut())
+        await self._vendor.faults.healed()
+        raise asyncio.CancelledError
 
     async def _cut(self) -> None:
         await self.close()
@@ -176,7 +184,7 @@ class GrpcListener:
             message = otlp.decode(signal, "protobuf", body)
         except BodyError as error:
             raise _refusal(400, str(error)) from None
-        items, rejected = otlp.take(signal, message, rules.temporality)
+        items, rejected = otlp.take(message, rules.temporality)
         if rules.max_items is not None and len(items) > rules.max_items:
             raise _refusal(400, f"{len(items)} items in a request, limit {rules.max_items}")
         if fault is not None and fault.mode == "partial" and items:
@@ -187,8 +195,8 @@ class GrpcListener:
         return otlp.answer(signal, "protobuf", len(rejected), rejected[0] if rejected else "")
 
 
-def _refusal(status: int, why: str) -> _Refusal:
-    return _Refusal(_REFUSALS[status], status, why)
+def _refusal(status: int, why: str) -> _RefusedError:
+    return _RefusedError(_REFUSALS[status], status, why)
 
 
 class _Metadata(dict[str, str]):

@@ -18,13 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from standins import otlp, otlp_http
 from standins.bodies import BodyError, read
 from standins.faults import EVERYWHERE, Fault, Mode
-from standins.store import Item, Json
 from standins.vendor import WHY, Vendor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from standins.settings import Settings
+    from standins.store import Item, Json
 
 LIMITS = otlp_http.Limits(sent=15 * otlp_http.MIB, plain=15 * otlp_http.MIB)
 API_BODY = 100 * 1024
@@ -269,7 +269,7 @@ class Honeycomb(Vendor):
         }
         return web.Response(
             status=status,
-            text=json.dumps(body),
+            body=json.dumps(body).encode(),
             headers={"Content-Type": "application/problem+json", **(headers or {})},
         )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
-from google.rpc.status_pb2 import Status
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
@@ -23,7 +23,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     AggregationTemporality,
@@ -40,6 +39,8 @@ from standins.store import Item, Json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 Signal = Literal["traces", "metrics", "logs"]
 SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
@@ -87,6 +88,8 @@ def decode(signal: Signal, encoding: Encoding, body: bytes) -> Request:
             message.ParseFromString(body)
         else:
             tree = json.loads(body)
+            if not isinstance(tree, dict):
+                raise ValueError("the body is not a JSON object")  # noqa: TRY301
             _ids_from_hex(tree, _JSON_DEPTH)
             json_format.ParseDict(tree, message, ignore_unknown_fields=True)
     except (DecodeError, json_format.ParseError, ValueError, RecursionError) as error:
@@ -95,7 +98,6 @@ def decode(signal: Signal, encoding: Encoding, body: bytes) -> Request:
 
 
 def take(
-    signal: Signal,
     message: Request,
     temporality: Temporality | None = None,
 ) -> tuple[list[Item], list[str]]:
@@ -153,7 +155,7 @@ def error_body(encoding: Encoding, code: int, message: str) -> bytes:
     """A google.rpc.Status, which is what OTLP/HTTP clients look for in an error's body."""
     status = Status(code=code, message=message)
     if encoding == "protobuf":
-        return status.SerializeToString()
+        return bytes(status.SerializeToString())
     return json_format.MessageToJson(status, indent=None).encode()
 
 
@@ -396,5 +398,3 @@ def _ids_from_hex(tree: Any, depth: int) -> None:
                     raise ValueError(f"{key} {child!r} is not hexadecimal") from None
             else:
                 _ids_from_hex(child, depth - 1)
-    elif depth == _JSON_DEPTH:
-        raise ValueError("the body is not a JSON object")

@@ -53,7 +53,8 @@ async def receive(
     vendor: Vendor,
     request: web.Request,
     signal: otlp.Signal,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),
+    *,
     temporality: otlp.Temporality | None = None,
     keep: Callable[[Item], Item] = lambda item: item,
 ) -> web.Response:
@@ -64,7 +65,7 @@ async def receive(
     encoding = otlp.encoding_of(request.headers.get("Content-Type", ""))
     sent = await read(request, limits.sent)
     plain = decompress(sent, request.headers.get("Content-Encoding", ""), limits.plain)
-    items, rejected = otlp.take(signal, otlp.decode(signal, encoding, plain), temporality)
+    items, rejected = otlp.take(otlp.decode(signal, encoding, plain), temporality)
     if limits.items is not None and len(items) > limits.items:
         raise BodyError(400, f"{len(items)} items in a request, limit {limits.items}")
     fault = request.get(FAULT)

@@ -58,7 +58,7 @@ class _Signer(SigV4Auth):
         return chosen
 
 
-def verify(  # noqa: PLR0913 - a request has that many parts
+def verify(  # noqa: PLR0917 - a request has that many parts
     method: str,
     raw_path: str,
     headers: Mapping[str, str],
@@ -138,7 +138,7 @@ def _signed_at(headers: Mapping[str, str], date: str, now: datetime) -> str:
     return stamp
 
 
-def _signature(  # noqa: PLR0913 - as verify
+def _signature(  # noqa: PLR0917 - as verify
     method: str,
     raw_path: str,
     headers: Mapping[str, str],

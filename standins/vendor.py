@@ -73,7 +73,7 @@ class Vendor(ABC):
         """The vendor's way to say "too many requests"."""
         return self.error(request, 429, "too many requests", _retry_after(fault))
 
-    def evicted(self, items: list[Item]) -> None:
+    def evicted(self, items: list[Item]) -> None:  # noqa: B027 - most hold no copies
         """Called with what the store let go; for vendors that hold copies elsewhere."""
 
     async def reset(self, *, everything: bool) -> None:
@@ -125,7 +125,7 @@ class Vendor(ABC):
         """Open every port of this vendor."""
         await self.listener.open()
 
-    def log(  # noqa: PLR0913 - one argument for each column of the log
+    def log(
         self,
         method: str,
         path: str,

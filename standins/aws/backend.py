@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from standins.awsvendor import ACCOUNT, AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from standins.aws.emf import MetricValue
 
@@ -108,7 +107,7 @@ class Moto:
 
         import standins.aws.cloudformation  # noqa: F401, PLC0415 - registers with moto
 
-        self._app = DomainDispatcherApplication(create_backend_app)  # type: ignore[arg-type]
+        self._app = DomainDispatcherApplication(create_backend_app)
 
     def _call(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         from werkzeug.test import EnvironBuilder, run_wsgi_app  # noqa: PLC0415 - as moto
@@ -116,7 +115,7 @@ class Moto:
         environ = EnvironBuilder(
             path=path,
             method=method,
-            headers=dict(headers),
+            headers=list(headers.items()),
             data=body,
             base_url=f"http://{headers.get('Host', '127.0.0.1')}",
         ).get_environ()
@@ -166,9 +165,12 @@ def _put_metrics(region: str, values: Iterable[MetricValue]) -> None:
         datum: dict[str, Any] = {
             "MetricName": value.name,
             "Unit": value.unit,
-            "Timestamp": datetime.fromtimestamp(value.timestamp / 1000, UTC),
+            # Naive, as moto's own parser makes them.
+            "Timestamp": datetime.fromtimestamp(value.timestamp / 1000, UTC).replace(tzinfo=None),
             "Dimensions": [{"Name": k, "Value": v} for k, v in value.dimensions.items()],
         }
+        if value.statistics is None and not value.values:
+            continue
         if value.statistics is None:
             datum["Values"] = [number for number, _ in value.values]
             datum["Counts"] = [count for _, count in value.values]
@@ -204,13 +206,13 @@ def _reset() -> None:
     from moto.backends import get_backend  # noqa: PLC0415 - as above
 
     for service in ("logs", "cloudwatch", "cloudformation", "iam", "sns", "events", "ssm"):
-        get_backend(service).reset()  # type: ignore[call-overload]
+        get_backend(service).reset()
 
 
 def _forget_instances() -> None:
-    """moto remembers every object it ever made, for a dashboard that is not served here."""
+    """Moto remembers every object it ever made, for a dashboard that is not served here."""
     from moto.cloudwatch.models import MetricAggregatedDatum, MetricDatum  # noqa: PLC0415
     from moto.logs.models import LogEvent  # noqa: PLC0415
 
     for model in (LogEvent, MetricDatum, MetricAggregatedDatum):
-        model.instances_tracked.clear()  # type: ignore[attr-defined]
+        cast("Any", model).instances_tracked.clear()

@@ -119,7 +119,7 @@ def extract(message: str) -> list[MetricValue]:
 def _dimension(tree: Json, name: str) -> str:
     value = tree.get(name)
     if not isinstance(value, str) or not 1 <= len(value) <= 1024:  # noqa: PLR2004 - documented
-        raise EmfError(f"dimension {name!r} must be a member of the event and a text, not {value!r}")
+        raise EmfError(f"dimension {name!r} must be a member of the event, 1 to 1024 characters")
     return value
 
 

@@ -96,7 +96,7 @@ class XRay(AwsVendor):
             "GetGroup": lambda at, ask, _: {"Group": at.groups.get(ask)},
             "GetGroups": lambda at, _ask, _: {"Groups": list(at.groups.groups.values())},
             "UpdateGroup": lambda at, ask, _: {"Group": at.groups.update(ask)},
-            "DeleteGroup": lambda at, ask, _: at.groups.delete(ask) or {},
+            "DeleteGroup": lambda at, ask, _: at.groups.delete(ask),
             "CreateSamplingRule": lambda at, ask, _: {
                 "SamplingRuleRecord": at.sampling.create(ask["SamplingRule"]).as_record(),
             },
@@ -164,10 +164,8 @@ class XRay(AwsVendor):
         try:
             caller, body = await self.signed(request, BODY)
             plain = decompress(body, request.headers.get("Content-Encoding", ""), BODY)
-            operation = operations.get(name)
-            if operation is None:
-                raise AwsError("UnknownOperationException", f"{name} is not played here", 404)
             ask = _params(name, plain)
+            operation = operations.get(name, _not_played(name))
             answer = operation(self.region(caller.region), ask, request.get(FAULT))
         except AwsError as error:
             request[WHY] = f"{error.code}: {error}"
@@ -397,6 +395,14 @@ def _summary(
         "EntryPoint": {"Name": root.name, "Names": [root.name], "AccountId": ACCOUNT},
         "Revision": len(bodies),
     }
+
+
+def _not_played(name: str) -> _Operation:
+    def refuse(region: Region, ask: Json, fault: Fault | None) -> Json:
+        del region, ask, fault
+        raise AwsError("UnknownOperationException", f"{name} is not played here", 404)
+
+    return refuse
 
 
 def _targets(region: Region, ask: Json, fault: Fault | None) -> Json:

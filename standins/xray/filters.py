@@ -190,7 +190,7 @@ class _Parser:
         predicate = self.plain()
         return predicate if negations % 2 == 0 else lambda it: not predicate(it)
 
-    def plain(self) -> Predicate:
+    def plain(self) -> Predicate:  # noqa: PLR0911 - one for each kind of term
         if self.took("("):
             inner = self.either()
             self.skip(")")

@@ -51,10 +51,11 @@ class Groups:
         """A group with another filter or insights configuration. Raises GroupError."""
         return self._put(self.get(request), request)
 
-    def delete(self, request: Json) -> None:
-        """Take a group away. Raises GroupError."""
+    def delete(self, request: Json) -> Json:
+        """Take a group away; answers nothing. Raises GroupError."""
         name = self.get(request)["GroupName"]
         del self.groups[name], self.predicates[name]
+        return {}
 
     def _put(self, group: Json, request: Json) -> Json:
         expression = request.get("FilterExpression", group.get("FilterExpression", ""))

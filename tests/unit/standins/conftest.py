@@ -40,7 +40,7 @@ def trace_id() -> str:
 
 @pytest.fixture
 def aws(standins: Client) -> Callable[..., Any]:
-    """Makes boto3 clients that reach the stand-ins: aws("logs"), aws("logs", secret="wrong")."""
+    """Makes boto3 clients that reach the stand-ins, by default with the key they know."""
 
     def client(
         service: str,

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from standins.client import Client
 
 
-
 def segment(trace_id: str, /, **changes: Any) -> dict[str, Any]:
     now = time.time()
     document = {
@@ -115,7 +114,7 @@ def test_the_finished_segment_takes_the_place_of_its_unfinished_self(
         ({"metadata": {"big": "x" * 65_536}}, "SegmentTooLarge", "65536"),
     ],
 )
-def test_a_bad_document_is_named_and_its_neighbours_are_kept(
+def test_a_bad_document_is_named_and_its_neighbours_are_kept(  # noqa: PLR0917
     aws: Callable[..., Any],
     standins: Client,
     trace_id: str,
@@ -394,7 +393,7 @@ def test_an_operation_that_is_not_played_is_refused_by_name(aws: Callable[..., A
         ("503", "ServiceUnavailable", 503),
     ],
 )
-def test_faults_raise_what_the_real_ones_would(
+def test_faults_raise_what_the_real_ones_would(  # noqa: PLR0917
     aws: Callable[..., Any],
     standins: Client,
     trace_id: str,

@@ -1,0 +1,165 @@
+"""Failing for real: at the socket, for as long as told, and well again afterwards."""
+
+from __future__ import annotations
+
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from standins.client import StandInError
+from tests.unit.standins import otlp_data
+
+if TYPE_CHECKING:
+    from standins.client import Client
+
+HEADERS = {"x-honeycomb-team": "local-honeycomb-key", "Content-Type": "application/x-protobuf"}
+
+
+def post(
+    standins: Client, trace_id: str, *, timeout: float = 5, count: int = 1
+) -> requests.Response:
+    return requests.post(
+        f"{standins.address('honeycomb')}/v1/traces",
+        data=otlp_data.traces(trace_id, count),
+        headers=HEADERS,
+        timeout=timeout,
+    )
+
+
+def held(standins: Client, trace_id: str) -> int:
+    return len(standins.holds("honeycomb", trace_id).get("traces", []))
+
+
+def test_hanging_takes_the_request_and_never_answers(standins: Client, trace_id: str) -> None:
+    standins.break_("honeycomb", "hang")
+    with pytest.raises(requests.ReadTimeout):
+        post(standins, trace_id, timeout=0.3)
+    last = standins.requests("honeycomb")[-1]
+    assert (last["status"], last["fault"]) == (0, "hang")
+    assert last["bytes"] > 0
+    assert held(standins, trace_id) == 0
+
+
+def test_healing_ends_a_hung_request_without_keeping_it(standins: Client, trace_id: str) -> None:
+    standins.break_("honeycomb", "hang")
+    with ThreadPoolExecutor(1) as pool:
+        hung = pool.submit(post, standins, trace_id)
+        deadline = time.monotonic() + 5
+        while (standins.faults()["honeycomb"] or {}).get("hits") != 1:
+            assert time.monotonic() < deadline
+        standins.heal("honeycomb")
+        assert isinstance(hung.exception(timeout=5), requests.ConnectionError)
+    assert held(standins, trace_id) == 0
+    assert post(standins, trace_id).ok
+
+
+def test_many_hung_requests_do_not_starve_the_others(standins: Client) -> None:
+    standins.break_("honeycomb", "hang")
+    port = standins.ports()["honeycomb"]
+    head = b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx"
+    hung = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(300)]
+    try:
+        for connection in hung:
+            connection.sendall(head)
+        deadline = time.monotonic() + 5
+        while (standins.faults()["honeycomb"] or {}).get("hits") != len(hung):
+            assert time.monotonic() < deadline
+        answer = requests.get(f"{standins.address('rollbar')}/api/1/status/ping", timeout=2)
+        assert answer.text == "pong"
+    finally:
+        for connection in hung:
+            connection.close()
+
+
+def test_refusing_closes_the_port_and_open_connections(standins: Client, trace_id: str) -> None:
+    address = ("127.0.0.1", standins.ports()["honeycomb"])
+    with socket.create_connection(address, timeout=5) as idle:
+        standins.break_("honeycomb", "refuse")
+        with pytest.raises(ConnectionResetError):
+            idle.recv(1)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address, timeout=5)
+    with pytest.raises(OSError, match="in use"), socket.socket() as thief:
+        thief.bind(address)
+    standins.heal("honeycomb")
+    assert post(standins, trace_id).ok
+    assert standins.ports()["honeycomb"] == address[1]
+
+
+def test_resetting_cuts_the_body_short(standins: Client, trace_id: str) -> None:
+    standins.break_("honeycomb", "reset")
+    with socket.create_connection(
+        ("127.0.0.1", standins.ports()["honeycomb"]), timeout=5
+    ) as connection:
+        head = "POST /v1/traces HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n"
+        connection.sendall(head.encode() + b"x" * 100)
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+    assert held(standins, trace_id) == 0
+
+
+def test_slow_answers_late_and_keeps_what_came(standins: Client, trace_id: str) -> None:
+    standins.break_("honeycomb", "slow", seconds=0.4)
+    started = time.monotonic()
+    assert post(standins, trace_id).ok
+    assert time.monotonic() - started >= 0.4
+    assert held(standins, trace_id) == 1
+
+
+@pytest.mark.parametrize("status", ["400", "401", "403", "429", "500", "503"])
+def test_statuses_keep_nothing(standins: Client, trace_id: str, status: str) -> None:
+    standins.break_("honeycomb", status, retry_after=4)  # type: ignore[arg-type]
+    answer = post(standins, trace_id)
+    assert answer.status_code == int(status)
+    assert answer.headers.get("Retry-After") == ("4" if status in ("429", "503") else None)
+    assert held(standins, trace_id) == 0
+
+
+def test_a_fault_ends_after_its_count(standins: Client, trace_id: str) -> None:
+    standins.break_("honeycomb", "503", count=2)
+    assert [post(standins, trace_id).status_code for _ in range(3)] == [503, 503, 200]
+    assert standins.faults()["honeycomb"] is None
+
+
+@pytest.mark.parametrize("mode", ["503", "refuse"])
+def test_a_fault_ends_after_its_duration(standins: Client, trace_id: str, mode: str) -> None:
+    standins.break_("honeycomb", mode, duration=0.3)  # type: ignore[arg-type]
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            if post(standins, trace_id).ok:
+                break
+        except requests.ConnectionError:
+            assert mode == "refuse"
+        assert time.monotonic() < deadline
+    assert standins.faults()["honeycomb"] is None
+
+
+def test_a_vendor_fails_alone(standins: Client, trace_id: str) -> None:
+    for vendor in ("xray", "aws", "rollbar", "otlp"):
+        standins.break_(vendor, "refuse")
+    assert post(standins, trace_id).ok
+    assert held(standins, trace_id) == 1
+
+
+@pytest.mark.parametrize(
+    ("vendor", "fault", "why"),
+    [
+        ("honeycomb", {"mode": "unprocessed"}, "honeycomb cannot unprocessed; it can: 400"),
+        ("xray", {"mode": "partial"}, "xray cannot partial"),
+        ("xray", {"mode": "explode"}, "mode"),
+        ("xray", {"mode": "refuse", "count": 1}, "takes duration, not count"),
+        ("xray", {"mode": "slow", "seconds": -1}, "seconds"),
+        ("nobody", {"mode": "hang"}, "no vendor 'nobody'"),
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused(
+    standins: Client, vendor: str, fault: dict[str, object], why: str
+) -> None:
+    with pytest.raises(StandInError, match=why):
+        standins.break_(vendor, **fault)  # type: ignore[arg-type]
+    assert all(one is None for one in standins.faults().values())
