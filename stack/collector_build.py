@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import certifi
+
 from stack.console import console, step
 from stack.errors import StackError
 from stack.locking import only_one
@@ -66,19 +68,25 @@ def ensure_collector_binary(root: Path, collector_bin: Path | None = None) -> Pa
 
 
 def ensure_image_files(root: Path, collector_bin: Path | None = None) -> Path:
-    """A folder with `otelcol` and `probe`: the build context of the image's target `prebuilt`.
+    """A folder with all that the image's target `prebuilt` is made of: its build context.
 
     Raises StackError as `ensure_collector_binary` does.
     """
-    built = {
+    files = {
         "otelcol": ensure_collector_binary(root, collector_bin),
         "probe": _ensure_built(root, PROBE_SOURCES, PROBE, "building the health probe"),
+        "passwd": root / "collector/image/passwd",
+        "group": root / "collector/image/group",
+        "otel-config.yaml": root / "collector/otel-config.yaml",
+        # The public certificates, not those that this machine trusts besides: no image may tell.
+        "ca-certificates.crt": Path(certifi.where()),
     }
     folder = root / IMAGE_FILES
     with only_one(folder.with_suffix(".lock")):
-        folder.mkdir(exist_ok=True)
-        for name, binary in built.items():
-            _link(binary, folder / name)
+        # Git keeps no empty folder, and an image FROM scratch has no mkdir.
+        (folder / "empty").mkdir(parents=True, exist_ok=True)
+        for name, source in files.items():
+            _link(source, folder / name)
     return folder
 
 

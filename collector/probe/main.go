@@ -1,4 +1,5 @@
 // Probe asks a URL for its health: exit code 0 when it answers 200 to 299 in time, 1 when not.
+// The URL may hold ${NAME} and ${NAME:-default}.
 // An image FROM scratch has neither shell nor curl to do this with.
 package main
 
@@ -6,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -23,9 +25,19 @@ func main() {
 	}
 }
 
+// The port stands in a variable, and there is no shell to put it into the URL: NAME or
+// NAME:-default, as the collector's config has it.
+func variable(name string) string {
+	name, otherwise, _ := strings.Cut(name, ":-")
+	if value, set := os.LookupEnv(name); set {
+		return value
+	}
+	return otherwise
+}
+
 func ask(url string) error {
-	// ExpandEnv: the port stands in a variable, and there is no shell to put it into the URL.
-	response, err := (&http.Client{Timeout: timeout}).Get(os.ExpandEnv(url))
+	url = os.Expand(url, variable)
+	response, err := (&http.Client{Timeout: timeout}).Get(url)
 	if err != nil {
 		return err
 	}

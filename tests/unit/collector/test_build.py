@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -21,10 +22,13 @@ from stack.collector_build import (
 )
 from stack.errors import StackError
 from stack.settings import ROOT
+from tests.unit.collector.running import CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+DOCKERFILE = ROOT / "collector/Dockerfile"
 
 # Stands in for the compiler: what is tested is when it is called, not what it makes.
 GO = """#!/bin/sh
@@ -212,8 +216,18 @@ class TestImageFiles:
     def test_they_hold_the_collector_and_the_probe(self, binary: Path) -> None:
         folder = ensure_image_files(ROOT)
 
-        assert {path.name for path in folder.iterdir()} == {"otelcol", "probe"}
+        prebuilt = DOCKERFILE.read_text().partition("FROM image AS prebuilt")[2]
+        copied = re.findall(r"^COPY(?: --\S+)* (.*) \S+$", prebuilt, re.MULTILINE)
+        assert {name for names in copied for name in names.split()} == {
+            path.name for path in folder.iterdir()
+        }
         assert (folder / "otelcol").read_bytes() == binary.read_bytes()
+        assert (folder / "ca-certificates.crt").read_text().count("BEGIN CERTIFICATE") > 50
+
+    def test_an_edited_config_is_what_they_hold(self) -> None:
+        folder = ensure_image_files(ROOT)
+
+        assert (folder / "otel-config.yaml").read_text() == CONFIG.read_text()
 
     @pytest.mark.parametrize(("status", "code"), [(200, 0), (204, 0), (503, 1)])
     def test_the_probes_exit_code_is_the_answers_health(
