@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 import shutil
-import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +16,7 @@ from stack.runtimes import native
 from stack.settings import ROOT, Settings
 from stack.telemetry import Log, Point, Span, read_logs, read_points, read_spans
 from stack.waiting import wait_for
+from tests.integration.harness.ports import free_ports
 from tests.integration.harness.stack import AS_SHIPPED, TEST_ENVIRONMENT, Change, Signal
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class NativeStack:
 
     def stop(self, service: str) -> float:
         self._stopped.add(service)
-        pid = self._pid(service)
+        pid = self._processes(service)[-1].pid
         started = time.monotonic()
         native.stop_process(self._plan, service)
         seconds = time.monotonic() - started
@@ -74,9 +73,11 @@ class NativeStack:
 
     def kill(self, service: str) -> None:
         self._stopped.add(service)
-        pid = self._pid(service)
-        native.signal_process(self._plan, service, "KILL")
-        wait_for(f"the end of {service}", lambda: not psutil.pid_exists(pid), seconds=5)
+        # As a container's kill does. Workers left alone would go on answering for a second.
+        processes = self._processes(service)
+        for process in processes:
+            process.kill()
+        psutil.wait_procs(processes, timeout=5)
 
     def start(self, service: str) -> None:
         process = self._process(service)
@@ -97,9 +98,7 @@ class NativeStack:
         self._stopped.discard(service)
 
     def pause(self, service: str) -> None:
-        main = psutil.Process(self._pid(service))
-        # Workers first, so that the main one does not notice and replace them.
-        self._paused[service] = [*main.children(recursive=True), main]
+        self._paused[service] = self._processes(service)
         for process in self._paused[service]:
             process.suspend()
 
@@ -141,12 +140,12 @@ class NativeStack:
     def _state(self, service: str) -> str:
         return next(s.state for s in native.status(self._plan) if s.name == service)
 
-    def _pid(self, service: str) -> int:
-        """The main process of a service: the one that listens for the others or forked them."""
+    def _processes(self, service: str) -> list[psutil.Process]:
+        """The service's main process, and before it the workers that it would replace."""
         argument = self._process(service).argv[-1]
-        for found in psutil.Process(self._supervisor()).children():
-            if argument in found.cmdline():
-                return found.pid
+        for main in psutil.Process(self._supervisor()).children():
+            if argument in main.cmdline():
+                return [*main.children(recursive=True), main]
         raise AssertionError(f"{service} is not running")
 
     def _supervisor(self) -> int:
@@ -187,21 +186,3 @@ def _with_environment(plan: Plan, variables: Mapping[str, Mapping[str, str]]) ->
             for process in plan.processes
         ),
     )
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody holds, below those that the kernel gives to clients.
-
-    Until they are used somebody else may take one; then the stack's start names it.
-    """
-    found: list[int] = []
-    while len(found) < count:
-        port = random.randint(10_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in found:
-            found.append(port)
-    return found
