@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 
 from stack.errors import StackError
 from stack.python_env import PythonEnv
+from stack.vendors import Vendor, standin_settings, vendors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from stack.settings import Settings
 
 RUN_DIR_MARK = "OTEL_STACK_RUN_DIR"
 """Set in every process of a native stack, so that one is found also when supervisor was killed."""
+
+STANDIN_HOSTS = {"native": "127.0.0.1", "docker": "standins"}
+"""Where the stack's own processes reach the stand-ins."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,24 @@ class Plan:
     settings: Settings
     environment: Mapping[str, str]
     processes: tuple[Process, ...]
+    vendors: tuple[Vendor, ...]
     folders: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def ports(self) -> dict[str, int]:
         """Every port that people or the stack's own commands reach, by its setting's name."""
         return {name: port for process in self.processes for name, port in process.ports.items()}
+
+    def process(self, name: str) -> Process:
+        """One of `processes`, by its name."""
+        return next(process for process in self.processes if process.name == name)
+
+    @property
+    def control_url(self) -> str | None:
+        """The stand-ins' control port; None where every vendor is live."""
+        if all(vendor.live for vendor in self.vendors):
+            return None
+        return f"http://127.0.0.1:{self.settings.standin_control_port}"
 
     @property
     def backend_url(self) -> str:
@@ -112,10 +128,21 @@ def make_plan(settings: Settings, root: Path, runtime: str) -> Plan:
         **settings.collector,
         **{name: str(folder) for name, folder in folders.items()},
     }
-    draft = Plan(root, run_dir, settings.project, runtime, settings, shared, (), folders)
-    processes = (_collector(draft), _profiles(draft), _backend(draft))
+    draft = Plan(
+        root=root,
+        run_dir=run_dir,
+        project=settings.project,
+        runtime=runtime,
+        settings=settings,
+        environment=shared,
+        processes=(),
+        vendors=vendors(settings, STANDIN_HOSTS[runtime]),
+        folders=folders,
+    )
+    played = () if draft.control_url is None else (_standins(draft),)
+    processes = (*played, _collector(draft), _profiles(draft), _backend(draft))
     _check_distinct([process.ports for process in processes])
-    return Plan(root, run_dir, settings.project, runtime, settings, shared, processes, folders)
+    return replace(draft, processes=processes)
 
 
 def service_version(root: Path) -> str:
@@ -142,12 +169,40 @@ def _collector(plan: Plan) -> Process:
         ),
         cwd=plan.root,
         environment={
-            name: plan.environment[name]
-            for name in (*settings.collector, "TELEMETRY_DIR", "QUEUE_DIR")
+            **{
+                name: plan.environment[name]
+                for name in (*settings.collector, "TELEMETRY_DIR", "QUEUE_DIR")
+            },
+            **merged(vendor.collector for vendor in plan.vendors),
         },
         ports=ports,
         health=f"http://127.0.0.1:{ports['COLLECTOR_HEALTH_PORT']}/",
         start_order=10,
+    )
+
+
+def _standins(plan: Plan) -> Process:
+    played = standin_settings(plan.settings)
+    python = PythonEnv(
+        plan.root / ".run/standins-venv",
+        plan.root / "standins/requirements.txt",
+        "the stand-ins' packages",
+    )
+    return Process(
+        name="standins",
+        argv=(str(python.bin / "python"), "-m", "standins"),
+        cwd=plan.root,
+        environment={
+            f"STANDIN_{name.upper()}": str(value) for name, value in asdict(played).items() if value
+        },
+        ports={
+            f"STANDIN_{name.upper()}": value
+            for name, value in asdict(played).items()
+            if name.endswith("_port")
+        },
+        health=f"http://127.0.0.1:{played.control_port}/health",
+        start_order=5,
+        python=python,
     )
 
 
@@ -167,6 +222,8 @@ def _backend(plan: Plan) -> Process:
         "PROFILES_URL": f"http://127.0.0.1:{plan.settings.profiles_port}",
         "DATABASE_URL": f"sqlite:///{plan.folders['DATA_DIR'] / 'cruddur.db'}",
         "DEBUG_ROUTES": plan.environment["DEBUG_ROUTES"],
+        "LOG_ROUTE": plan.settings.log_route,
+        **merged(vendor.app for vendor in plan.vendors),
     }
     return _flask(
         plan,
@@ -217,6 +274,11 @@ def _flask(
         start_order=start_order,
         python=python,
     )
+
+
+def merged(groups: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """One mapping of several; the last one wins."""
+    return {name: value for group in groups for name, value in group.items()}
 
 
 def otel_env(path: Path) -> dict[str, str]:

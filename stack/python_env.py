@@ -7,11 +7,14 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stack.console import step
 from stack.errors import StackError
 from stack.locking import only_one
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INSTALL_SECONDS = 600
 

@@ -84,7 +84,6 @@ class Settings(BaseModel):
     honeycomb_region: Literal["us", "eu"] = "us"
     rollbar_access_token: SecretStr | None = None
     aws_telemetry: Literal["local", "live"] = "local"
-    aws_region: str = "us-east-1"
     aws_profile: str | None = None
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
@@ -94,6 +93,8 @@ class Settings(BaseModel):
     standin_xray_port: Port = PLAYED.xray_port
     standin_aws_port: Port = PLAYED.aws_port
     standin_rollbar_port: Port = PLAYED.rollbar_port
+    standin_otlp_port: Port = PLAYED.otlp_port
+    standin_otlp_grpc_port: Port = PLAYED.otlp_grpc_port
     collector: dict[str, str] = {}
     """What `${env:…}` in the collector's config is replaced by: its defaults, and what the user
     set instead."""
@@ -105,6 +106,11 @@ class Settings(BaseModel):
         ):
             raise ValueError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together")
         return self
+
+    @property
+    def aws_region(self) -> str:
+        """As the collector's config has it, unless the user set another."""
+        return self.collector["AWS_REGION"]
 
     def port(self, name: str) -> int:
         """A port of the collector by the name of its variable, for example `OTLP_HTTP_PORT`."""

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 HONEYCOMB_HOSTS = {"us": "api.honeycomb.io", "eu": "api.eu1.honeycomb.io"}
 ROLLBAR_URL = "https://api.rollbar.com/api/1/"
 
+STANDIN_PORTS = (
+    "control_port",
+    "honeycomb_port",
+    "xray_port",
+    "aws_port",
+    "rollbar_port",
+    "otlp_port",
+    "otlp_grpc_port",
+)
+
 NO_AMBIENT_AWS = {
     # Neither a laptop's own profile nor an instance's role may be found while AWS is played here.
     "AWS_CONFIG_FILE": "/dev/null",
@@ -52,12 +62,7 @@ def vendors(settings: Settings, standin_host: str) -> tuple[Vendor, ...]:
 
 def standin_settings(settings: Settings) -> StandinSettings:
     """The stand-ins' ports, as the user set them, and the keys that they take."""
-    return StandinSettings(
-        **{
-            name: getattr(settings, f"standin_{name}")
-            for name in ("control_port", "honeycomb_port", "xray_port", "aws_port", "rollbar_port")
-        }
-    )
+    return StandinSettings(**{name: getattr(settings, f"standin_{name}") for name in STANDIN_PORTS})
 
 
 def _honeycomb(settings: Settings, played: StandinSettings, host: str) -> Vendor:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from stack.announce import announce
 from stack.console import console, step
 from stack.errors import StackError
 from stack.prove import Proof, prove
@@ -35,16 +36,6 @@ def run() -> None:
             runtime.down(plan)
         raise
     _show(plan, proof)
-
-
-def announce(plan: Plan) -> None:
-    """The first line of every command: what runs where, which vendor is live."""
-    console.print(
-        f"[bold]{plan.runtime}[/] runtime: "
-        + ", ".join(process.name for process in plan.processes)
-        + " · telemetry goes to the local record only",
-        soft_wrap=True,
-    )
 
 
 def _show(plan: Plan, proof: Proof) -> None:

@@ -14,6 +14,6 @@ def run() -> None:
     settings = load_settings(ROOT)
     plan = make_plan(settings, ROOT, "native")
     ensure_collector_binary(plan.root, settings.collector_bin)
-    collector = plan.processes[0]
+    collector = plan.process("collector")
     collector_config.validate(plan.collector_binary, plan.config_source, collector.environment)
     console.print(f"{settings.collector_config} is valid")

@@ -79,7 +79,7 @@ def prepare(plan: Plan) -> None:
     Raises StackError, also for a collector config that its binary refuses.
     """
     ensure_collector_binary(plan.root, plan.settings.collector_bin)
-    collector = plan.processes[0]
+    collector = plan.process("collector")
     validate(plan.collector_binary, plan.config_source, collector.environment)
     for env in {process.python for process in plan.processes if process.python}:
         ensure_env(env)
@@ -308,7 +308,8 @@ def _quoted(value: str) -> str:
 
 def _quoted_value(name: str, value: str) -> str:
     """Supervisor knows no escapes here, strips quotes from a value's ends, and takes what
-    follows a blank and # or ; for a comment."""
+    follows a blank and # or ; for a comment.
+    """
     quote = "'" if '"' in value else '"'
     if quote in value or value != value.strip("'\"") or re.search(r"\n|\s[#;]", value):
         raise StackError(

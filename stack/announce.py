@@ -1,0 +1,22 @@
+"""The first line of every command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stack.console import console
+
+if TYPE_CHECKING:
+    from stack.plan import Plan
+
+
+def announce(plan: Plan) -> None:
+    """Say which runtime it is, and which vendor is live or played."""
+    live = [vendor.name for vendor in plan.vendors if vendor.live]
+    played = [vendor.name for vendor in plan.vendors if not vendor.live]
+    who = " · ".join(
+        f"{how}: {', '.join(names)}"
+        for how, names in (("live", live), ("played by stand-ins", played))
+        if names
+    )
+    console.print(f"[bold]{plan.runtime}[/] runtime · {who}", soft_wrap=True)
