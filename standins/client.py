@@ -142,10 +142,16 @@ class Client:
                 timeout=self._timeout,
                 **how,
             )
-            answer = response.json()
         except requests.RequestException as error:
             reason = type(error).__name__
             raise StandInError(f"the stand-ins at {self.url} do not answer ({reason})") from error
         if not response.ok:
-            raise StandInError(f"{method} {path}: {answer.get('error', response.status_code)}")
-        return answer
+            raise StandInError(f"{method} {path}: {_reason(response)}")
+        return response.json()
+
+
+def _reason(response: requests.Response) -> str:
+    try:
+        return str(response.json()["error"])
+    except (requests.JSONDecodeError, KeyError, TypeError):
+        return f"status {response.status_code}"

@@ -64,12 +64,18 @@ class GrpcListener:
         self._vendor = vendor
         self._settings = settings
         self._server: grpc.aio.Server | None = None
+        # A reset may still be at work when the vendor is healed or stopped.
+        self._changing = asyncio.Lock()
         self._cutting: asyncio.Task[None] | None = None
         self._reserved: socket.socket | None = bound_socket(settings.bind, settings.otlp_grpc_port)
         self.port: int = self._reserved.getsockname()[1]
 
     async def open(self) -> None:
         """Listen; nothing when it already does."""
+        async with self._changing:
+            await self._open()
+
+    async def _open(self) -> None:
         if self._server is not None:
             return
         if self._reserved is not None:
@@ -101,6 +107,10 @@ class GrpcListener:
 
     async def close(self) -> None:
         """Refuse connections and cut those that are open; the port stays ours."""
+        async with self._changing:
+            await self._close()
+
+    async def _close(self) -> None:
         if self._server is None:
             return
         await self._server.stop(grace=0)
@@ -162,8 +172,9 @@ class GrpcListener:
         raise asyncio.CancelledError
 
     async def _cut(self) -> None:
-        await self.close()
-        await self.open()
+        async with self._changing:
+            await self._close()
+            await self._open()
 
     def _take(
         self,
