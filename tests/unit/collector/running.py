@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import requests
 
-from stack.collector_config import CONFIG_FILE
+from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.settings import ROOT
 from stack.waiting import wait_for
 
@@ -23,14 +23,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-PORTS = (
-    "OTLP_GRPC_PORT",
-    "OTLP_HTTP_PORT",
-    "COLLECTOR_HEALTH_PORT",
-    "COLLECTOR_METRICS_PORT",
-    "COLLECTOR_ZPAGES_PORT",
-)
 CONFIG = ROOT / CONFIG_FILE
+DEFAULTS = env_defaults(CONFIG.read_text())
+PORTS = tuple(name for name in DEFAULTS if name.endswith("_PORT"))
+# Nobody listens there: a vendor's exporter must not reach the real one from a test.
+NOBODY = "http://127.0.0.1:1"
+NO_VENDORS = {
+    **{name: NOBODY for name in DEFAULTS if name.endswith("_ENDPOINT")},
+    "HONEYCOMB_API_KEY": "none",
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_SECRET_ACCESS_KEY": "none",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 
 
 @dataclass
@@ -81,6 +85,7 @@ def running(
     """Start, wait until the health check answers, and end by SIGKILL what still runs."""
     folder.mkdir(parents=True, exist_ok=True)
     own = {
+        **NO_VENDORS,
         **dict(zip(PORTS, free_ports(len(PORTS)), strict=True)),
         "TELEMETRY_DIR": str(folder),
         "QUEUE_DIR": str(folder / "queues"),

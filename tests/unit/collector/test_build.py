@@ -22,7 +22,7 @@ from stack.collector_build import (
 )
 from stack.errors import StackError
 from stack.settings import ROOT
-from tests.unit.collector.running import CONFIG
+from tests.unit.collector.running import CONFIG, DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -207,6 +207,18 @@ def test_the_users_own_binary_is_checked(
 
     with pytest.raises(StackError, match=f"COLLECTOR_BIN .*mine {said}"):
         ensure_collector_binary(machine.root, own)
+
+
+def test_the_images_ports_are_the_configs() -> None:
+    """An image FROM scratch cannot read them out of the config."""
+    written = DOCKERFILE.read_text()
+
+    exposed = re.search(r"^EXPOSE (.*)$", written, re.MULTILINE)
+
+    names = ("OTLP_GRPC_PORT", "OTLP_HTTP_PORT", "COLLECTOR_METRICS_PORT", "COLLECTOR_HEALTH_PORT")
+    assert exposed is not None
+    assert exposed[1].split() == [DEFAULTS[name] for name in names]
+    assert f"${{COLLECTOR_HEALTH_PORT:-{DEFAULTS['COLLECTOR_HEALTH_PORT']}}}" in written
 
 
 @pytest.mark.collector
