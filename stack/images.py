@@ -26,6 +26,7 @@ from stack.settings import ROOT, Settings, load_settings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+NAMES = ("backend", "profiles", "collector")
 BUILD_SECONDS = 900
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -57,8 +58,10 @@ class Recipe:
         return f"otel-stack/{self.name}"
 
 
-def ensure_images(root: Path = ROOT, settings: Settings | None = None) -> dict[str, str]:
-    """References of the images by service: `collector`, `backend`, `profiles`.
+def ensure_images(
+    root: Path = ROOT, settings: Settings | None = None, names: Iterable[str] = NAMES
+) -> dict[str, str]:
+    """References of the images by name; `standins` is made only when it is asked for.
 
     The tag of each is a digest of its sources, so that an unchanged tree costs a few questions to
     the engine. Needs an engine that answers. Raises StackError.
@@ -67,18 +70,35 @@ def ensure_images(root: Path = ROOT, settings: Settings | None = None) -> dict[s
     with only_one(root / ".run/images.lock"):
         public = default_argument(root / "services/Dockerfile", "PYTHON_IMAGE")
         base = python_base(public, settings.python_image)
-        images = {name: ensure_image(_service(root, name, base), root) for name in _SERVICES}
-        images["collector"] = _collector(root, settings)
+        images = {}
+        for name in names:
+            if name == "collector":
+                images[name] = _collector(root, settings)
+            elif name == "standins":
+                images[name] = ensure_image(_standins(root, base), root)
+            else:
+                images[name] = ensure_image(_service(root, name, base), root)
     return images
 
 
-_SERVICES = ("backend", "profiles")
-_SERVICE_FOLDERS = {*_SERVICES, "frontend"}
+def _standins(root: Path, base: BaseImage) -> Recipe:
+    folder = root / "standins"
+    return Recipe(
+        name="standins",
+        context=folder,
+        dockerfile=folder / "Dockerfile",
+        sources=(folder,),
+        arguments={"PYTHON_IMAGE": base.reference},
+        identity=base.identity,
+    )
+
+
+_SERVICES = {"backend", "profiles", "frontend"}
 
 
 def _service(root: Path, name: str, base: BaseImage) -> Recipe:
     services = root / "services"
-    others = _SERVICE_FOLDERS - {name}
+    others = _SERVICES - {name}
     port = Settings.model_fields[f"{name}_port"].default
     return Recipe(
         name=name,

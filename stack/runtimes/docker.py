@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stack.plan import Plan, Process
 
 COMPOSE_FILE = Path("compose/compose.yaml")
+STANDINS_FILE = Path("compose/local.yaml")
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 
@@ -33,6 +34,9 @@ UP_SECONDS = 120
 DOWN_SECONDS = 90
 HEALTHY_SECONDS = 60
 ASK_SECONDS = 15
+
+IMAGES_OWN = {"PATH", "PYTHONPATH", "PYTHONUNBUFFERED"}
+"""Variables of the native processes that an image sets by itself: where its programs are."""
 
 UNPRIVILEGED = 10001
 """User and group of the containers where the caller is root; else they are the caller's own."""
@@ -66,7 +70,8 @@ def prepare(plan: Plan, engine: Engine) -> dict[str, str]:
 
     Raises StackError, also for a collector config that the collector's image refuses.
     """
-    images = ensure_images(plan.root, plan.settings)
+    names = [_image_name(process) for process in plan.processes]
+    images = ensure_images(plan.root, plan.settings, names)
     user = _user(engine)
     for folder in plan.folders.values():
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,14 +80,49 @@ def prepare(plan: Plan, engine: Engine) -> dict[str, str]:
     config = _collector_config(plan, images["collector"])
     return {
         **plan.environment,
-        # Not under its own name: the docker client adds an attribute of its own to that one, and
-        # every span would carry `docker.cli.cobra.command_path` (seen with 28.2).
-        "RESOURCE_ATTRIBUTES": plan.environment["OTEL_RESOURCE_ATTRIBUTES"],
+        **{name: str(port) for name, port in plan.ports.items()},
         **{f"{name.upper()}_REFERENCE": reference for name, reference in images.items()},
         "CONTAINER_USER": user,
         "CONFIG_DIR": str(config.parent),
         "COLLECTOR_CONFIG_SHA256": hashlib.sha256(config.read_bytes()).hexdigest(),
+        "ENV_DIR": str(_write_environment(plan)),
     }
+
+
+def _image_name(process: Process) -> str:
+    return process.name.removesuffix("-flask")
+
+
+def _write_environment(plan: Plan) -> Path:
+    """A folder with the variables of each service, as Compose reads them.
+
+    Raises StackError for a value that such a file cannot hold.
+    """
+    folder = plan.run_dir / "compose"
+    folder.mkdir(parents=True, exist_ok=True)
+    for process in plan.processes:
+        lines = [
+            f"{name}={_quoted(name, value)}\n"
+            for name, value in process.environment.items()
+            if name not in IMAGES_OWN
+        ]
+        file = folder / f"{process.name}.env"
+        file.touch(mode=0o600)  # it holds the keys that the service gets
+        file.write_text("".join(lines))
+    return folder
+
+
+def _quoted(name: str, value: str) -> str:
+    """Between single quotes nothing is replaced: a key may hold a `$`."""
+    if "'" in value or "\n" in value:
+        raise StackError(f"{name} holds a single quote or a line break", f"give {name} without it")
+    return f"'{value}'"
+
+
+def compose_files(plan: Plan) -> list[Path]:
+    """The compose files of what the plan runs."""
+    played = any(process.name == "standins" for process in plan.processes)
+    return [COMPOSE_FILE, *([STANDINS_FILE] if played else [])]
 
 
 def down(plan: Plan) -> bool:
@@ -143,7 +183,7 @@ def stop_process(plan: Plan, name: str) -> None:
 def start_process(plan: Plan, name: str) -> None:
     """Start a stopped service and wait until it is healthy."""
     _compose(plan, "start", name, seconds=UP_SECONDS)
-    _wait_healthy(plan, next(process for process in plan.processes if process.name == name))
+    _wait_healthy(plan, plan.process(name))
 
 
 def _check_local(engine: Engine) -> None:
@@ -219,7 +259,7 @@ def _is_adot(image: str) -> bool:
 
 
 def _collector(plan: Plan) -> Process:
-    return next(process for process in plan.processes if process.name == "collector")
+    return plan.process("collector")
 
 
 def _compose_up(plan: Plan, variables: dict[str, str]) -> None:
@@ -243,7 +283,8 @@ def _compose(
     command = ["docker", "compose", "--project-name", plan.project]
     if variables is not None:
         # `.env` has one reader, the settings.
-        command += ["--env-file", os.devnull, "--file", str(plan.root / COMPOSE_FILE)]
+        command += ["--env-file", os.devnull]
+        command += [f"--file={plan.root / file}" for file in compose_files(plan)]
     return run([*command, *words], seconds=seconds, environment=variables, cwd=Path("/"))
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from stack.collector_config import env_defaults
 from stack.engine import Engine
 from stack.plan import make_plan, otel_env
 from stack.runtimes import docker
@@ -19,8 +18,21 @@ from stack.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "compose/compose.yaml"
-TEXT = FILE.read_text()
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
+STANDINS_FILE = ROOT / "compose/local.yaml"
+TEXT = FILE.read_text() + STANDINS_FILE.read_text()
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text())["services"]
+SERVICES["standins"] = yaml.safe_load(STANDINS_FILE.read_text())["services"]["standins"]
+OTHER_INSIDE = {
+    "BIND",
+    "COLLECTOR_BIND",
+    "DATABASE_URL",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "PROFILES_URL",
+    "QUEUE_DIR",
+    "STANDIN_BIND",
+    "STANDIN_HOSTS",
+    "TELEMETRY_DIR",
+}
 NAMED = re.compile(r"\$\{([A-Z0-9_]+)")
 
 
@@ -30,7 +42,7 @@ def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
     monkeypatch.setattr(
         docker,
         "ensure_images",
-        lambda *_: {name: f"example/{name}:1" for name in ("collector", "backend", "profiles")},
+        lambda _root, _settings, names: {name: f"example/{name}:1" for name in names},
     )
     monkeypatch.setattr(docker, "_give", lambda *_: None)
     monkeypatch.setattr(docker, "_is_adot", lambda _: False)
@@ -57,7 +69,7 @@ def test_every_service_is_hardened(name: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_ports_are_on_loopback_and_the_same_inside(name: str) -> None:
     for port in SERVICES[name]["ports"]:
-        assert re.fullmatch(r"127\.0\.0\.1:\$\{(\w+)\}:\$\{\1\}", port), port
+        assert re.fullmatch(r"127\.0\.0\.1:\$\{(\w+)(:\?)?\}:\$\{\1\}", port), port
 
 
 def test_no_port_is_written_down_here(variables: dict[str, str]) -> None:
@@ -72,22 +84,24 @@ def test_the_runtime_sets_every_variable(variables: dict[str, str]) -> None:
     assert set(NAMED.findall(TEXT)) <= set(variables)
 
 
-def test_the_collector_gets_every_variable_of_its_config() -> None:
-    config = (ROOT / "collector/otel-config.yaml").read_text()
-
-    assert set(env_defaults(config)) <= set(SERVICES["collector"]["environment"])
-
-
-def test_a_container_gets_the_variables_that_the_process_gets_natively() -> None:
+def test_a_container_gets_the_variables_that_the_process_gets_natively(
+    variables: dict[str, str],
+) -> None:
     plan = make_plan(load_settings(ROOT), ROOT, "native")
-    # Where programs are is the image's own affair.
-    elsewhere = {"PATH", "PYTHONPATH", "PYTHONUNBUFFERED"}
     for process in plan.processes:
         service = SERVICES[process.name]
-        files = [FILE.parent / name for name in service.get("env_file", [])]
-        given = {*service["environment"], *(name for file in files for name in otel_env(file))}
+        files = [name.replace("${ENV_DIR}", variables["ENV_DIR"]) for name in service["env_file"]]
+        files = [re.sub(r"\$\{ENV_DIR:[^}]*\}", variables["ENV_DIR"], name) for name in files]
+        given = {*service["environment"]}.union(*(otel_env(FILE.parent / name) for name in files))
 
-        assert set(process.environment) - elsewhere <= given, process.name
+        assert set(process.environment) - docker.IMAGES_OWN <= given, process.name
+
+
+def test_keys_are_only_for_the_caller_to_read(variables: dict[str, str]) -> None:
+    files = [*Path(variables["ENV_DIR"]).iterdir()]
+
+    assert files
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
 
 def test_the_docker_client_cannot_add_to_the_resource() -> None:
@@ -103,7 +117,9 @@ def test_nobody_waits_for_the_collector_to_be_healthy() -> None:
 
 
 def test_compose_reads_it(variables: dict[str, str]) -> None:
-    command = ["docker", "compose", "--env-file", "/dev/null", "--file", str(FILE)]
+    plan = make_plan(load_settings(ROOT), ROOT, "docker")
+    files = [f"--file={ROOT / file}" for file in docker.compose_files(plan)]
+    command = ["docker", "compose", "--env-file", "/dev/null", *files]
     try:
         subprocess.run([*command, "version"], check=True, capture_output=True, timeout=20)
     except (OSError, subprocess.CalledProcessError):
@@ -122,9 +138,12 @@ def test_compose_reads_it(variables: dict[str, str]) -> None:
         for service in services.values()
         for port in service["ports"]
     }
-    assert published == {
-        ("127.0.0.1", int(value), int(value))
-        for name, value in variables.items()
-        if name.endswith("_PORT")
-    }
+    assert published
+    for address, outside, inside in published:
+        assert address == "127.0.0.1"
+        assert outside == inside
+    for process in plan.processes:
+        given = services[process.name]["environment"]
+        for name in set(process.environment) - docker.IMAGES_OWN - OTHER_INSIDE:
+            assert given[name] == process.environment[name], name
     assert services["backend-flask"]["environment"]["OTEL_SERVICE_NAME"] == "backend-flask"

@@ -138,11 +138,12 @@ def test_status_tells_of_each_service_what_docker_knows(plan: Plan, docker_clien
     ]
     docker_client({"ps": "echo 0123", "inspect": f"echo '{json.dumps(containers)}'"})
 
-    assert docker.status(plan) == [
-        Service("collector", True, "running", 2, "runs again since 2026-11-21T11:30:00Z"),
-        Service("profiles-flask", False, "missing", 0),
-        Service("backend-flask", False, "exited", 0, "out of memory"),
-    ]
+    told = {service.name: service for service in docker.status(plan)}
+    again = "runs again since 2026-11-21T11:30:00Z"
+    assert told["collector"] == Service("collector", True, "running", 2, again)
+    assert told["profiles-flask"] == Service("profiles-flask", False, "missing", 0)
+    ended = Service("backend-flask", False, "exited", 0, "out of memory")
+    assert told["backend-flask"] == ended
 
 
 def test_a_service_that_its_health_check_finds_ill_does_not_run(
@@ -151,7 +152,7 @@ def test_a_service_that_its_health_check_finds_ill_does_not_run(
     ill = container("collector", Health={"Status": "unhealthy"})
     docker_client({"ps": "echo 0123", "inspect": f"echo '{json.dumps([ill])}'"})
 
-    assert docker.status(plan)[0] == Service("collector", False, "unhealthy", 0)
+    assert Service("collector", False, "unhealthy", 0) in docker.status(plan)
 
 
 def test_nothing_runs_where_there_is_no_engine(plan: Plan, docker_client: Client) -> None:
@@ -174,7 +175,7 @@ def test_a_service_that_ends_while_it_starts_is_one_line_with_its_last_words(
     )
 
     with pytest.raises(StackError) as failed:
-        docker._wait_healthy(plan, plan.processes[0])
+        docker._wait_healthy(plan, plan.process("collector"))
 
     log = plan.folders["LOG_DIR"] / "collector.log"
     assert str(failed.value) == (
