@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,  # noqa: A004 - botocore's own, which is no OSError
     ConnectTimeoutError,
     HTTPClientError,
     NoCredentialsError,
@@ -137,7 +138,7 @@ class Account:
             ) from None
         except ClientError as refused:
             raise self._refused(refused, f"{service}:{operation}") from refused
-        except HTTPClientError as silent:
+        except (ConnectionError, HTTPClientError) as silent:
             what = f"{self.who} does not answer: {_why(silent)}"
             todo = self._todo("see whether this machine reaches it, and AWS_REGION")
             raise self._problem(what, todo) from None
@@ -377,7 +378,7 @@ def _snake(operation: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
 
 
-def _why(silent: HTTPClientError) -> str:
+def _why(silent: ConnectionError | HTTPClientError) -> str:
     where = urlsplit(str(silent.kwargs.get("endpoint_url", ""))).netloc or "it"
     if isinstance(silent, ReadTimeoutError):
         return f"{where} gives no answer within {ANSWER_SECONDS:g} s"
