@@ -392,6 +392,12 @@ class _NotThereError(Exception):
     """What was asked for does not exist."""
 
 
+_WRONG_KEY = {
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
 _NOT_THERE = {"ResourceNotFoundException", "ResourceNotFound", "DashboardNotFoundError"}
 
 
@@ -434,7 +440,7 @@ def _ask(
         if code in _NOT_THERE:
             raise _NotThereError from error
         raise StackError(
-            f"{place} refused {operation}: {code}: {error.response['Error'].get('Message', '')}",
+            f"{place} refused {operation}: {code}: {_one_line(error.response['Error'])}",
             _todo(code, service, operation),
         ) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
@@ -452,13 +458,17 @@ def _ask(
     return answer
 
 
+def _one_line(error: Mapping[str, Any]) -> str:
+    return " ".join(str(error.get("Message", "no reason given")).split()).rstrip(".")
+
+
 def _todo(code: str, service: str, operation: str) -> str:
     action = "".join(part.capitalize() for part in operation.split("_"))
     if code in {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"}:
         return f"allow {service}:{action} to the role that you use"
     if "Throttl" in code:
         return "wait a minute and try again"
-    if code in {"UnrecognizedClientException", "InvalidClientTokenId", "SignatureDoesNotMatch"}:
+    if code in _WRONG_KEY:
         return "check the access key and its secret"
     if "Expired" in code:
         return "get new temporary credentials"

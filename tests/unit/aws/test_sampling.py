@@ -209,7 +209,7 @@ def test_an_outage_keeps_the_known_rules_and_is_told_once(
 
 
 def test_a_forked_worker_polls_for_itself(xray: fake_xray.FakeXRay) -> None:
-    # given a service that sets up its sampler, then forks as gunicorn does
+    # given a service that sets up its sampler, uses it, then forks as gunicorn does
     xray.put_rule(RuleName="r", Priority=1, FixedRate=1.0, ReservoirSize=0)
     program = """
 import os, sys, time
@@ -219,6 +219,7 @@ sampler = create_sampler(sys.argv[1])
 ids = RandomIdGenerator()
 def decide():
     return sampler.should_sample(None, ids.generate_trace_id(), "GET").decision.is_sampled()
+decide()
 workers = []
 for _ in range(2):
     worker = os.fork()

@@ -1,0 +1,64 @@
+"""`make provision` against the stand-ins: real requests, signatures verified."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stack.errors import StackError
+from stack.provision import Target, account_of, apply, load_desired, plan_changes
+from stack.settings import ROOT
+from standins import inprocess
+from standins.settings import Settings
+
+if TYPE_CHECKING:
+    from standins.client import Client
+
+
+def target_of(standins: Client) -> Target:
+    aws = standins.address("aws")
+    return Target(
+        "eu-west-1",
+        {"xray": standins.address("xray"), "logs": aws, "cloudwatch": aws, "sts": aws},
+        Settings().aws_access_key_id,
+        Settings().aws_secret_access_key,
+    )
+
+
+def test_the_stand_ins_are_provisioned_once_and_kept_so() -> None:
+    with inprocess.running() as standins:
+        # given stand-ins that have nothing
+        standins.reset(everything=True)
+        target = target_of(standins)
+        desired = load_desired(ROOT, target.region, account_of(target))
+        changes = plan_changes(target, desired)
+        assert {change.action for change in changes} == {"create"}
+        # when it is applied
+        apply(target, changes)
+        # then a second look finds nothing to do
+        assert plan_changes(target, desired) == []
+        # and after a change by hand only that
+        target.client("xray").update_sampling_rule(
+            SamplingRuleUpdate={"RuleName": "Cruddur", "Priority": 1}
+        )
+        assert [change.name for change in plan_changes(target, desired)] == ["Cruddur"]
+
+
+def test_a_wrong_secret_is_told_in_one_line() -> None:
+    with inprocess.running() as standins:
+        target = replace(target_of(standins), secret_access_key="wrong", account="1")
+        with pytest.raises(StackError, match="check the access key and its secret") as error:
+            plan_changes(target, load_desired(ROOT, target.region, "1"))
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("vendor", "mode"), [("xray", "429"), ("xray", "403"), ("aws", "500")])
+def test_an_account_that_fails_is_told_in_one_line(vendor: str, mode: str) -> None:
+    with inprocess.running() as standins:
+        standins.break_(vendor, mode)  # type: ignore[arg-type]
+        target = replace(target_of(standins), account="1")
+        with pytest.raises(StackError, match=r"refused|does not answer") as error:
+            plan_changes(target, load_desired(ROOT, target.region, "1"))
+        assert "\n" not in str(error.value)
