@@ -30,6 +30,7 @@ NAMES = ("backend", "profiles", "collector")
 BUILD_SECONDS = 900
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+_PASSED_ON = (*_PROXIES, "GOPROXY", "GOFLAGS")
 _CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 _CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 _SECRET_LIMIT = 500 * 1024
@@ -129,13 +130,13 @@ def _collector(root: Path, settings: Settings) -> str:
                 Recipe("collector", folder, dockerfile, (folder,), target="prebuilt"), root
             )
     have(public := default_argument(dockerfile, "GO_IMAGE"))
-    sources = (root / "collector/build", root / "collector/probe")
+    folder = root / "collector"
     return ensure_image(
         Recipe(
             "collector",
-            root / "collector",
+            folder,
             dockerfile,
-            sources,
+            (folder,),
             target="from-source",
             arguments={"GO_IMAGE": public},
         ),
@@ -206,7 +207,7 @@ def _build(recipe: Recipe, reference: str, root: Path) -> None:
             *([f"--target={recipe.target}"] if recipe.target else []),
             *(f"--build-arg={name}={value}" for name, value in recipe.arguments.items()),
             # By name only: a proxy's address may hold a password, and argv is for all to read.
-            *(f"--build-arg={name}" for name in _PROXIES if os.environ.get(name)),
+            *(f"--build-arg={name}" for name in _PASSED_ON if os.environ.get(name)),
             *(f"--secret=id={name},src={path}" for name, path in secrets.items()),
             str(recipe.context),
         ]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,7 +159,11 @@ def logs(plan: Plan, service: str | None, *, follow: bool, lines: int) -> None:
     chosen = [service] if service else []
     following = ["--follow"] if follow else []
     command = ["docker", "compose", "--project-name", plan.project, "logs", f"--tail={lines}"]
-    subprocess.run([*command, *following, *chosen], check=False, cwd="/")
+    with subprocess.Popen([*command, *following, *chosen], stdout=subprocess.PIPE, cwd="/") as said:
+        for line in said.stdout or ():
+            # Compose 2.26 begins each line with this, also where nobody sees a terminal.
+            sys.stdout.buffer.write(line.removeprefix(b"\x1b[2K"))
+            sys.stdout.buffer.flush()
 
 
 def is_running(plan: Plan) -> bool:
