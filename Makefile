@@ -13,8 +13,24 @@ down: .venv/stack ## Stop everything
 	@$(STACK) down
 
 .PHONY: status
-status: .venv/stack ## What runs, and what it has done
+status: .venv/stack ## What runs; the ledger: accepted, sent, queued, failed by vendor
 	@$(STACK) status
+
+.PHONY: verify
+verify: .venv/stack ## One trace, metric and log through the stack, shown arriving at every vendor
+	@$(STACK) verify
+
+.PHONY: doctor
+doctor: .venv/stack ## Settings, keys, ports, clock, versions: what is wrong and what to do
+	@$(STACK) doctor
+
+.PHONY: break
+break: .venv/stack ## Spoil a stand-in: make break VENDOR=xray MODE=hang
+	@$(STACK) break $(VENDOR) $(MODE)
+
+.PHONY: heal
+heal: .venv/stack ## Every stand-in is well again
+	@$(STACK) heal
 
 .PHONY: logs
 logs: .venv/stack ## What the services printed (SERVICE=collector for one)

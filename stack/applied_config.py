@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
+
+from stack.collector_config import parse
+from stack.errors import StackError
 
 if TYPE_CHECKING:
     from stack.plan import Plan
@@ -17,3 +21,20 @@ def apply_config(plan: Plan, text: str) -> None:
     fresh.write_text(text)
     fresh.chmod(0o644)
     fresh.replace(file)
+
+
+def applied_config(plan: Plan) -> dict[str, Any]:
+    """The config that the collector runs with, its `${env:…}` replaced as the collector does.
+
+    Raises StackError when nothing was applied yet.
+    """
+    file = plan.config_applied
+    if not file.exists():
+        raise StackError("no collector has run here yet", "start the stack with `make up`")
+    variables = plan.process("collector").environment
+    text = re.sub(
+        r"\$\{env:(\w+)(?::-([^}]*))?\}",
+        lambda found: variables.get(found[1], found[2] or ""),
+        file.read_text(),
+    )
+    return parse(text, file)

@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 from rich.markup import escape
 
-from stack.commands import config, down, lock, logs, status, test, up, validate
+from stack.commands import (
+    break_,
+    config,
+    doctor,
+    down,
+    heal,
+    lock,
+    logs,
+    status,
+    test,
+    up,
+    validate,
+    verify,
+)
 from stack.console import console
 from stack.errors import StackError
 
@@ -24,8 +37,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Runs the stack, and shows what it did.",
 )
-for module in (up, down, status, logs, config, validate, test, lock):
-    app.command(name=module.__name__.rpartition(".")[2])(module.run)
+COMMANDS = (
+    up, down, verify, status, doctor, validate, break_, heal, logs, config, test, lock
+)  # fmt: skip
+for module in COMMANDS:
+    app.command(name=module.__name__.rpartition(".")[2].rstrip("_"))(module.run)
 
 
 def main() -> NoReturn:

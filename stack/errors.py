@@ -6,7 +6,8 @@ from __future__ import annotations
 class StackError(Exception):
     """Something the user can put right.
 
-    `what` says what is wrong and where, `todo` what to do about it; both without a final full stop.
+    `what` says what is wrong and where, `todo` what to do about it; both begin in lower case and
+    end without a full stop, since they are shown as one line.
     """
 
     exit_code = 1
@@ -17,5 +18,4 @@ class StackError(Exception):
         self.todo = todo
 
     def __str__(self) -> str:
-        sentences = [self.what, self.todo] if self.todo else [self.what]
-        return " ".join(text if text.endswith("?") else f"{text}." for text in sentences)
+        return f"{self.what}; {self.todo}" if self.todo else self.what

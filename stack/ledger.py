@@ -27,11 +27,14 @@ class Entry:
 
     `accepted`: by the collector from the app. `sent`: acknowledged by the vendor.
     `failed`: refused for good by the vendor. `dropped`: the vendor's queue was full.
+    `exporter`, `queue`: ids in the collector's config, as in `Route`.
     `queued`: batches (requests, where the queue is not sized by items) that wait.
     """
 
     vendor: str
     signal: str
+    exporter: str
+    queue: str
     accepted: int
     sent: int
     queued: int
@@ -76,6 +79,8 @@ def _entry(samples: Mapping[str, list[Sample]], route: Route, fronts: set[str]) 
     return Entry(
         vendor=route.vendor,
         signal=route.signal,
+        exporter=route.exporter,
+        queue=route.queue,
         accepted=accepted,
         sent=total(f"exporter_sent_{unit}", exporter=route.exporter),
         queued=total("exporter_queue_size", exporter=route.queue, data_type=route.signal),

@@ -83,6 +83,11 @@ class Plan:
         return f"http://127.0.0.1:{self.settings.port('OTLP_HTTP_PORT')}"
 
     @property
+    def metrics_url(self) -> str:
+        """The collector's own metrics."""
+        return f"http://127.0.0.1:{self.settings.port('COLLECTOR_METRICS_PORT')}/metrics"
+
+    @property
     def telemetry_dir(self) -> Path:
         return self.folders["TELEMETRY_DIR"]
 

@@ -60,6 +60,12 @@ def routes(config: Mapping[str, Any]) -> list[Route]:
     return list(dict.fromkeys(found))
 
 
+def front_receivers(config: Mapping[str, Any]) -> list[str]:
+    """The receivers that take what is not the collector's own: those behind no hop."""
+    behind = set(_hops(config).values())
+    return [receiver for receiver in config.get("receivers") or {} if receiver not in behind]
+
+
 def vendor(exporter: str) -> str:
     """What people call the receiving end of an exporter, for example `honeycomb` or `xray`."""
     kind, _, name = exporter.partition("/")

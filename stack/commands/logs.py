@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from stack.commands.status import NOT_UP
 from stack.errors import StackError
-from stack.runtimes.chosen import RUNTIMES, plan_of_running
+from stack.runtimes.chosen import RUNTIMES, running_plan
+from stack.suggest import suggest
 
 
 def run(
@@ -17,10 +17,8 @@ def run(
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Of each service.")] = 20,
 ) -> None:
     """Print the last lines of every service, or of one."""
-    plan = plan_of_running()
-    if plan is None:
-        raise NOT_UP
+    plan = running_plan()
     names = [process.name for process in plan.processes]
     if service is not None and service not in names:
-        raise StackError(f"there is no service {service}", f"it is one of {', '.join(names)}")
+        raise StackError(f"there is no service {service}", suggest(service, names))
     RUNTIMES[plan.runtime].logs(plan, service, follow=follow, lines=lines)

@@ -1,41 +1,106 @@
-"""`make status`: what runs, and what it has done so far."""
+"""`make status`: what runs, and what each vendor got."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from stack.announce import announce
+from stack.applied_config import applied_config
+from stack.console import console
 from stack.errors import StackError
-from stack.runtimes.chosen import RUNTIMES, plan_of_running
+from stack.exporter_log import last_errors
+from stack.ledger import Entry, read_ledger
+from stack.routes import front_receivers, routes, vendor
+from stack.runtimes.chosen import RUNTIMES, running_plan
 
-NOT_UP = StackError("the stack is not up", "start it with `make up`")
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stack.plan import Plan
+    from stack.runtimes.service import Service
+
+FULL = 0.8
+"""A queue filled beyond this share is shown in red: there is little time left to act."""
 
 
 def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show every service, whether it runs and how often it ended by itself."""
-    plan = plan_of_running()
-    if plan is None:
-        raise NOT_UP
-    services = RUNTIMES[plan.runtime].status(plan)
+    """Show every service, and the ledger: accepted, sent, queued, failed, dropped."""
+    plan = running_plan()
+    runtime = RUNTIMES[plan.runtime]
+    services = runtime.status(plan)
+    entries, unread = _ledger(plan)
+    errors = last_errors(runtime.output(plan, "collector"), entries)
     if as_json:
-        print(json.dumps({"runtime": plan.runtime, "services": [asdict(s) for s in services]}))
-    else:
-        table = Table("service", "state", "restarts", "last end", title=f"{plan.runtime} runtime")
-        for service in services:
-            colour = "green" if service.running else "red"
-            table.add_row(
-                service.name,
-                f"[{colour}]{service.state}[/]",
-                str(service.restarts),
-                service.detail,
+        print(
+            json.dumps(
+                {
+                    "runtime": plan.runtime,
+                    "vendors": {v.name: "live" if v.live else "played" for v in plan.vendors},
+                    "services": [asdict(service) for service in services],
+                    "ledger": [asdict(e) | {"last_error": errors.get(e.queue)} for e in entries],
+                    "ledger_unread": unread,
+                }
             )
-        Console().print(table)
-    if not all(service.running for service in services):
+        )
+    else:
+        announce(plan)
+        Console().print(_services(services))
+        Console().print(_entries(entries))
+        for queue, said in errors.items():
+            Console().print(f"[red]{vendor(queue)}[/]: {escape(said)}", soft_wrap=True)
+        if unread:
+            console.print(f"[red]error:[/] {unread}", soft_wrap=True)
+    healthy = all(service.running for service in services) and not unread
+    if not healthy or any(entry.failed or entry.dropped for entry in entries):
         raise typer.Exit(1)
+
+
+def _ledger(plan: Plan) -> tuple[list[Entry], str]:
+    config = applied_config(plan)
+    try:
+        return read_ledger(plan.metrics_url, routes(config), front_receivers(config)), ""
+    except StackError as away:
+        # The services' table, which says why, is worth more than an error alone.
+        return [], str(away)
+
+
+def _services(services: Sequence[Service]) -> Table:
+    table = Table("service", "state", "restarts", "last end")
+    for service in services:
+        colour = "green" if service.running else "red"
+        table.add_row(
+            service.name, f"[{colour}]{service.state}[/]", str(service.restarts), service.detail
+        )
+    return table
+
+
+def _entries(entries: Sequence[Entry]) -> Table:
+    table = Table("vendor", "signal")
+    for column in ("accepted", "sent", "queued", "full", "failed", "dropped"):
+        table.add_column(column, justify="right")
+    for entry in entries:
+        filled = entry.queued / entry.queue_capacity if entry.queue_capacity else 0
+        table.add_row(
+            entry.vendor,
+            entry.signal,
+            str(entry.accepted),
+            str(entry.sent),
+            str(entry.queued) if entry.queue_capacity else "-",
+            _red(f"{filled:.0%}", filled > FULL) if entry.queue_capacity else "-",
+            _red(str(entry.failed), entry.failed > 0),
+            _red(str(entry.dropped), entry.dropped > 0),
+        )
+    return table
+
+
+def _red(text: str, bad: bool) -> str:
+    return f"[red]{text}[/]" if bad else text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stack.engine import find_engine
+from stack.errors import StackError
 from stack.plan import Plan, make_plan
 from stack.runtimes import docker, native
 from stack.settings import ROOT, load_settings
@@ -21,6 +22,14 @@ def plan_to_start(root: Path = ROOT) -> Plan:
     settings = load_settings(root)
     runtime = settings.runtime or ("docker" if find_engine() else "native")
     return make_plan(settings, root, runtime)
+
+
+def running_plan(root: Path = ROOT) -> Plan:
+    """The plan of what is up. Raises StackError when nothing is."""
+    plan = plan_of_running(root)
+    if plan is None:
+        raise StackError("the stack is not up", "start it with `make up`")
+    return plan
 
 
 def plan_of_running(root: Path = ROOT) -> Plan | None:

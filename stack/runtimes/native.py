@@ -128,6 +128,12 @@ def log_files(plan: Plan) -> dict[str, Path]:
     return {process.name: folder / f"{process.name}.log" for process in plan.processes}
 
 
+def output(plan: Plan, service: str) -> list[str]:
+    """The lines that a service printed lately."""
+    file = log_files(plan)[service]
+    return file.read_text(errors="replace").splitlines() if file.exists() else []
+
+
 def logs(plan: Plan, service: str | None, *, follow: bool, lines: int) -> None:
     """Print the last `lines` lines of each process, or of one; with `follow`, what comes too."""
     files = log_files(plan)
