@@ -55,8 +55,12 @@ KILLED = 137
 
 CONFIG = "/etc/otel-stack/otel-config.yaml"
 RECORDS = "/var/lib/otel"
-HEALTH = {COLLECTOR: "/", PROFILES: "/api/health-check", BACKEND: "/api/health-check"}
-"""The path that answers 200 once a service serves, on the first port of its recipe."""
+HEALTH = {
+    COLLECTOR: ("COLLECTOR_HEALTH_PORT", "/"),
+    PROFILES: ("PROFILES_PORT", "/api/health-check"),
+    BACKEND: ("BACKEND_PORT", "/api/health-check"),
+}
+"""Port and path that answer 200 once a service serves."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,10 @@ class DockerStack:
         self._made: dict[str, Recipe] = {}
         self._stopped: set[str] = set()
         self._paused: set[str] = set()
-        self._recipes = self._recipes_of(AS_SHIPPED)
-        ports = [(s, inside) for s in SERVICES for inside in self._recipes[s].ports]
-        self._published = dict(zip(ports, free_ports(len(ports)), strict=True))
+        self._recipes: dict[str, Recipe] = {}
+        collector = [name for name in self._defaults if name.endswith("_PORT")]
+        names = ["BACKEND_PORT", "PROFILES_PORT", *collector]
+        self._ports = dict(zip(names, free_ports(len(names)), strict=True))
         try:
             self.change(AS_SHIPPED)
         except BaseException:
@@ -100,15 +105,15 @@ class DockerStack:
 
     @property
     def backend_url(self) -> str:
-        return self._url(BACKEND, 0)
+        return f"http://127.0.0.1:{self._ports['BACKEND_PORT']}"
 
     @property
     def profiles_url(self) -> str:
-        return self._url(PROFILES, 0)
+        return f"http://127.0.0.1:{self._ports['PROFILES_PORT']}"
 
     @property
     def otlp_url(self) -> str:
-        return self._url(COLLECTOR, 1)
+        return f"http://127.0.0.1:{self._ports['OTLP_HTTP_PORT']}"
 
     def record(self, signal: Signal) -> Path:
         copy = self._folder / f"{signal}.jsonl"
@@ -197,10 +202,6 @@ class DockerStack:
     def _container(self, service: str) -> Container:
         return self._containers[service].get_wrapped_container()
 
-    def _url(self, service: str, number: int) -> str:
-        inside = self._recipes[service].ports[number]
-        return f"http://127.0.0.1:{self._published[service, inside]}"
-
     def _make(self, service: str) -> None:
         recipe = self._recipes[service]
         self._remove(service)
@@ -209,10 +210,9 @@ class DockerStack:
         container.with_envs(**recipe.environment)
         container.with_network(self._network).with_network_aliases(service)
         container.with_kwargs(cap_drop=["ALL"], security_opt=["no-new-privileges:true"])
-        for inside in recipe.ports:
+        for port in recipe.ports:
             # testcontainers' own with_bind_ports takes no address: it would publish on all.
-            address = ("127.0.0.1", self._published[service, inside])
-            container.ports[f"{inside}/tcp"] = address  # type: ignore[assignment]
+            container.ports[f"{port}/tcp"] = ("127.0.0.1", port)  # type: ignore[assignment]
         for path, content in recipe.files:
             container.with_copy_into_container(content, path)
         if service == COLLECTOR:
@@ -235,7 +235,7 @@ class DockerStack:
         made.stop()
 
     def _wait_healthy(self, service: str) -> None:
-        url = self._url(service, 0) + HEALTH[service]
+        url = f"http://127.0.0.1:{self._ports[HEALTH[service][0]]}{HEALTH[service][1]}"
         wait_for(
             f"{service} to be healthy",
             lambda: requests.get(url, timeout=2).ok,
@@ -243,24 +243,18 @@ class DockerStack:
         )
 
     def _recipes_of(self, change: Change) -> dict[str, Recipe]:
+        profiles = f"http://{PROFILES}:{self._ports['PROFILES_PORT']}"
+        # On the disk of the container: each one begins with a store of its own.
+        own = {"PROFILES_URL": profiles, "DATABASE_URL": "sqlite:////tmp/cruddur.db"}
         return {
             COLLECTOR: self._collector(change),
-            PROFILES: self._flask(PROFILES, "profiles", 4568, change, {}),
-            BACKEND: self._flask(
-                BACKEND,
-                "backend",
-                4567,
-                change,
-                {
-                    "PROFILES_URL": f"http://{PROFILES}:4568",
-                    "DATABASE_URL": "sqlite:////tmp/cruddur.db",
-                },
-            ),
+            PROFILES: self._flask(PROFILES, "profiles", change, {}),
+            BACKEND: self._flask(BACKEND, "backend", change, own),
         }
 
     def _collector(self, change: Change) -> Recipe:
         text = change.collector_config or (ROOT / CONFIG_FILE).read_text()
-        names = ("COLLECTOR_HEALTH_PORT", "OTLP_HTTP_PORT", "OTLP_GRPC_PORT")
+        ports = {name: str(self._ports[name]) for name in self._defaults if name in self._ports}
         return Recipe(
             image=self._images["collector"],
             command=("--config", CONFIG),
@@ -268,25 +262,24 @@ class DockerStack:
                 "COLLECTOR_BIND": "0.0.0.0",  # noqa: S104 — inside; published on 127.0.0.1
                 "TELEMETRY_DIR": f"{RECORDS}/telemetry",
                 "QUEUE_DIR": f"{RECORDS}/queues",
+                **ports,
                 **change.environment.get(COLLECTOR, {}),
             },
-            ports=tuple(int(self._defaults[name]) for name in names),
+            ports=tuple(self._ports[name] for name in ports),
             files=((CONFIG, text.encode()),),
         )
 
-    def _flask(
-        self, service: str, folder: str, port: int, change: Change, own: dict[str, str]
-    ) -> Recipe:
-        services = ROOT / "services"
+    def _flask(self, service: str, folder: str, change: Change, own: dict[str, str]) -> Recipe:
+        port = self._ports[f"{folder.upper()}_PORT"]
         return Recipe(
             image=self._images[folder],
             command=(),
             environment={
-                **otel_env(services / "otel.env"),
-                **otel_env(services / folder / "otel.env"),
+                **otel_env(ROOT / "services/otel.env"),
+                **otel_env(ROOT / "services" / folder / "otel.env"),
                 "BIND": f"0.0.0.0:{port}",
                 "OTEL_EXPORTER_OTLP_ENDPOINT": (
-                    f"http://{COLLECTOR}:{self._defaults['OTLP_HTTP_PORT']}"
+                    f"http://{COLLECTOR}:{self._ports['OTLP_HTTP_PORT']}"
                 ),
                 "OTEL_RESOURCE_ATTRIBUTES": (
                     f"service.version={self._version},deployment.environment=local"
