@@ -40,10 +40,10 @@ class Config:
 
 
 def _database_url(value: str) -> str:
-    if not value.startswith("sqlite:///"):
-        raise ValueError(
-            "DATABASE_URL is not of the form sqlite:///path. The store is SQLite, give it a file."
-        )
+    path = value.removeprefix("sqlite:///")
+    # Each worker would have a store of its own in memory.
+    if path in {value, "", ":memory:"} or "?" in path:
+        raise ValueError("DATABASE_URL has to be like sqlite:///path/to/file.db.")
     return value
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import requests
 from opentelemetry import trace
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -77,18 +78,17 @@ class ProfilesClient:
                 if response.status_code != requests.codes.ok:
                     raise ProfilesUnavailableError(f"status_{response.status_code}")
                 answer = _read(response, deadline)
-        except requests.Timeout:
+        except (requests.Timeout, ReadTimeoutError):
             raise ProfilesUnavailableError("timeout") from None
-        except requests.RequestException:
-            # A read that times out within the body is a ConnectionError to requests.
-            late = time.monotonic() >= deadline
-            raise ProfilesUnavailableError("timeout" if late else "unreachable") from None
+        except (requests.RequestException, HTTPError):
+            raise ProfilesUnavailableError("unreachable") from None
         return _profiles(answer)
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:
+    """The body. `read1` gives what has come; requests' own iterators wait for a whole chunk."""
     answer = bytearray()
-    for part in response.iter_content(chunk_size=None):
+    while part := response.raw.read1(_LARGEST_ANSWER, decode_content=True):
         answer += part
         if time.monotonic() >= deadline:
             raise ProfilesUnavailableError("timeout")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serving.json_logging import logging_config
+from serving.json_logging import configure_logging, console_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WORKER_SECONDS = 6
-MASTER_SECONDS = 2
+GRACEFUL_SECONDS = 6
 
 
 def settings(app: str, port: int, check: Callable[[], object]) -> dict[str, Any]:
@@ -39,21 +38,37 @@ def settings(app: str, port: int, check: Callable[[], object]) -> dict[str, Any]
         "reload": os.environ.get("RELOAD", "").lower() == "true",
         # The worker's heartbeat is a file; on a disk under load it stalls, and the master kills it.
         "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108
-        # Docker kills after 10 s. With no collector the SDK's flush at exit lasts as long as the
-        # exporter's timeout (40 s): after WORKER_SECONDS the master ends the worker, and
-        # `on_exit` below the master.
-        "graceful_timeout": WORKER_SECONDS,
+        # Docker kills after 10 s. With no collector the SDK's flush at a worker's exit lasts as
+        # long as the exporter's timeout (40 s), so the master ends the worker.
+        "graceful_timeout": GRACEFUL_SECONDS,
         "control_socket_disable": True,
         # The access log is ours: this one would write query strings, and has no trace id.
         "accesslog": None,
-        "logconfig_dict": logging_config(),
+        "logconfig_dict": _master_logging(),
         "on_starting": on_starting,
-        "on_exit": _bound_exit,
+        "post_fork": _log_as_worker,
     }
 
 
-def _bound_exit(_server: object) -> None:
-    """End this process after MASTER_SECONDS whatever the SDK's exit handlers still wait for."""
-    timer = threading.Timer(MASTER_SECONDS, os._exit, args=(0,))
-    timer.daemon = True
-    timer.start()
+def _master_logging() -> dict[str, Any]:
+    """The master's own lines as JSON on the console, and not to OTLP.
+
+    An exporter that the master has used leaves its open connection to every worker forked later:
+    five processes were seen with one TCP connection to the collector after four workers had died.
+    """
+    console = {"handlers": ["console"], "level": "INFO"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"console": {"()": console_handler}},
+        "root": {"handlers": [], "level": "INFO"},
+        "loggers": {"gunicorn.error": {**console, "propagate": False}},
+    }
+
+
+def _log_as_worker(_server: object, _worker: object) -> None:
+    """A worker's lines go the way of all others; "Error handling request" is one to find."""
+    configure_logging()
+    logger = logging.getLogger("gunicorn.error")
+    logger.handlers.clear()
+    logger.propagate = True

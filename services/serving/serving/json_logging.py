@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import logging.config
 import os
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,42 +55,27 @@ class DropRequestLines(logging.Filter):
         return " - - [" not in str(record.msg)
 
 
-def logging_config(environ: dict[str, str] | os._Environ[str] = os.environ) -> dict[str, Any]:
-    """For `logging.config.dictConfig`, and gunicorn's `logconfig_dict`.
-
-    `LOG_LEVEL` is one of logging's own names, INFO where unset. The service's name is the one that
-    its telemetry carries, `OTEL_SERVICE_NAME`.
-    """
-    service = environ.get("OTEL_SERVICE_NAME", "unknown_service")
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"json": {"()": JsonFormatter, "service": service}},
-        "filters": {"no_request_lines": {"()": DropRequestLines}},
-        "handlers": {
-            "console": {
-                "class": "logging.StreamHandler",
-                "formatter": "json",
-                "stream": "ext://sys.stdout",
-            }
-        },
-        "root": {"level": environ.get("LOG_LEVEL", "INFO"), "handlers": ["console"]},
-        "loggers": {
-            # gunicorn keeps its loggers to itself; handed to the root they reach the console as
-            # JSON, and OTLP ("WORKER TIMEOUT" is a line that one wants to find).
-            "gunicorn.error": {"level": "INFO", "handlers": [], "propagate": True},
-            # What the exporters say about a collector that is away stays on the console: sent
-            # through the exporter that fails, it would only feed itself.
-            "opentelemetry": {"handlers": ["console"], "propagate": False},
-            "werkzeug": {"level": "INFO", "filters": ["no_request_lines"]},
-        },
-    }
+def console_handler() -> logging.Handler:
+    """Prints JSON lines. The service's name is that of its telemetry, `OTEL_SERVICE_NAME`."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter(os.environ.get("OTEL_SERVICE_NAME", "unknown_service")))
+    return handler
 
 
 def configure_logging() -> None:
-    """Send this process's log to the console; harmless when done twice.
+    """Send this process's log to the console, from the level that `LOG_LEVEL` names, INFO if unset.
 
-    The handler that OpenTelemetry put on the root logger stays: its instrumentation takes it out
-    before `dictConfig` and puts it back after.
+    Only adds: handlers that others put on the root logger stay. Harmless when done twice.
     """
-    logging.config.dictConfig(logging_config())
+    root = logging.getLogger()
+    if any(isinstance(handler.formatter, JsonFormatter) for handler in root.handlers):
+        return
+    console = console_handler()
+    root.addHandler(console)
+    root.setLevel(os.environ.get("LOG_LEVEL", "INFO"))
+    logging.getLogger("werkzeug").addFilter(DropRequestLines())
+    # What the exporters say about a collector that is away stays on the console: sent through the
+    # exporter that fails, it would only feed itself.
+    telemetry = logging.getLogger("opentelemetry")
+    telemetry.addHandler(console)
+    telemetry.propagate = False

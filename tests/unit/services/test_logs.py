@@ -1,0 +1,147 @@
+"""The console's lines and the access log."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry import trace
+from serving.access_log import path_without_secrets
+from serving.json_logging import DropRequestLines, JsonFormatter
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
+    from tests.unit.services.conftest import MakeClient
+
+FORMATTER = JsonFormatter("backend-flask")
+
+
+def record(message: str = "hello", **extra: object) -> logging.LogRecord:
+    made = logging.makeLogRecord({"name": "a.logger", "msg": message, "levelname": "INFO"})
+    vars(made).update(extra)
+    return made
+
+
+def access_record(caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
+    (found,) = [one for one in caplog.records if one.name == "access"]
+    return found
+
+
+def test_a_line_is_one_json_object_that_names_its_service() -> None:
+    line = FORMATTER.format(record("two\nlines", **{"http.route": "/x"}))
+
+    assert "\n" not in line
+    parsed = json.loads(line)
+    assert parsed["message"] == "two\nlines"
+    assert parsed["service"] == "backend-flask"
+    assert parsed["http.route"] == "/x"
+    assert "trace_id" not in parsed
+
+
+def test_within_a_span_a_line_carries_its_ids() -> None:
+    with trace.get_tracer("test").start_as_current_span("s") as span:
+        parsed = json.loads(FORMATTER.format(record()))
+
+    context = span.get_span_context()
+    assert parsed["trace_id"] == f"{context.trace_id:032x}"
+    assert parsed["span_id"] == f"{context.span_id:016x}"
+
+
+def test_an_exception_stays_within_the_line() -> None:
+    error = ZeroDivisionError("by design")
+
+    line = FORMATTER.format(record(exc_info=(type(error), error, None)))
+
+    assert "\n" not in line
+    assert "ZeroDivisionError: by design" in json.loads(line)["exception"]
+
+
+def test_an_extra_field_cannot_take_the_place_of_a_lines_own() -> None:
+    assert json.loads(FORMATTER.format(record(service="other")))["service"] == "backend-flask"
+
+
+def test_a_request_leaves_one_record_with_telemetrys_own_names(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    client.get("/api/activities/@worf", environ_base={"REMOTE_ADDR": "192.0.2.7"})
+
+    fields = vars(access_record(caplog))
+    assert fields["client.address"] == "192.0.2.7"
+    assert fields["http.request.method"] == "GET"
+    assert fields["url.scheme"] == "http"
+    assert fields["url.path"] == "/api/activities/@worf"
+    assert fields["http.route"] == "/api/activities/@<handle>"
+    assert fields["http.response.status_code"] == 200
+    assert 0 < fields["http.server.request.duration"] < 5
+    assert access_record(caplog).getMessage() == "GET /api/activities/@worf 200"
+
+
+def test_the_query_string_is_nowhere_in_the_record(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    client.get("/api/activities/search?term=hunter2", headers={"Authorization": "Bearer hunter2"})
+
+    assert "hunter2" not in FORMATTER.format(access_record(caplog))
+
+
+@pytest.mark.parametrize("status", [404, 405, 422, 500])
+def test_a_request_that_fails_is_logged_as_well(
+    make_client: MakeClient, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    caplog.set_level(logging.INFO)
+    client = make_client(debug_routes=True)
+    method, path = {
+        404: ("GET", "/nothing"),
+        405: ("PUT", "/api/activities/home"),
+        422: ("GET", "/api/activities/search"),
+        500: ("GET", "/api/debug/error"),
+    }[status]
+
+    client.open(path, method=method)
+
+    assert vars(access_record(caplog))["http.response.status_code"] == status
+
+
+def test_health_checks_do_not_fill_the_log(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    client.get("/api/health-check")
+
+    assert not [one for one in caplog.records if one.name == "access"]
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("/api/activities/@worf", "/api/activities/@worf"),
+        ("/api/activities/search", "/api/activities/search"),
+        (
+            "/api/activities/a3bb189e-8bf9-4888-9912-ace4e6543002",
+            "/api/activities/a3bb189e-8bf9-4888-9912-ace4e6543002",
+        ),
+        ("/login;jsessionid=abc", "/login"),
+        ("/reset/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ3b3JmIn0.c2ln", "/reset/***"),
+        ("/token=abc/x", "/***/x"),
+        ("/k/AKIA0123456789ABCDEFGHIJ", "/k/***"),
+        ("/a\nb", "/a�b"),
+        ("/" + "x" * 400, "/" + "x" * 255),
+    ],
+)
+def test_a_path_is_written_down_without_what_could_be_secret(path: str, written: str) -> None:
+    assert path_without_secrets(path) == written
+
+
+def test_the_development_servers_request_lines_are_dropped_and_its_notices_kept() -> None:
+    line = '127.0.0.1 - - [21/Nov/2026 11:00:00] "%s" %s %s'
+
+    assert not DropRequestLines().filter(record(line))
+    assert DropRequestLines().filter(record(" * Running on http://127.0.0.1:4567"))

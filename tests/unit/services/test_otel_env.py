@@ -1,0 +1,66 @@
+"""The files that instrument the services: read alike by Docker Compose and natively."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+SERVICES = Path(__file__).resolve().parents[3] / "services"
+FILES = [SERVICES / "otel.env", SERVICES / "backend/otel.env", SERVICES / "profiles/otel.env"]
+PER_INSTRUMENTATION = re.compile(r"OTEL_PYTHON_(FLASK|REQUESTS)_EXCLUDED_URLS")
+SEMCONV = "OTEL_SEMCONV_STABILITY_OPT_IN"
+
+
+def known_names() -> set[str]:
+    """Every variable that the installed packages declare."""
+    modules = {point.module for point in entry_points(group="opentelemetry_environment_variables")}
+    return {
+        value
+        for module in modules
+        for value in vars(import_module(module)).values()
+        if isinstance(value, str) and value.startswith("OTEL_")
+    }
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SERVICES)))
+def test_each_line_means_the_same_to_every_reader(file: Path) -> None:
+    lines = file.read_text().splitlines()
+    pairs = dict(line.split("=", 1) for line in lines if line.strip() and not line.startswith("#"))
+
+    assert all(re.fullmatch(r"OTEL_[A-Z_]+", name) for name in pairs)
+    # Quotes, `$` and a # after the value are read in one way here and in another there.
+    assert all(re.fullmatch(r"[^\s\"'$#`\\]+", value) for value in pairs.values())
+    assert pairs == dotenv_values(file, interpolate=False)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SERVICES)))
+def test_no_name_is_misspelled(file: Path) -> None:
+    known = known_names()
+    assert "OTEL_SERVICE_NAME" in known
+
+    unknown = [
+        name
+        for name in dotenv_values(file)
+        if name not in known and name != SEMCONV and not PER_INSTRUMENTATION.fullmatch(name)
+    ]
+
+    assert unknown == []
+
+
+def test_each_service_names_itself_and_overrides_nothing() -> None:
+    shared, *own = [dotenv_values(file) for file in FILES]
+
+    assert [set(values) & set(shared) for values in own] == [set(), set()]
+    assert [values["OTEL_SERVICE_NAME"] for values in own] == ["backend-flask", "profiles-flask"]
+
+
+def test_a_metric_export_ends_before_the_next_begins() -> None:
+    values = dotenv_values(FILES[0])
+
+    timeout = float(str(values["OTEL_EXPORTER_OTLP_METRICS_TIMEOUT"]))
+    assert timeout * 1000 < float(str(values["OTEL_METRIC_EXPORT_INTERVAL"]))

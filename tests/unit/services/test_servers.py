@@ -1,0 +1,177 @@
+"""The services as processes: gunicorn, and Flask's development server, not instrumented."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SERVICES = Path(__file__).resolve().parents[3] / "services"
+GUNICORN = [sys.executable, "-m", "gunicorn"]
+DEADLINE = 15
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@dataclass
+class Server:
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    def get(self, path: str) -> requests.Response:
+        """The first answer. Fails with what the server printed when it ends or is too late."""
+        deadline = time.monotonic() + DEADLINE
+        while self.process.poll() is None and time.monotonic() < deadline:
+            try:
+                return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=2)
+            except requests.ConnectionError:
+                time.sleep(0.02)  # between two tries
+        raise AssertionError(f"no answer to {path}: {self.log.read_text()}")
+
+    def stop(self) -> int:
+        """The exit code after SIGTERM."""
+        self.process.terminate()
+        return self.process.wait(DEADLINE)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start a service's command: `start(service, command, VARIABLE=value …)`."""
+    servers: list[Server] = []
+
+    def start(service: str, command: list[str], **environment: str) -> Server:
+        port = free_port()
+        log = tmp_path / f"log-{port}"
+        home = tmp_path / "home"
+        home.mkdir()
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [word.replace("PORT", str(port)) for word in command],
+                cwd=SERVICES / service,
+                env={
+                    "PATH": os.defpath,
+                    "PYTHONPATH": f"{SERVICES / 'serving'}:{SERVICES / service}",
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                    "BIND": f"127.0.0.1:{port}",
+                    "DATABASE_URL": f"sqlite:///{tmp_path}/cruddur.db",
+                    "PROFILES_URL": "http://127.0.0.1:1",
+                    "HOME": str(home),
+                    **environment,
+                },
+                stdout=output,
+                stderr=output,
+            )
+        servers.append(Server(process, port, log))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("service", "path"),
+    [("backend", "/api/activities/home"), ("profiles", "/api/profiles?handles=worf&t=hunter2")],
+)
+def test_gunicorn_serves_logs_json_and_ends_on_sigterm(
+    start: Callable[..., Server], tmp_path: Path, service: str, path: str
+) -> None:
+    server = start(service, GUNICORN, OTEL_SERVICE_NAME="a-service")
+
+    assert server.get(path).status_code == 200
+    code = server.stop()
+
+    assert code == 0
+    records = [json.loads(line) for line in server.log.read_text().splitlines()]
+    assert {record["service"] for record in records} == {"a-service"}
+    (access,) = [record for record in records if record["logger"] == "access"]
+    assert access["url.path"] == path.partition("?")[0]
+    assert "hunter2" not in server.log.read_text()
+    assert sum("Booting worker" in record["message"] for record in records) == 2
+    # gunicorn 27 opens a control socket under HOME unless told not to
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+def test_a_wrong_setting_ends_gunicorn_with_one_line(start: Callable[..., Server]) -> None:
+    server = start("backend", GUNICORN, DEBUG_ROUTES="perhaps")
+
+    assert server.process.wait(DEADLINE) == 1
+    said = [line for line in server.log.read_text().splitlines() if not line.startswith("{")]
+    assert said == ["error: DEBUG_ROUTES is 'perhaps'. It has to be true or false."]
+
+
+@pytest.mark.parametrize(("service", "app"), [("backend", "cruddur"), ("profiles", "profiles")])
+def test_flasks_own_server_runs_them_too(
+    start: Callable[..., Server], service: str, app: str
+) -> None:
+    command = [sys.executable, "-m", "flask", "--app", app, "run", "--port", "PORT"]
+    server = start(service, command)
+
+    assert server.get("/api/nothing?q=hunter2").status_code == 404
+
+    server.stop()
+    assert "hunter2" not in server.log.read_text()
+    assert "Running on" in server.log.read_text()
+
+
+def test_reload_starts_workers_anew_when_a_source_changes(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
+    # given: an app of its own, so that no source of ours has to be touched
+    module = tmp_path / "changing.py"
+    source = "def app(environ, start):\n    start('200 OK', [])\n    return [b'TEXT']\n"
+    module.write_text(source.replace("TEXT", "before"))
+    command = [*GUNICORN, "--pythonpath", str(tmp_path), "changing:app"]
+    server = start("backend", command, RELOAD="true", WEB_CONCURRENCY="1")
+    assert server.get("/").text == "before"
+
+    # when
+    module.write_text(source.replace("TEXT", "after it"))
+
+    # then
+    deadline = time.monotonic() + DEADLINE
+    while (text := server.get("/").text) != "after it":
+        assert time.monotonic() < deadline, f"still {text!r}: {server.log.read_text()}"
+        time.sleep(0.05)  # between two tries
+
+
+def test_the_images_probe_tells_a_service_that_serves_from_one_that_does_not(
+    start: Callable[..., Server],
+) -> None:
+    server = start("profiles", GUNICORN)
+    server.get("/api/health-check")
+
+    assert probe(server.port).returncode == 0
+
+    server.stop()
+    gone = probe(server.port)
+    assert gone.returncode == 1
+    assert f"no answer on port {server.port}" in gone.stderr
+
+
+def probe(port: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-IS", str(SERVICES / "probe.py")],
+        env={"BIND": f"0.0.0.0:{port}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
