@@ -338,10 +338,10 @@ def _log_group(account: Account, name: str) -> Iterator[Finding]:
         )
     except _TellError as told:
         if _code(told) != "ResourceNotFoundException":
+            if not told.denied:
+                raise
             yield told.finding
             may = False
-            if not told.denied:
-                return
     answer = account.call("logs", "DescribeLogGroups", logGroupNamePrefix=name)
     found = [group for group in answer.get("logGroups", []) if group.get("logGroupName") == name]
     if not found:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from stack.config_traps import find_traps
 from stack.doctor.asking import UnreachableError, ask
-from stack.doctor.collector_log import last_error, read_log
 from stack.doctor.finding import About, Finding
+from stack.exporter_log import last_errors
 from stack.ledger import UNITS, Entry, read_ledger
+from stack.runtimes.chosen import RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stack.doctor.setup import Setup
     from stack.plan import Plan
-    from stack.routes import Route
 
 NEARLY_FULL = 0.8
 TOO_MANY = 5
@@ -41,7 +41,7 @@ def check_collector(setup: Setup) -> Iterator[Finding]:
     if not setup.up:
         yield about.ok("the stack is not up")
         return
-    health = setup.plan.processes[0].health
+    health = setup.plan.process("collector").health
     try:
         answer = ask("GET", health, local=True)
     except UnreachableError as silent:
@@ -67,20 +67,18 @@ def check_delivery(setup: Setup) -> Iterator[Finding]:
     if not setup.up:
         yield about.ok("the stack is not up")
         return
-    port = setup.settings.port("COLLECTOR_METRICS_PORT")
-    entries = read_ledger(f"http://127.0.0.1:{port}/metrics", setup.routes, ())
-    lines = read_log(setup.plan)
+    entries = read_ledger(setup.plan.metrics_url, setup.routes, ())
+    errors = last_errors(RUNTIMES[setup.plan.runtime].output(setup.plan, "collector"), entries)
     healthy = []
-    for route, entry in zip(setup.routes, entries, strict=True):
+    for entry in entries:
         trouble = list(_trouble(entry))
         if not trouble:
             healthy.append(f"{entry.vendor} {entry.signal}")
             continue
-        complaint = last_error(lines, {route.exporter, route.queue})
-        reason = f"; its last error: {_shortened(complaint.error)}" if complaint else ""
+        reason = f"; its last error: {errors[entry.queue]}" if entry.queue in errors else ""
         lost = entry.failed or entry.dropped
         yield (about.problem if lost else about.warning)(
-            f"{entry.vendor} {entry.signal}: {_and(trouble)}{reason}", _todo(entry, route)
+            f"{entry.vendor} {entry.signal}: {_and(trouble)}{reason}", _todo(entry)
         )
     if healthy:
         yield about.ok(f"nothing lost and nothing piled up for {_and(healthy)}")
@@ -96,10 +94,10 @@ def _trouble(entry: Entry) -> Iterator[str]:
         yield f"its queue is {entry.queued / entry.queue_capacity:.0%} full"
 
 
-def _todo(entry: Entry, route: Route) -> str:
+def _todo(entry: Entry) -> str:
     if entry.failed:
         return f"the check of {entry.vendor} in this list may say why; what failed is lost"
-    return f"see why {entry.vendor} does not take it; the queue is that of {route.queue}"
+    return f"see why {entry.vendor} does not take it; the queue is that of {entry.queue}"
 
 
 def _edited(plan: Plan) -> bool:
@@ -111,11 +109,6 @@ def _edited(plan: Plan) -> bool:
     if not applied.exists() or source.stat().st_mtime_ns <= applied.stat().st_mtime_ns:
         return False
     return source.read_bytes() != applied.read_bytes()
-
-
-def _shortened(error: str) -> str:
-    line = " ".join(error.split())
-    return line if len(line) <= 300 else f"{line[:299]}…"  # noqa: PLR2004
 
 
 def _and(items: list[str]) -> str:

@@ -47,10 +47,7 @@ class Setup:
     @cached_property
     def variables(self) -> dict[str, str]:
         """What `${env:…}` in the collector's config becomes. Holds keys."""
-        values = dict(self.settings.collector)
-        for vendor in self.vendors:
-            values.update(vendor.collector)
-        return {**values, **self.plan.processes[0].environment}
+        return dict(self.plan.process("collector").environment)
 
     @cached_property
     def config(self) -> config_traps.Config:

@@ -89,9 +89,8 @@ def _collector(about: About, setup: Setup) -> Iterator[Finding]:
 def _collector_version(setup: Setup) -> tuple[str | None, str]:
     """Of the collector that runs, else of the one that would. None where there is none yet."""
     if setup.up:
-        port = setup.settings.port("COLLECTOR_METRICS_PORT")
         try:
-            answer = ask("GET", f"http://127.0.0.1:{port}/metrics", local=True)
+            answer = ask("GET", setup.plan.metrics_url, local=True)
         except UnreachableError:
             return None, ""  # the check of the collector says so
         return running_version(answer.text), "the collector that runs"
