@@ -40,6 +40,10 @@ logs: .venv/stack ## What the services printed (SERVICE=collector for one)
 validate: .venv/stack ## Check collector/otel-config.yaml
 	@$(STACK) validate
 
+.PHONY: reload
+reload: .venv/stack ## Apply an edited collector config; refuse a bad one; lose nothing
+	@$(STACK) reload
+
 .PHONY: test
 test: .venv/dev ## Every check there is
 	@$(STACK) test

@@ -17,6 +17,7 @@ from stack.commands import (
     heal,
     lock,
     logs,
+    reload,
     status,
     test,
     up,
@@ -38,7 +39,7 @@ app = typer.Typer(
     help="Runs the stack, and shows what it did.",
 )
 COMMANDS = (
-    up, down, verify, status, doctor, validate, break_, heal, logs, config, test, lock
+    up, down, verify, status, doctor, validate, reload, break_, heal, logs, config, test, lock
 )  # fmt: skip
 for module in COMMANDS:
     app.command(name=module.__name__.rpartition(".")[2].rstrip("_"))(module.run)

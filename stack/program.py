@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from typing import TYPE_CHECKING
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 GRACE_SECONDS = 10
@@ -54,26 +56,47 @@ def run(
     Raises ProgramError when it cannot be started, fails, or runs longer than `seconds`.
     """
     stream = log.open("w+b") if log else None
-    try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=stream or subprocess.PIPE,
-            stderr=stream or subprocess.PIPE,
-            env={**os.environ, **(environment or {})},
-            cwd=cwd,
-            # A group of its own: `docker build` and apt-get have children that outlive them.
-            start_new_session=True,
-        )
-    except OSError as failed:
-        raise ProgramError(argv, f"cannot be started ({failed.strerror})", "") from None
-    finally:
-        if stream:
-            stream.close()
-    out, err = _finish(process, argv, seconds, log, uninterrupted=uninterrupted)
+    with _interrupts_held_back() as interrupts:
+        try:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=stream or subprocess.PIPE,
+                stderr=stream or subprocess.PIPE,
+                env={**os.environ, **(environment or {})},
+                cwd=cwd,
+                # A group of its own: `docker build` and apt-get have children that outlive them.
+                start_new_session=True,
+            )
+        except OSError as failed:
+            raise ProgramError(argv, f"cannot be started ({failed.strerror})", "") from None
+        finally:
+            if stream:
+                stream.close()
+    out, err = _finish(process, argv, seconds, log, interrupts, uninterrupted=uninterrupted)
     if process.returncode != 0:
         raise ProgramError(argv, f"ended with exit code {process.returncode}", _said(log, err))
     return out
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[list[int]]:
+    """Collect the signals that would raise here; the caller raises them again.
+
+    Between the fork and the return of Popen nobody knows the program yet, so that an interrupt
+    would leave it running (seen on a machine under load).
+    """
+    came: list[int] = []
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if callable(signal.getsignal(number)):
+                handlers[number] = signal.signal(number, lambda n, _frame: came.append(n))
+    try:
+        yield came
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _finish(
@@ -81,10 +104,13 @@ def _finish(
     argv: Sequence[str],
     seconds: float,
     log: Path | None,
+    interrupts: Sequence[int],
     *,
     uninterrupted: bool,
 ) -> tuple[str, str]:
     try:
+        for number in interrupts:
+            signal.raise_signal(number)
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         late = end_group(process)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from stack.plan import Plan
 
 NEARLY_FULL = 0.8
-TOO_MANY = 5
 
 
 def check_config(setup: Setup) -> Iterator[Finding]:
@@ -67,21 +66,32 @@ def check_delivery(setup: Setup) -> Iterator[Finding]:
     if not setup.up:
         yield about.ok("the stack is not up")
         return
+    try:
+        ask("GET", setup.plan.metrics_url, local=True)
+    except UnreachableError as silent:
+        yield about.problem(f"the collector's metrics cannot be read: {silent}", "see `make logs`")
+        return
     entries = read_ledger(setup.plan.metrics_url, setup.routes, ())
     errors = last_errors(RUNTIMES[setup.plan.runtime].output(setup.plan, "collector"), entries)
     healthy = []
-    for entry in entries:
-        trouble = list(_trouble(entry))
+    # An exporter has one last error for all its signals.
+    for vendor, queue in dict.fromkeys((entry.vendor, entry.queue) for entry in entries):
+        own = [entry for entry in entries if (entry.vendor, entry.queue) == (vendor, queue)]
+        trouble = [sentence for entry in own for sentence in _trouble(entry)]
         if not trouble:
-            healthy.append(f"{entry.vendor} {entry.signal}")
+            healthy.append(vendor)
             continue
-        reason = f"; its last error: {errors[entry.queue]}" if entry.queue in errors else ""
-        lost = entry.failed or entry.dropped
+        reason = f"; the last error of {queue}: {errors[queue]}" if queue in errors else ""
+        lost = any(entry.failed or entry.dropped for entry in own)
         yield (about.problem if lost else about.warning)(
-            f"{entry.vendor} {entry.signal}: {_and(trouble)}{reason}", _todo(entry)
+            f"{vendor}, since the collector's start: {_and(trouble)}{reason}",
+            f"what failed or was dropped is lost; see the other lines about {vendor}"
+            if lost
+            else f"see why {vendor} does not take more",
         )
     if healthy:
-        yield about.ok(f"nothing lost and nothing piled up for {_and(healthy)}")
+        names = _and(list(dict.fromkeys(healthy)))
+        yield about.ok(f"nothing lost and nothing piled up for {names}")
 
 
 def _trouble(entry: Entry) -> Iterator[str]:
@@ -91,13 +101,7 @@ def _trouble(entry: Entry) -> Iterator[str]:
     if entry.dropped:
         yield f"{entry.dropped} {unit} dropped, the queue was full"
     if entry.queue_capacity and entry.queued > NEARLY_FULL * entry.queue_capacity:
-        yield f"its queue is {entry.queued / entry.queue_capacity:.0%} full"
-
-
-def _todo(entry: Entry) -> str:
-    if entry.failed:
-        return f"the check of {entry.vendor} in this list may say why; what failed is lost"
-    return f"see why {entry.vendor} does not take it; the queue is that of {entry.queue}"
+        yield f"the queue for {entry.signal} is {entry.queued / entry.queue_capacity:.0%} full"
 
 
 def _edited(plan: Plan) -> bool:

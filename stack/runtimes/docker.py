@@ -24,6 +24,8 @@ from stack.runtimes.service import Service
 from stack.waiting import DeadlineError, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stack.plan import Plan, Process
 
 COMPOSE_FILE = Path("compose/compose.yaml")
@@ -55,7 +57,9 @@ def up(plan: Plan) -> None:
         _check_local(engine)
         if not running:
             check_free(plan.ports)
-        variables = prepare(plan, engine)
+        images = prepare(plan, engine)
+        apply_config(plan, _checked_config(plan, images["collector"]))
+        variables = _variables(plan, engine, images)
         with step("starting " + ", ".join(process.name for process in plan.processes)):
             _compose_up(plan, variables)
             for process in plan.processes:
@@ -66,11 +70,27 @@ def up(plan: Plan) -> None:
         raise
 
 
-def prepare(plan: Plan, engine: Engine) -> dict[str, str]:
-    """Make what the containers need; returns every variable of the compose file.
+def checked_config(plan: Plan) -> str:
+    """The config that is wanted now, as the collector's image can run it.
 
-    Raises StackError, also for a collector config that the collector's image refuses.
+    Raises StackError when that image refuses it.
     """
+    return _checked_config(
+        plan, ensure_images(plan.root, plan.settings, ["collector"])["collector"]
+    )
+
+
+def switch_config(plan: Plan, text: str) -> None:
+    """Have the running collector, and nothing else, go on with `text`. Raises StackError."""
+    engine = ensure_engine(_lease(plan))
+    images = prepare(plan, engine)
+    apply_config(plan, text)
+    _compose_up(plan, _variables(plan, engine, images), only="collector")
+    _wait_healthy(plan, plan.process("collector"))
+
+
+def prepare(plan: Plan, engine: Engine) -> dict[str, str]:
+    """Make what the containers need; returns the images' references by name. Raises StackError."""
     names = [_image_name(process) for process in plan.processes]
     images = ensure_images(plan.root, plan.settings, names)
     user = _user(engine)
@@ -78,12 +98,17 @@ def prepare(plan: Plan, engine: Engine) -> dict[str, str]:
         folder.mkdir(parents=True, exist_ok=True)
     for name in ("TELEMETRY_DIR", "QUEUE_DIR", "DATA_DIR"):
         _give(plan.folders[name], user)
-    config = _collector_config(plan, images["collector"])
+    return images
+
+
+def _variables(plan: Plan, engine: Engine, images: Mapping[str, str]) -> dict[str, str]:
+    """Every variable of the compose file."""
+    config = plan.config_applied
     return {
         **plan.environment,
         **{name: str(port) for name, port in plan.ports.items()},
         **{f"{name.upper()}_REFERENCE": reference for name, reference in images.items()},
-        "CONTAINER_USER": user,
+        "CONTAINER_USER": _user(engine),
         "CONFIG_DIR": str(config.parent),
         "COLLECTOR_CONFIG_SHA256": hashlib.sha256(config.read_bytes()).hexdigest(),
         "ENV_DIR": str(_write_environment(plan)),
@@ -221,24 +246,20 @@ def _give(folder: Path, user: str) -> None:
         os.chown(path, int(uid), int(gid), follow_symlinks=False)
 
 
-def _collector_config(plan: Plan, image: str) -> Path:
-    """The config as the image can run it, checked by that image, in a folder to be mounted.
-
-    A copy: the containers' user may not be able to read the original, and a mounted file would
-    go on being the old one when an editor replaces it.
-    """
+def _checked_config(plan: Plan, image: str) -> str:
+    """The wanted config as the image can run it, and as that image has found it valid."""
     source = plan.config_source
-    config = plan.config_applied
-    if _is_adot(image):
-        text, losses = render_for_adot(load(source))
-        for loss in losses:
-            console.print(f"  not in ADOT: {loss}", soft_wrap=True)
-        apply_config(plan, text)
-        _validate(plan, image, config)
-    else:
+    if not _is_adot(image):
         _validate(plan, image, source)
-        apply_config(plan, source.read_text())
-    return config
+        return source.read_text()
+    text, losses = render_for_adot(load(source))
+    for loss in losses:
+        console.print(f"  not in ADOT: {loss}", soft_wrap=True)
+    form = plan.run_dir / "collector/adot.yaml"
+    form.parent.mkdir(parents=True, exist_ok=True)
+    form.write_text(text)
+    _validate(plan, image, form)
+    return text
 
 
 def _validate(plan: Plan, image: str, config: Path) -> None:
@@ -248,7 +269,15 @@ def _validate(plan: Plan, image: str, config: Path) -> None:
     # As the caller, who can read the file.
     user = f"--user={os.geteuid()}:{os.getegid()}"
     names = [word for name in environment for word in ("--env", name)]
-    validate([*docker, mount, user, *names, image], config, environment)
+    try:
+        validate([*docker, mount, user, *names, image], config, environment)
+    except StackError as refused:
+        if "exec /otelcol" not in refused.what:
+            raise
+        raise StackError(
+            f"COLLECTOR_BIN {plan.settings.collector_bin} does not run in an empty image",
+            "give it a static one (CGO_ENABLED=0), or use RUNTIME=native",
+        ) from None
 
 
 def _is_adot(image: str) -> bool:
@@ -267,9 +296,10 @@ def _collector(plan: Plan) -> Process:
     return plan.process("collector")
 
 
-def _compose_up(plan: Plan, variables: dict[str, str]) -> None:
+def _compose_up(plan: Plan, variables: dict[str, str], only: str | None = None) -> None:
+    scope = ["--no-deps", only] if only else ["--remove-orphans"]
     try:
-        _compose(plan, "up", "--detach", "--remove-orphans", "--no-build", "--pull=never",
+        _compose(plan, "up", "--detach", "--no-build", "--pull=never", *scope,
                  seconds=UP_SECONDS, variables=variables)  # fmt: skip
     except ProgramError as failed:
         raise StackError(

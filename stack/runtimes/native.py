@@ -30,7 +30,7 @@ from stack.runtimes.service import Service
 from stack.waiting import DeadlineError, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from stack.plan import Plan, Process
 
@@ -58,7 +58,7 @@ def up(plan: Plan) -> None:
         check_free(plan.ports)
     for folder in plan.folders.values():
         folder.mkdir(parents=True, exist_ok=True)
-    apply_config(plan, plan.config_source.read_text())
+    apply_config(plan, checked_config(plan))
     try:
         with step("starting " + ", ".join(process.name for process in plan.processes)):
             if running:
@@ -79,10 +79,22 @@ def prepare(plan: Plan) -> None:
     Raises StackError, also for a collector config that its binary refuses.
     """
     ensure_collector_binary(plan.root, plan.settings.collector_bin)
-    collector = plan.process("collector")
-    validate(plan.collector_binary, plan.config_source, collector.environment)
+    checked_config(plan)
     for env in {process.python for process in plan.processes if process.python}:
         ensure_env(env)
+
+
+def checked_config(plan: Plan) -> str:
+    """The config that is wanted now. Raises StackError when the collector's binary refuses it."""
+    validate(plan.collector_binary, plan.config_source, plan.process("collector").environment)
+    return plan.config_source.read_text()
+
+
+def switch_config(plan: Plan, text: str) -> None:
+    """Have the running collector, and nothing else, go on with `text`. Raises StackError."""
+    apply_config(plan, text)
+    _update(plan, only={"collector"})
+    _wait_healthy(plan, plan.process("collector"))
 
 
 def down(plan: Plan) -> bool:
@@ -182,24 +194,27 @@ def _start_supervisor(plan: Plan) -> None:
     wait_for("supervisor's answer", lambda: is_running(plan), seconds=10)
 
 
-def _update(plan: Plan) -> None:
-    if not _write_config(plan):
-        _restart_stopped(plan)
-        return
+def _update(plan: Plan, only: Collection[str] = ()) -> None:
+    """Bring the running processes, or `only` some, to what the plan says now."""
+    _write_config(plan)
     rpc = _rpc(plan)
+    # Compared with what runs, so that what an `only` left out is still found the next time.
     [[added, changed, removed]] = rpc.reloadConfig()
-    for name in (*removed, *changed):
+    begin, end = [*added, *changed], [*removed, *changed]
+    if only:
+        begin, end = [n for n in begin if n in only], [n for n in end if n in only]
+    for name in end:
         rpc.stopProcessGroup(name)
         rpc.removeProcessGroup(name)
     check_free(
         {
             setting: port
             for process in plan.processes
-            if process.name in (*added, *changed)
+            if process.name in begin
             for setting, port in process.ports.items()
         }
     )
-    for name in (*added, *changed):
+    for name in begin:
         rpc.addProcessGroup(name)
     _restart_stopped(plan)
 
@@ -243,16 +258,11 @@ def _last_line(plan: Plan, name: str) -> str:
     return lines[-1] if lines else "it printed nothing"
 
 
-def _write_config(plan: Plan) -> bool:
-    """Write supervisor's file; say whether that changed it."""
+def _write_config(plan: Plan) -> None:
     file = _config_file(plan)
-    text = _config_text(plan)
-    if file.exists() and file.read_text() == text:
-        return False
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch(mode=0o600)  # it holds the keys that processes get
-    file.write_text(text)
-    return True
+    file.write_text(_config_text(plan))
 
 
 def _config_text(plan: Plan) -> str:
