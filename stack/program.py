@@ -95,8 +95,8 @@ def _interrupts_held_back() -> Iterator[list[int]]:
     try:
         yield came
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for held, handler in handlers.items():
+            signal.signal(held, handler)
 
 
 def _finish(

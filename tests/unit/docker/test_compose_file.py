@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from stack.applied_config import apply_config
 from stack.engine import Engine
 from stack.plan import make_plan, otel_env
 from stack.runtimes import docker
@@ -38,19 +39,13 @@ NAMED = re.compile(r"\$\{([A-Z0-9_]+)")
 
 @pytest.fixture
 def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What the runtime gives to Compose, with images and folders that are not made."""
-    monkeypatch.setattr(
-        docker,
-        "ensure_images",
-        lambda _root, _settings, names: {name: f"example/{name}:1" for name in names},
-    )
-    monkeypatch.setattr(docker, "_give", lambda *_: None)
-    monkeypatch.setattr(docker, "_is_adot", lambda _: False)
-    monkeypatch.setattr(docker, "_validate", lambda *_: None)
+    """What the runtime gives to Compose, with images that are not made."""
     monkeypatch.setenv("RUN_DIR", str(tmp_path))
     plan = make_plan(load_settings(ROOT), ROOT, "docker")
+    apply_config(plan, plan.config_source.read_text())
     engine = Engine("unix:///var/run/docker.sock", "20.10.24", "2.26.1", "0.13.1")
-    return docker.prepare(plan, engine)
+    names = ("collector", "backend", "profiles", "standins")
+    return docker._variables(plan, engine, {name: f"example/{name}:1" for name in names})
 
 
 @pytest.mark.parametrize("name", SERVICES)

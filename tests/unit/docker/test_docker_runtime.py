@@ -46,7 +46,8 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(docker, "release", lambda lease: asked.append(f"release {lease}"))
     monkeypatch.setattr(docker, "is_running", lambda _plan: False)
     monkeypatch.setattr(docker, "check_free", lambda _ports: None)
-    monkeypatch.setattr(docker, "prepare", lambda *_: {})
+    monkeypatch.setattr(docker, "prepare", lambda *_: {"collector": "example/collector:1"})
+    monkeypatch.setattr(docker, "_checked_config", lambda *_: "receivers: {}\n")
     monkeypatch.setattr(docker, "_containers", lambda *_: [])
     monkeypatch.setattr(docker, "_compose", lambda _plan, *words, **_: asked.append(words[0]))
     monkeypatch.setattr(docker, "_wait_healthy", lambda *_: None)
@@ -75,7 +76,9 @@ def test_up_holds_the_engine_until_down(plan: Plan, events: list[str]) -> None:
     assert events == ["up-unit", "up", "down", "release up-unit"]
 
 
-@pytest.mark.parametrize("step", ["check_free", "prepare", "_compose_up", "_wait_healthy"])
+@pytest.mark.parametrize(
+    "step", ["check_free", "prepare", "_checked_config", "_compose_up", "_wait_healthy"]
+)
 @pytest.mark.parametrize("reason", [StackError("no"), KeyboardInterrupt()])
 def test_up_that_ends_early_leaves_nothing(
     plan: Plan,
@@ -179,8 +182,8 @@ def test_a_service_that_ends_while_it_starts_is_one_line_with_its_last_words(
 
     log = plan.folders["LOG_DIR"] / "collector.log"
     assert str(failed.value) == (
-        "collector ended with exit code 1 while it was starting: bind: address already in use. "
-        f"its log is {log}."
+        "collector ended with exit code 1 while it was starting: bind: address already in use; "
+        f"its log is {log}"
     )
     assert log.read_text() == "starting\nbind: address already in use\n"
 

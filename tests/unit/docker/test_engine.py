@@ -137,8 +137,8 @@ def test_a_dead_docker_host_is_named(
         engine.ensure_engine()
 
     assert str(refused.value) == (
-        "DOCKER_HOST is tcp://127.0.0.1:1, where no Docker engine answers. "
-        "start that engine, or unset DOCKER_HOST."
+        "DOCKER_HOST is tcp://127.0.0.1:1, where no Docker engine answers; "
+        "start that engine, or unset DOCKER_HOST"
     )
 
 

@@ -43,8 +43,8 @@ def test_a_chosen_image_that_cannot_be_pulled_ends_with_its_name(docker_client: 
 
     assert str(refused.value) == (
         "the image mine/pyhton:1 is not here and cannot be pulled "
-        "(lookup registry: no such host). "
-        "check its name, and that its registry can be reached."
+        "(lookup registry: no such host); "
+        "check its name, and that its registry can be reached"
     )
 
 
