@@ -165,7 +165,7 @@ def test_nothing_lost_is_well(running: Setup) -> None:
     # when
     finding = only(check_delivery(running))
     # then
-    assert (finding.verdict, "honeycomb traces" in finding.what) == ("ok", True)
+    assert (finding.verdict, finding.what.endswith("for honeycomb")) == ("ok", True)
 
 
 def test_what_failed_is_told_with_the_exporters_last_error(running: Setup, server: Server) -> None:
@@ -177,7 +177,10 @@ def test_what_failed_is_told_with_the_exporters_last_error(running: Setup, serve
     finding = only(check_delivery(running))
     # then
     assert finding.verdict == "problem"
-    assert finding.what == f"honeycomb traces: 7 spans failed; its last error: {ERROR}"
+    assert finding.what == (
+        "honeycomb, since the collector's start: 7 spans failed; "
+        f"the last error of otlp_http/honeycomb: {ERROR}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -187,7 +190,7 @@ def test_what_failed_is_told_with_the_exporters_last_error(running: Setup, serve
         (
             'queue_size{exporter="otlp_http/honeycomb",data_type="traces"} 81',
             "warning",
-            "its queue is 81% full",
+            "the queue for traces is 81% full",
         ),
     ],
 )

@@ -109,7 +109,7 @@ def test_a_port_where_nothing_listens_though_the_stack_is_up(
     setup = on_ports(make(up=True), OTLP_HTTP_PORT=free_port)
     # then
     finding = only(check_ports(setup))
-    assert (finding.verdict, "nothing listens on port" in finding.what) == ("problem", True)
+    assert (finding.verdict, f"nothing listens on {free_port}" in finding.what) == ("problem", True)
 
 
 def test_a_run_folder_that_is_yet_to_be_made_is_well(make: Callable[..., Setup]) -> None:
