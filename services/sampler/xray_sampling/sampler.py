@@ -2,7 +2,7 @@
 
 The decisions (matching, reservoir, statistics, targets) are AWS's own code. Its poller is not used:
 its timers do not exist in a forked gunicorn worker, and one failed poll empties its rules for the
-next five minutes (docs/decisions/0004-remote-sampling.md).
+next five minutes (docs/decisions/0006-remote-sampling.md).
 """
 
 from __future__ import annotations
