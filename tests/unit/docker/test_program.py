@@ -17,6 +17,11 @@ from stack.waiting import wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
+# A shell starts background jobs with SIGINT ignored; these callers heed it all the same.
+CALLER = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from stack.program import run; "
+)
 PARENT = "sleep 60 & echo $! >{pid_file}; wait"
 
 
@@ -60,7 +65,7 @@ def test_an_interrupt_ends_the_children_too(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     command = ["sh", "-c", PARENT.format(pid_file=pid_file)]
     caller = subprocess.Popen(
-        [sys.executable, "-c", f"from stack.program import run; run({command!r}, seconds=60)"],
+        [sys.executable, "-c", f"{CALLER}run({command!r}, seconds=60)"],
         stderr=subprocess.DEVNULL,
     )
     wait_for("the child", lambda: pid_file.exists() and pid_file.read_text(), seconds=10)
@@ -78,7 +83,7 @@ def test_a_step_that_must_not_be_cut_off_is_finished_first(tmp_path: Path) -> No
         [
             sys.executable,
             "-c",
-            f"from stack.program import run; run({command!r}, seconds=60, uninterrupted=True)",
+            f"{CALLER}run({command!r}, seconds=60, uninterrupted=True)",
         ],
         stderr=subprocess.DEVNULL,
     )
