@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import time
+import uuid
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -16,9 +17,10 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from standins import awsmodel, otlp, otlp_http
-from standins.aws import emf, log_events
+from standins.aws import emf, insights, log_events, metric_filters
 from standins.aws.backend import Moto
-from standins.awsvendor import FAULT_CODES, AwsError, AwsVendor, rest_json_error
+from standins.aws.events import flatten
+from standins.awsvendor import ACCOUNT, FAULT_CODES, AwsError, AwsVendor, rest_json_error
 from standins.bodies import BodyError, decompress
 from standins.faults import EVERYWHERE, Fault, Mode
 from standins.store import Item, Json
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from standins.settings import Settings
 
 BODY = 8 * otlp_http.MIB
+MAX_QUERIES = 100
 _TARGETS = {"Logs_20140328": "logs", "GraniteServiceVersion20100801": "cloudwatch"}
 _SIGNING = {"logs": "logs", "cloudwatch": "monitoring"}
 # The names that a service's own form of AWS's general errors has over the query protocol.
@@ -88,6 +91,8 @@ class Aws(AwsVendor):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, settings.aws_port)
         self.moto = Moto()
+        # The answers of Insights queries by id, the oldest leaving first.
+        self.queries: dict[str, Json] = {}
 
     def routes(self) -> Iterable[web.RouteDef]:
         """AWS's single path, and the OTLP endpoints."""
@@ -110,6 +115,7 @@ class Aws(AwsVendor):
     async def reset(self, *, everything: bool) -> None:
         """Log groups, alarms and stacks count as provisioned."""
         await super().reset(everything=everything)
+        self.queries.clear()
         if everything:
             await self.moto.reset()
 
@@ -188,18 +194,20 @@ class Aws(AwsVendor):
         body = decompress(sent, request.headers.get("Content-Encoding", ""), BODY)
         ask = _json(body)
         if service == "logs" and operation == "PutLogEvents":
-            return web.json_response(
-                await self._put_log_events(caller.region, ask, request),
-                content_type="application/x-amz-json-1.1",
-            )
+            return _answer(await self._put_log_events(caller.region, ask, request))
         ask = _checked(service, operation, ask)
-        if operation == "PutRetentionPolicy":
-            days = ask["retentionInDays"]
-            if days not in log_events.RETENTION_DAYS:
-                raise AwsError("InvalidParameterException", f"retentionInDays {days} is not valid")
+        match operation:
+            case "StartQuery":
+                return _answer(await self._start_query(caller.region, ask))
+            case "GetQueryResults":
+                return _answer(self._query_results(ask))
+            case "PutMetricFilter":
+                metric_filters.check(ask)
+            case "PutRetentionPolicy":
+                log_events.check_retention(ask["retentionInDays"])
         response = await self._moto(request, body)
         if operation == "PutMetricData" and response.status == 200:  # noqa: PLR2004
-            self._keep_metrics(caller.region, _metric_data(ask))
+            self._keep_metrics(_metric_data(ask))
         return response
 
     def _action(self, service: str, body: bytes) -> None:
@@ -245,17 +253,17 @@ class Aws(AwsVendor):
                 del taken[:cut]
             return taken
 
-        token = await self.moto.put_log_events(region, group, stream, check)
+        token, filters = await self.moto.put_log_events(region, group, stream, check)
         self.store.add(_log_items(region, group, stream, taken))
-        await self._extract(region, taken)
+        await self._extract(region, taken, filters)
         answer: Json = {"nextSequenceToken": token}
         if rejected:
             answer["rejectedLogEventsInfo"] = rejected
             request[WHY] = f"rejected: {rejected}"
         return answer
 
-    async def _extract(self, region: str, events: list[Json]) -> None:
-        values: list[emf.MetricValue] = []
+    async def _extract(self, region: str, events: list[Json], filters: list[Json]) -> None:
+        values = list(metric_filters.extract(filters, events)) if filters else []
         for event in events:
             message = event["message"]
             try:
@@ -264,11 +272,52 @@ class Aws(AwsVendor):
                 report = {"error": str(error), "message": message[:2000]}
                 self.store.add([Item("emf_errors", str(error), len(message), report.copy)])
         if values:
-            self._keep_metrics(region, values)
+            self._keep_metrics(values)
             await self.moto.put_metrics(region, values)
 
-    def _keep_metrics(self, region: str, values: Iterable[emf.MetricValue]) -> None:
-        del region
+    async def _start_query(self, region: str, ask: Json) -> Json:
+        groups = ask.get("logGroupNames") or ask.get("logGroupIdentifiers") or []
+        groups = [*groups, ask["logGroupName"]] if "logGroupName" in ask else groups
+        if not groups:
+            raise AwsError("InvalidParameterException", "a log group is needed")
+        # An identifier may be an ARN: …:log-group:<name>[:*]
+        names = [one.partition(":log-group:")[2].removesuffix(":*") or one for one in groups]
+        rows = [
+            {
+                "@timestamp": timestamp,
+                "@message": message,
+                "@logStream": stream,
+                "@log": f"{ACCOUNT}:{group}",
+                "@ptr": f"{group}/{stream}/{at}",
+                **flatten(message),
+            }
+            for at, (group, stream, timestamp, message) in enumerate(
+                await self.moto.events(region, names),
+            )
+            if ask["startTime"] * 1000 <= timestamp <= ask["endTime"] * 1000
+        ]
+        rows.sort(key=lambda row: row["@timestamp"], reverse=True)
+        try:
+            results = insights.run(ask["queryString"], rows, ask.get("limit", 1000))
+        except insights.QueryError as error:
+            raise AwsError("MalformedQueryException", str(error)) from None
+        query_id = str(uuid.uuid4())
+        self.queries[query_id] = {
+            "results": results,
+            "status": "Complete",
+            "statistics": {"recordsMatched": len(results), "recordsScanned": len(rows)},
+        }
+        if len(self.queries) > MAX_QUERIES:
+            del self.queries[next(iter(self.queries))]
+        return {"queryId": query_id}
+
+    def _query_results(self, ask: Json) -> Json:
+        found = self.queries.get(ask["queryId"])
+        if found is None:
+            raise AwsError("ResourceNotFoundException", "The specified query does not exist.")
+        return found
+
+    def _keep_metrics(self, values: Iterable[emf.MetricValue]) -> None:
         self.store.add(
             Item(
                 "metrics",
@@ -301,6 +350,10 @@ class Aws(AwsVendor):
             await self.moto.put_log_events(region, group, stream, lambda _: [])
         except AwsError as error:
             raise BodyError(400, f"{error.code}: {error}") from None
+
+
+def _answer(body: Json) -> web.Response:
+    return web.json_response(body, content_type="application/x-amz-json-1.1")
 
 
 def _json(body: bytes) -> Json:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from standins.aws.emf import MetricValue
 from standins.awsvendor import ACCOUNT, AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-    from standins.aws.emf import MetricValue
 
 _T = TypeVar("_T")
 
@@ -62,10 +62,11 @@ class Moto:
         group: str,
         stream: str,
         check: Callable[[int | None], list[dict[str, Any]]],
-    ) -> str:
-        """Store the events that `check` (called with the group's retention in days) lets through.
+    ) -> tuple[str, list[dict[str, Any]]]:
+        """Store the events that `check` lets through, called with the group's retention in days.
 
-        Answers the next sequence token. Raises AwsError where group or stream are missing.
+        Answers the next sequence token and the group's metric filters. Raises AwsError where group
+        or stream are missing.
         """
         return await self._run(lambda: _put_log_events(region, group, stream, check))
 
@@ -76,10 +77,6 @@ class Moto:
     async def trim(self, gone: Mapping[tuple[str, str, str], int]) -> None:
         """Drop the oldest events of streams: (region, group, stream) → how many."""
         await self._run(lambda: _trim(gone))
-
-    async def metric_filters(self, region: str, group: str) -> list[dict[str, Any]]:
-        """The metric filters of a log group."""
-        return await self._run(lambda: _logs(region).describe_metric_filters(log_group_name=group))
 
     async def events(
         self,
@@ -147,15 +144,26 @@ def _put_log_events(
     group: str,
     stream: str,
     check: Callable[[int | None], list[dict[str, Any]]],
-) -> str:
+) -> tuple[str, list[dict[str, Any]]]:
     found = _group(region, group)
     if stream not in found.streams:
         raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
     days = found.retention_in_days
     events = check(None if days is None else int(days))
     token = str(found.streams[stream].put_log_events(events))
+    if events:
+        # What CloudWatch counts by itself, for alarms on silence.
+        incoming = MetricValue(
+            "AWS/Logs",
+            "IncomingLogEvents",
+            "Count",
+            {"LogGroupName": group},
+            int(time.time() * 1000),
+            ((float(len(events)), 1.0),),
+        )
+        _put_metrics(region, [incoming])
     _forget_instances()
-    return token
+    return token, _logs(region).describe_metric_filters(log_group_name=group)
 
 
 def _put_metrics(region: str, values: Iterable[MetricValue]) -> None:
@@ -171,7 +179,9 @@ def _put_metrics(region: str, values: Iterable[MetricValue]) -> None:
         }
         if value.statistics is None and not value.values:
             continue
-        if value.statistics is None:
+        if value.statistics is None and len(value.values) == 1 and value.values[0][1] == 1:
+            datum["Value"] = value.values[0][0]
+        elif value.statistics is None:
             datum["Values"] = [number for number, _ in value.values]
             datum["Counts"] = [count for _, count in value.values]
         else:

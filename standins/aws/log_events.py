@@ -56,6 +56,12 @@ def check(events: Any, now_ms: int, retention_days: int | None = None) -> Batch:
     return _in_time(events, now_ms, retention_days)
 
 
+def check_retention(days: int) -> None:
+    """Raises AwsError for a number of days that is not among the documented ones."""
+    if days not in RETENTION_DAYS:
+        raise _invalid(f"retentionInDays {days} is not one of {sorted(RETENTION_DAYS)}")
+
+
 def _size(at: int, event: Any) -> int:
     timestamp = event.get("timestamp") if isinstance(event, dict) else None
     message = event.get("message") if isinstance(event, dict) else None
