@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stack.base_image import BaseImage, have, image_id, python_base
+from stack.base_image import BaseImage, have, python_base
 from stack.collector_build import NoGoError, ensure_image_files
 from stack.console import step
 from stack.engine import ensure_engine
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 NAMES = ("backend", "profiles", "collector")
 BUILD_SECONDS = 900
+ASK_SECONDS = 15
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _PASSED_ON = (*_PROXIES, "GOPROXY", "GOFLAGS")
@@ -160,10 +161,21 @@ def default_argument(dockerfile: Path, name: str) -> str:
 def ensure_image(recipe: Recipe, root: Path) -> str:
     """The reference of an image that holds the recipe's sources, made if there is none."""
     reference = f"{recipe.repository}:{digest(recipe)}"
-    if image_id(reference) is None:
+    if not _is_latest(reference, f"{recipe.repository}:latest"):
         with step(f"building the image {recipe.repository}"):
             _build(recipe, reference, root)
     return reference
+
+
+def _is_latest(reference: str, latest: str) -> bool:
+    """Whether the engine holds the image, which is called `latest` from now on."""
+    try:
+        run(["docker", "tag", reference, latest], seconds=ASK_SECONDS)
+    except ProgramError as failed:
+        if "no such image" in failed.output.lower():
+            return False
+        raise StackError(f"the Docker engine does not find its images ({failed})") from None
+    return True
 
 
 def digest(recipe: Recipe) -> str:

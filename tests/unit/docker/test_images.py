@@ -147,12 +147,31 @@ def test_whatever_goes_into_an_image_changes_its_tag(recipe: images.Recipe, chan
 def test_an_image_that_the_engine_holds_is_not_built(
     docker_client: Client, recipe: images.Recipe, tmp_path: Path
 ) -> None:
-    asked = docker_client({"image inspect": "echo sha256:1"})
+    asked = docker_client({"tag": "true"})
 
     reference = images.ensure_image(recipe, tmp_path)
 
     assert reference == f"otel-stack/backend:{images.digest(recipe)}"
     assert "build" not in asked.read_text()
+
+
+def test_the_image_of_this_tree_is_the_latest(
+    docker_client: Client, recipe: images.Recipe, tmp_path: Path
+) -> None:
+    asked = docker_client({"tag": "true"})
+
+    reference = images.ensure_image(recipe, tmp_path)
+
+    assert asked.read_text() == f"tag {reference} otel-stack/backend:latest\n"
+
+
+def test_an_engine_that_fails_is_not_taken_for_a_missing_image(
+    docker_client: Client, recipe: images.Recipe, tmp_path: Path
+) -> None:
+    docker_client({"tag": 'echo "Cannot connect to the Docker daemon" >&2; exit 1'})
+
+    with pytest.raises(StackError, match="Cannot connect"):
+        images.ensure_image(recipe, tmp_path)
 
 
 def test_a_failed_build_is_the_line_that_tells_most(
@@ -163,7 +182,7 @@ def test_a_failed_build_is_the_line_that_tells_most(
         "#9 ERROR: process did not complete successfully: exit code: 1\\n"
         "ERROR: failed to solve: exit code: 1\\n"
     )
-    docker_client({"image inspect": NOT_HERE, "build": f'printf "{log}"; exit 1'})
+    docker_client({"tag": NOT_HERE, "build": f'printf "{log}"; exit 1'})
 
     with pytest.raises(StackError) as failed:
         images.ensure_image(recipe, tmp_path)
@@ -178,7 +197,7 @@ def test_a_proxy_is_passed_on_without_its_password_in_the_arguments(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = docker_client({"image inspect": NOT_HERE, "build": "true"})
+    asked = docker_client({"tag": NOT_HERE, "build": "true"})
     monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@proxy.example:3128")
 
     images.ensure_image(recipe, tmp_path)
