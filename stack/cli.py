@@ -50,17 +50,13 @@ def main() -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        app(standalone_mode=False)
+        # Outside of standalone mode typer turns an interrupt and typer.Exit into a return value.
+        code = app(standalone_mode=False)
     except StackError as error:
         console.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(error.exit_code)
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
-    except KeyboardInterrupt:
-        console.print("interrupted")
-        sys.exit(INTERRUPTED)
-    except typer.Exit as ended:
-        sys.exit(ended.exit_code)
     except Exception as error:
         # click's usage errors; they know how to show themselves.
         show = getattr(error, "show", None)
@@ -68,7 +64,7 @@ def main() -> NoReturn:
             raise
         show()
         sys.exit(getattr(error, "exit_code", 2))
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -1,7 +1,7 @@
 """A sampling rule in X-Ray decides what the real service records, by way of the collector's proxy.
 
 X-Ray is the stand-in, which verifies the signature that the proxy adds; service, SDK, sampler,
-collector and `make provision` are the real ones.
+collector with its config, and `make provision` are the real ones.
 """
 
 from __future__ import annotations
@@ -36,21 +36,6 @@ pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeou
 
 WORKERS = 2
 SERVICES = ROOT / "services"
-COLLECTOR_CONFIG = """
-receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:${env:OTLP_HTTP_PORT}"}}}}
-exporters:
-  file/traces: {path: "${env:TELEMETRY_DIR}/traces.jsonl", append: true, flush_interval: 100ms}
-extensions:
-  health_check: {endpoint: "127.0.0.1:${env:COLLECTOR_HEALTH_PORT}"}
-  awsproxy:
-    endpoint: 127.0.0.1:${env:AWSPROXY_PORT}
-    aws_endpoint: ${env:XRAY_ENDPOINT}
-    region: eu-west-1
-service:
-  extensions: [health_check, awsproxy]
-  pipelines: {traces: {receivers: [otlp], exporters: [file/traces]}}
-  telemetry: {metrics: {level: none}}
-"""
 
 
 @dataclass
@@ -109,9 +94,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sampled]:
     )
     ensure_env(python)
     binary = ensure_collector_binary(ROOT)
-    config = folder / "collector.yaml"
-    config.write_text(COLLECTOR_CONFIG)
-    backend_port, profiles_port, proxy_port = free_ports(3)
+    backend_port, profiles_port = free_ports(2)
     keys = StandinSettings()
     with inprocess.running() as standins:
         target = Target(
@@ -124,13 +107,14 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sampled]:
         )
         apply(target, plan_changes(target, load_desired(ROOT, "eu-west-1", "123456789012")))
         environment = {
-            "AWSPROXY_PORT": str(proxy_port),
             "XRAY_ENDPOINT": standins.address("xray"),
             "AWS_ACCESS_KEY_ID": keys.aws_access_key_id,
             "AWS_SECRET_ACCESS_KEY": keys.aws_secret_access_key,
             "AWS_REGION": "eu-west-1",
         }
-        with collector.running(binary, folder, config, environment) as started:
+        with collector.running(
+            binary, folder, environment={**collector.NO_VENDORS, **environment}
+        ) as started:
             backend = {
                 **otel_env(SERVICES / "otel.env"),
                 **otel_env(SERVICES / "backend/otel.env"),
@@ -139,7 +123,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sampled]:
                 "OTEL_LOGS_EXPORTER": "none",
                 "OTEL_TRACES_SAMPLER": "xray_remote",
                 "OTEL_TRACES_SAMPLER_ARG": (
-                    f"endpoint=http://127.0.0.1:{proxy_port},polling_interval=1"
+                    f"endpoint={started.url('AWSPROXY_PORT')},polling_interval=1"
                 ),
                 "PYTHONPATH": os.pathsep.join(
                     str(SERVICES / name) for name in ("serving", "sampler", "backend")

@@ -31,6 +31,7 @@ def plan_of(folder: Path, environment: Mapping[str, str], argv: tuple[str, ...])
         settings=Settings(),
         environment={},
         processes=(service,),
+        vendors=(),
         folders={"LOG_DIR": folder},
     )
 
@@ -69,25 +70,18 @@ def test_only_its_owner_may_read_the_file_that_holds_keys(plan: Plan) -> None:
     assert stat.S_IMODE(native._config_file(plan).stat().st_mode) == 0o600
 
 
-def test_an_unchanged_plan_changes_nothing(plan: Plan) -> None:
+def test_only_the_applied_collector_config_changes_what_supervisor_is_told(tmp_path: Path) -> None:
     # given
-    assert native._write_config(plan)
-    # then
-    assert not native._write_config(plan)
-    assert native._write_config(replace(plan, processes=()))
-
-
-def test_an_edited_collector_config_is_a_change(tmp_path: Path) -> None:
-    # given
-    config = tmp_path / "otel-config.yaml"
-    config.write_text("a: 1\n")
-    plan = plan_of(tmp_path, {}, ("otelcol", "--config", str(config)))
+    plan = plan_of(tmp_path, {}, ("otelcol", "--config", "applied"))
     plan = replace(plan, processes=(replace(plan.processes[0], name="collector"),))
-    native._write_config(plan)
+    plan.config_applied.parent.mkdir(parents=True)
+    plan.config_applied.write_text("a: 1\n")
+    before = native._config_text(plan)
+    assert native._config_text(plan) == before
     # when
-    config.write_text("a: 2\n")
-    # then
-    assert native._write_config(plan)
+    plan.config_applied.write_text("a: 2\n")
+    # then: supervisor will restart the collector
+    assert native._config_text(plan) != before
 
 
 def test_credentials_of_the_caller_are_not_passed_on(

@@ -6,21 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.errors import StackError
 from stack.plan import make_plan, otel_env, service_version
-from stack.settings import Settings
+from stack.settings import ROOT, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-COLLECTOR = {
-    "OTLP_GRPC_PORT": "4317",
-    "OTLP_HTTP_PORT": "4318",
-    "COLLECTOR_HEALTH_PORT": "13133",
-    "COLLECTOR_BIND": "127.0.0.1",
-    "TELEMETRY_DIR": ".run/telemetry",
-    "QUEUE_DIR": ".run/queues",
-}
+COLLECTOR = env_defaults((ROOT / CONFIG_FILE).read_text())
 
 
 @pytest.fixture
@@ -92,7 +86,7 @@ def test_making_a_plan_writes_nothing(root: Path) -> None:
 
 
 def test_two_names_for_one_port_are_both_told(root: Path) -> None:
-    with pytest.raises(StackError, match=r"OTLP_HTTP_PORT and BACKEND_PORT are both 4318\."):
+    with pytest.raises(StackError, match=r"OTLP_HTTP_PORT and BACKEND_PORT are both 4318;"):
         make_plan(Settings(backend_port=4318, collector=COLLECTOR), root, "native")
 
 
@@ -100,7 +94,7 @@ def test_a_missing_otel_env_is_named(root: Path) -> None:
     # given
     (root / "services/backend/otel.env").unlink()
     # then
-    with pytest.raises(StackError, match=r"services/backend/otel\.env is missing\."):
+    with pytest.raises(StackError, match=r"services/backend/otel\.env is missing;"):
         make_plan(Settings(collector=COLLECTOR), root, "native")
 
 

