@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-LEASE = "make-test"
+# Two runs side by side must not end each other's engine.
+LEASE = f"make-test-{os.getpid()}"
 SUITE_SECONDS = 1500
 
 
@@ -99,7 +100,7 @@ def _on_containers() -> list[Outcome]:
 
 
 def _engine_and_images() -> None:
-    ensure_engine(LEASE)
+    ensure_engine(LEASE, os.getpid())
     ensure_images(ROOT)
 
 
