@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from stack.applied_config import apply_config
+from stack.applied_config import apply_config, wanted_file
 from stack.collector_config import load, render_for_adot, validate
 from stack.console import console, step
 from stack.engine import Engine, ensure_engine, find_engine, release
@@ -52,7 +52,11 @@ def up(plan: Plan) -> None:
     did not run before. Raises StackError.
     """
     engine = ensure_engine(_lease(plan))
-    running = is_running(plan)
+    try:
+        running = is_running(plan)
+    except BaseException:
+        release(_lease(plan))
+        raise
     try:
         _check_local(engine)
         if not running:
@@ -248,7 +252,7 @@ def _give(folder: Path, user: str) -> None:
 
 def _checked_config(plan: Plan, image: str) -> str:
     """The wanted config as the image can run it, and as that image has found it valid."""
-    source = plan.config_source
+    source = wanted_file(plan)
     if not _is_adot(image):
         _validate(plan, image, source)
         return source.read_text()
@@ -270,7 +274,8 @@ def _validate(plan: Plan, image: str, config: Path) -> None:
     user = f"--user={os.geteuid()}:{os.getegid()}"
     names = [word for name in environment for word in ("--env", name)]
     try:
-        validate([*docker, mount, user, *names, image], config, environment)
+        command = [*docker, mount, user, *names, image]
+        validate(command, config, environment, plan.config_sources)
     except StackError as refused:
         if "exec /otelcol" not in refused.what:
             raise
