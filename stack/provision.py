@@ -159,6 +159,16 @@ def load_desired(
     return Desired(group, rule, tuple(resources))
 
 
+def template_parameters(collector: Mapping[str, str]) -> dict[str, str]:
+    """Name the groups and the namespace as the collector does, by its variables."""
+    group, namespace = collector["CLOUDWATCH_LOG_GROUP"], collector["CLOUDWATCH_NAMESPACE"]
+    return {
+        "LogGroupName": group,
+        "MetricNamespace": namespace,
+        "MetricsLogGroupName": f"/metrics/{namespace}",
+    }
+
+
 def _load(root: Path, name: str, shape: type[Shape]) -> Shape:
     path = root / name
     try:

@@ -24,7 +24,6 @@ from stack.telemetry import read_spans
 from stack.waiting import wait_for
 from standins import inprocess
 from standins.settings import Settings as StandinSettings
-from tests.integration.harness.native import free_ports
 from tests.integration.harness.traffic import send
 from tests.unit.collector import running as collector
 
@@ -94,7 +93,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sampled]:
     )
     ensure_env(python)
     binary = ensure_collector_binary(ROOT)
-    backend_port, profiles_port = free_ports(2)
+    backend_port, profiles_port = collector.free_ports(2)
     keys = StandinSettings()
     with inprocess.running() as standins:
         target = Target(
@@ -112,9 +111,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sampled]:
             "AWS_SECRET_ACCESS_KEY": keys.aws_secret_access_key,
             "AWS_REGION": "eu-west-1",
         }
-        with collector.running(
-            binary, folder, environment={**collector.NO_VENDORS, **environment}
-        ) as started:
+        with collector.running(binary, folder, environment=environment) as started:
             backend = {
                 **otel_env(SERVICES / "otel.env"),
                 **otel_env(SERVICES / "backend/otel.env"),

@@ -82,7 +82,7 @@ def test_an_empty_account_gets_everything_and_then_nothing_more(
     logs = target.client("logs").describe_log_groups()["logGroups"]
     assert {(each["logGroupName"], each["retentionInDays"]) for each in logs} == {
         ("cruddur", 30),
-        ("/metrics/cruddur", 7),
+        ("/metrics/cruddur", 30),
     }
     assert plan_changes(target, desired) == []
 

@@ -11,7 +11,8 @@ import pytest
 from cfnlint import api as cfnlint
 
 from stack.cfn import Resource, load_resources
-from stack.provision import GROUP_FILE, RULE_FILE, TEMPLATE_FILE
+from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.provision import GROUP_FILE, RULE_FILE, TEMPLATE_FILE, template_parameters
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = ROOT / TEMPLATE_FILE
@@ -80,6 +81,18 @@ def test_every_log_group_forgets_and_survives_the_stack() -> None:
     assert TEMPLATE.read_text().count("DeletionPolicy: Retain") == 2
 
 
+def test_the_collector_writes_where_the_template_looks() -> None:
+    # given the names that the collector's config has by default
+    config = (ROOT / CONFIG_FILE).read_text()
+    # when the template is used with them
+    named = resources(**template_parameters(env_defaults(config)))
+    # then nothing differs from the template's own defaults
+    assert named == resources()
+    # and a group that an exporter made would be kept as long
+    retention = {int(days) for days in re.findall(r"log_retention: (\d+)", config)}
+    assert retention == {each["RetentionInDays"] for each in of_kind("AWS::Logs::LogGroup")}
+
+
 def test_every_metric_that_is_looked_at_is_measured() -> None:
     # given the metrics that the filters make
     made = {
@@ -89,13 +102,13 @@ def test_every_metric_that_is_looked_at_is_measured() -> None:
     }
     # when alarms and dashboard ask for metrics of our namespace
     alarms = of_kind("AWS::CloudWatch::Alarm")
-    asked = {each["MetricName"] for each in alarms if each.get("Namespace") == "Cruddur"}
+    asked = {each["MetricName"] for each in alarms if each.get("Namespace") == "cruddur"}
     for metric in [m for each in alarms for m in each.get("Metrics", []) if "MetricStat" in m]:
-        if metric["MetricStat"]["Metric"]["Namespace"] == "Cruddur":
+        if metric["MetricStat"]["Metric"]["Namespace"] == "cruddur":
             asked.add(metric["MetricStat"]["Metric"]["MetricName"])
     for widget in json.loads(of_kind("AWS::CloudWatch::Dashboard")[0]["DashboardBody"])["widgets"]:
         for metric in widget["properties"].get("metrics", []):
-            if metric[0] == "Cruddur":
+            if metric[0] == "cruddur":
                 asked.add(metric[1])
     # then each of them exists, and each that exists is looked at
     assert asked == made
