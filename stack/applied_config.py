@@ -5,11 +5,35 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from stack.collector_config import parse
+from stack.collector_config import parse, shown
 from stack.errors import StackError
+from stack.fragments import check_keys, load, merge
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stack.plan import Plan
+
+
+def wanted_config(plan: Plan) -> str:
+    """The edited file and the fragments that WITH names, as one config.
+
+    Raises StackError for a fragment's key that is not set, and for files that contradict.
+    """
+    text = plan.config_source.read_text()
+    fragments = [load(name, plan.root) for name in plan.settings.fragments]
+    check_keys(fragments, plan.process("collector").environment)
+    return merge(text, fragments, shown(plan.config_source))
+
+
+def wanted_file(plan: Plan) -> Path:
+    """A file with `wanted_config`, for the collector to check: the edited one where that is all."""
+    if not plan.settings.fragments:
+        return plan.config_source
+    file = plan.config_applied.with_name("wanted.yaml")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(wanted_config(plan))
+    return file
 
 
 def apply_config(plan: Plan, text: str) -> None:

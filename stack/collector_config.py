@@ -140,13 +140,21 @@ def render_for_adot(config: Mapping[str, Any]) -> tuple[str, list[str]]:
     return head + yaml.safe_dump(form, sort_keys=False, allow_unicode=True, width=100), losses
 
 
-def validate(binary: Path | Sequence[str], config_path: Path, env: Mapping[str, str]) -> None:
+def validate(
+    binary: Path | Sequence[str],
+    config_path: Path,
+    env: Mapping[str, str],
+    sources: Sequence[Path] = (),
+) -> None:
     """Ask `binary`, or a command line that runs it, whether it would start with this config.
 
-    Raises StackError of one line: what is wrong, in which file and line, what it may have meant.
+    `sources`: the files that people edit, where `config_path` was made of them; errors then name
+    these. Raises StackError of one line: what is wrong, in which file and line, what it may have
+    meant.
     """
     text = _read(config_path)
-    file = _File(config_path, text, parse(text, config_path))
+    written = {source: _read(source) for source in sources} or {config_path: text}
+    file = _File(written, parse(text, config_path))
     command = [str(binary)] if isinstance(binary, Path) else [*binary]
     try:
         run(
@@ -244,33 +252,41 @@ def _with_auth(body: Any) -> Iterable[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class _File:
-    """A config with its text, to say where in it something stands."""
+    """A config with the texts that it was made of, to say where something stands."""
 
-    path: Path
-    text: str
+    written: Mapping[Path, str]
     config: Mapping[str, Any]
 
     def at(self, keys: Sequence[str]) -> str:
         """`file:line` of the last of `keys` that the file holds, going down from the top."""
-        line, _ = self._find(keys)
-        return f"{shown(self.path)}:{line}" if line else shown(self.path)
+        path, line, _ = self._find(keys)
+        return f"{shown(path)}:{line}" if line else shown(path)
 
     def at_key(self, owner: Sequence[str], key: str) -> str:
         """`file:line` of `key` anywhere below `owner`, of `owner` where it is not there."""
-        owner_line, node = self._find(owner)
+        path, owner_line, node = self._find(owner)
         line = _line_of(node, key) or owner_line
-        return f"{shown(self.path)}:{line}" if line else shown(self.path)
+        return f"{shown(path)}:{line}" if line else shown(path)
 
-    def _find(self, keys: Sequence[str]) -> tuple[int, yaml.Node | None]:
-        node = yaml.compose(self.text, Loader=yaml.SafeLoader)
-        line = 0
-        for key in keys:
-            entries = node.value if isinstance(node, yaml.MappingNode) else ()
-            found = next(((name, value) for name, value in entries if name.value == key), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-        return line, node
+    def _find(self, keys: Sequence[str]) -> tuple[Path, int, yaml.Node | None]:
+        """In the text that holds most of `keys`, the first of those that hold as many."""
+        found = [(path, *_follow(text, keys)) for path, text in self.written.items()]
+        path, line, node, _ = max(found, key=lambda one: one[-1])
+        return path, line, node
+
+
+def _follow(text: str, keys: Sequence[str]) -> tuple[int, yaml.Node | None, int]:
+    """Line and node of the last of `keys` that the text holds, and how many it holds."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = depth = 0
+    for key in keys:
+        entries = node.value if isinstance(node, yaml.MappingNode) else ()
+        found = next(((name, value) for name, value in entries if name.value == key), None)
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+        depth += 1
+    return line, node, depth
 
 
 def _line_of(node: yaml.Node | None, key: str) -> int:

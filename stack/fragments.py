@@ -102,7 +102,7 @@ def check_keys(fragments: Iterable[Fragment], environment: Mapping[str, str]) ->
         for name in required_keys(fragment):
             if not environment.get(name, "").strip():
                 state = "empty" if name in environment else "not set"
-                raise StackError(f"{name} is {state}; {fragment.file} needs it", "Put it in .env")
+                raise StackError(f"{name} is {state}; {fragment.file} needs it", "put it in .env")
 
 
 def merge(
@@ -176,10 +176,9 @@ def _insert(text: str, fragment: Fragment, wanted: Mapping[str, Any]) -> str:
     its meaning is not.
     """
     lines = fragment.text.splitlines(keepends=True)
-    edits: list[tuple[int, str]] = []
     base = yaml.compose(text, Loader=yaml.SafeLoader)
     part = yaml.compose(fragment.text, Loader=yaml.SafeLoader)
-    _edits(base, part, text.splitlines(keepends=True), lines, fragment.file, edits)
+    edits = [*_edits(base, part, text.splitlines(keepends=True), lines, fragment.file)]
     for at, added in sorted(edits, key=lambda edit: edit[0], reverse=True):
         text = text[:at] + added + text[at:]
     try:
@@ -191,13 +190,8 @@ def _insert(text: str, fragment: Fragment, wanted: Mapping[str, Any]) -> str:
 
 
 def _edits(
-    base: Any,
-    part: Any,
-    base_lines: Sequence[str],
-    part_lines: Sequence[str],
-    file: str,
-    edits: list[tuple[int, str]],
-) -> None:
+    base: Any, part: Any, base_lines: Sequence[str], part_lines: Sequence[str], file: str
+) -> Iterator[tuple[int, str]]:
     """Where in the base what is to be added, as (offset, text)."""
     known = {key.value: value for key, value in base.value}
     indent = base.value[0][0].start_mark.column
@@ -208,17 +202,17 @@ def _edits(
             own = part_lines[key.start_mark.line : max(_last_line(key), _last_line(value)) + 1]
             fresh.append("".join(_moved(own, indent - key.start_mark.column)))
         elif isinstance(below, yaml.MappingNode) and isinstance(value, yaml.MappingNode):
-            _edits(below, value, base_lines, part_lines, file, edits)
+            yield from _edits(below, value, base_lines, part_lines, file)
         elif isinstance(below, yaml.SequenceNode) and below.flow_style:
             held = {item.value for item in below.value}
             more = [item.value for item in value.value if item.value not in held]
             if more:
-                edits.append((below.end_mark.index - 1, "".join(f", {name}" for name in more)))
+                yield below.end_mark.index - 1, "".join(f", {name}" for name in more)
     if fresh:
         line = _last_line(base)
         at = sum(len(one) for one in base_lines[: line + 1])
         end = "" if base_lines[line].endswith("\n") else "\n"
-        edits.append((at, f"{end}\n{' ' * indent}# From {file}\n{''.join(fresh)}"))
+        yield at, f"{end}\n{' ' * indent}# From {file}\n{''.join(fresh)}"
 
 
 def _moved(lines: Iterable[str], by: int) -> Iterator[str]:

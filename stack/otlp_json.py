@@ -41,9 +41,18 @@ def span(service: str, trace_id: str, name: str) -> dict[str, Any]:
     return {"resourceSpans": [{"resource": _resource(service), "scopeSpans": [scoped]}]}
 
 
+def gauge_value(trace_id: str) -> int:
+    """A number that tells a trace's data point from others, exact as a floating-point one too."""
+    return int(trace_id[:12], 16)
+
+
 def gauge(service: str, trace_id: str, name: str) -> dict[str, Any]:
-    """An export of one data point, 1, that carries the trace id as its attribute `trace_id`."""
-    point = {"timeUnixNano": str(time.time_ns()), "asInt": "1", "attributes": _trace(trace_id)}
+    """An export of one data point, `gauge_value(trace_id)`, with the attribute `trace_id`."""
+    point = {
+        "timeUnixNano": str(time.time_ns()),
+        "asInt": str(gauge_value(trace_id)),
+        "attributes": _trace(trace_id),
+    }
     metric = {"name": name, "unit": "1", "gauge": {"dataPoints": [point]}}
     scoped = {"scope": SCOPE, "metrics": [metric]}
     return {"resourceMetrics": [{"resource": _resource(service), "scopeMetrics": [scoped]}]}

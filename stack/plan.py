@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dotenv import dotenv_values
 
 from stack.errors import StackError
+from stack.fragments import aws_endpoint, load, variables
 from stack.python_env import PythonEnv
 from stack.vendors import Vendor, standin_settings, vendors
 
@@ -37,7 +38,7 @@ class Process:
     name: str
     argv: tuple[str, ...]
     cwd: Path
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)  # keys are among them
     ports: Mapping[str, int]
     health: str
     start_order: int
@@ -95,6 +96,12 @@ class Plan:
     def config_source(self) -> Path:
         """The collector's config that people edit."""
         return (self.root / self.settings.collector_config).resolve()
+
+    @property
+    def config_sources(self) -> tuple[Path, ...]:
+        """`config_source` and the files of the fragments that are merged into it."""
+        fragments = (load(name, self.root) for name in self.settings.fragments)
+        return (self.config_source, *(self.root / fragment.file for fragment in fragments))
 
     @property
     def config_applied(self) -> Path:
@@ -179,11 +186,29 @@ def _collector(plan: Plan) -> Process:
                 for name in (*settings.collector, "TELEMETRY_DIR", "QUEUE_DIR")
             },
             **merged(vendor.collector for vendor in plan.vendors),
+            **_of_fragments(plan),
         },
         ports=ports,
         health=f"http://127.0.0.1:{ports['COLLECTOR_HEALTH_PORT']}/",
         start_order=10,
     )
+
+
+def _of_fragments(plan: Plan) -> dict[str, str]:
+    """The variables of the fragments that WITH names; one without a value is left out."""
+    settings = plan.settings
+    host = STANDIN_HOSTS[plan.runtime]
+    live = settings.aws_telemetry == "live"
+    standin = None if live else f"http://{host}:{settings.standin_otlp_port}"
+    shared = {*settings.collector, *merged(vendor.collector for vendor in plan.vendors)}
+    found = {}
+    for fragment in settings.fragments:
+        for name, default in variables(load(fragment, plan.root)).items():
+            value = settings.fragment_values.get(name, default)
+            value = value or aws_endpoint(name, settings.aws_region, standin)
+            if value is not None and name not in shared:
+                found[name] = value
+    return found
 
 
 def _standins(plan: Plan) -> Process:

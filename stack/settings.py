@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from dotenv.parser import parse_stream
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -21,6 +22,7 @@ from pydantic import (
 
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.errors import StackError
+from stack.fragments import all_variables, load, variables
 from standins.settings import Settings as StandinSettings
 
 if TYPE_CHECKING:
@@ -30,6 +32,16 @@ ROOT = Path(__file__).resolve().parent.parent
 ENV_FILE = ".env"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _names(value: object) -> object:
+    """Names apart from each other by commas or blanks, each once."""
+    if isinstance(value, str):
+        return tuple(dict.fromkeys(value.replace(",", " ").split()))
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 PLAYED = StandinSettings()
 
@@ -80,6 +92,8 @@ class Settings(BaseModel):
     collector_image: str | None = None
     python_image: str | None = None
     log_route: Literal["otlp", "watchtower"] = "otlp"
+    fragments: Names = Field(default=(), alias="with")
+    """Other vendors, by their file in collector/vendors."""
     honeycomb_api_key: SecretStr | None = None
     honeycomb_region: Literal["us", "eu"] = "us"
     rollbar_access_token: SecretStr | None = None
@@ -98,6 +112,8 @@ class Settings(BaseModel):
     collector: dict[str, str] = {}
     """What `${env:…}` in the collector's config is replaced by: its defaults, and what the user
     set instead."""
+    fragment_values: dict[str, str] = Field(default={}, repr=False)
+    """What the user set of the variables of `fragments`; keys are among them."""
 
     @model_validator(mode="after")
     def _whole_aws_credentials(self) -> Settings:
@@ -126,15 +142,16 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     environ = os.environ if environ is None else environ
     env_file = root / ENV_FILE
     from_file = _read_env_file(env_file)
-    own = {name.upper() for name in Settings.model_fields if name != "collector"}
+    own = _own_names()
     config = _collector_config(root, from_file, environ)
     defaults = env_defaults(_read(config))
+    others = all_variables(root)
     for name, (_, line) in from_file.items():
-        _check_known(name, line, own | set(defaults))
+        _check_known(name, line, own | set(defaults) | others)
 
     values: dict[str, str] = {}
     origins: dict[str, str] = {}
-    for name in own | set(defaults):
+    for name in own | set(defaults) | others:
         if name in from_file:
             value, line = from_file[name]
             if value == "":
@@ -151,7 +168,7 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     _check_ports(collector, origins)
     fields = {name.lower(): value for name, value in values.items() if name in own}
     try:
-        return Settings(collector=collector, **fields)  # type: ignore[arg-type]
+        settings = Settings(collector=collector, **fields)  # type: ignore[arg-type]
     except ValidationError as invalid:
         first = invalid.errors()[0]
         if not first["loc"]:
@@ -161,6 +178,19 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
             f"{name} cannot be {first['input']!r} ({origins[name]}): {first['msg'].lower()}",
             f"put {name} right",
         ) from None
+    wanted = {name for one in settings.fragments for name in variables(load(one, root))}
+    own_values = {name: value for name, value in values.items() if name in wanted}
+    return settings.model_copy(update={"fragment_values": own_values})
+
+
+def _own_names() -> set[str]:
+    """What a setting is called in `.env`."""
+    computed = {"collector", "fragment_values"}
+    return {
+        (field.alias or name).upper()
+        for name, field in Settings.model_fields.items()
+        if name not in computed
+    }
 
 
 def _collector_config(

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from stack.collector_config import load, render_for_adot
+from stack.applied_config import wanted_config
+from stack.collector_config import parse, render_for_adot
 from stack.console import console
+from stack.plan import make_plan
 from stack.settings import ROOT, load_settings
 
 
@@ -24,11 +26,12 @@ def run(
     ] = Distribution.OWN,
 ) -> None:
     """Print the collector's config; what a distribution cannot do is left out, and named."""
-    file = ROOT / load_settings(ROOT).collector_config
+    plan = make_plan(load_settings(ROOT), ROOT, "native")
+    wanted = wanted_config(plan)
     if for_ is not Distribution.ADOT:
-        print(file.read_text(), end="")
+        print(wanted, end="")
         return
-    text, losses = render_for_adot(load(file))
+    text, losses = render_for_adot(parse(wanted, plan.config_source))
     for loss in losses:
         console.print(f"  not in ADOT: {loss}", soft_wrap=True)
     print(text, end="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stack import collector_config
+from stack.applied_config import wanted_file
 from stack.collector_build import ensure_collector_binary
 from stack.console import console
 from stack.plan import make_plan
@@ -14,6 +15,8 @@ def run() -> None:
     settings = load_settings(ROOT)
     plan = make_plan(settings, ROOT, "native")
     ensure_collector_binary(plan.root, settings.collector_bin)
-    collector = plan.process("collector")
-    collector_config.validate(plan.collector_binary, plan.config_source, collector.environment)
-    console.print(f"{settings.collector_config} is valid")
+    environment = plan.process("collector").environment
+    file = wanted_file(plan)
+    collector_config.validate(plan.collector_binary, file, environment, plan.config_sources)
+    chosen = f" with {', '.join(settings.fragments)}" if settings.fragments else ""
+    console.print(f"{settings.collector_config}{chosen} is valid")

@@ -18,7 +18,7 @@ import psutil
 import requests
 from supervisor.xmlrpc import SupervisorTransport
 
-from stack.applied_config import apply_config
+from stack.applied_config import apply_config, wanted_file
 from stack.collector_build import ensure_collector_binary
 from stack.collector_config import validate
 from stack.console import console, step
@@ -86,8 +86,10 @@ def prepare(plan: Plan) -> None:
 
 def checked_config(plan: Plan) -> str:
     """The config that is wanted now. Raises StackError when the collector's binary refuses it."""
-    validate(plan.collector_binary, plan.config_source, plan.process("collector").environment)
-    return plan.config_source.read_text()
+    file = wanted_file(plan)
+    environment = plan.process("collector").environment
+    validate(plan.collector_binary, file, environment, plan.config_sources)
+    return file.read_text()
 
 
 def switch_config(plan: Plan, text: str) -> None:

@@ -7,8 +7,9 @@ from flask_cors import CORS
 from serving import configure_logging, serve
 
 from cruddur.config import Config
+from cruddur.error_reports import report_errors
 from cruddur.profiles_client import ProfilesClient
-from cruddur.routes import activities, debug, home
+from cruddur.routes import activities, debug, home, rollbar_test
 from cruddur.store import open_store
 
 __all__ = ["Config", "create_app"]
@@ -21,6 +22,11 @@ def create_app(config: Config | None = None) -> Flask:
     """
     config = config or Config.from_environ()
     configure_logging()
+    if config.cloudwatch:
+        # boto3 costs 20 MB a worker: only those pay who take this route.
+        from cruddur.cloudwatch_logs import log_to_cloudwatch  # noqa: PLC0415
+
+        log_to_cloudwatch(config.cloudwatch, config.service)
     app = Flask(__name__)
     serve(app)
     CORS(
@@ -39,4 +45,6 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(activities.blueprint)
     if config.debug_routes:
         app.register_blueprint(debug.blueprint)
+        app.register_blueprint(rollbar_test.blueprint)
+    report_errors(app, config.rollbar)
     return app

@@ -7,8 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from cruddur.error_reports import DEFAULT_ENDPOINT, RollbarConfig
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class CloudWatchConfig:
+    """`endpoint`: None for AWS itself. Region and credentials are boto3's own business."""
+
+    group: str = "cruddur"
+    endpoint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -16,7 +26,8 @@ class Config:
     """What can be set.
 
     `database_url`: SQLAlchemy's, SQLite only. `profiles_timeout`: seconds for the whole call.
-    `debug_routes`: serve `/api/debug/error`.
+    `debug_routes`: serve `/api/debug/error` and `/rollbar/test`. `rollbar`: None reports no errors.
+    `cloudwatch`: None sends no logs by watchtower. `service`: the name on the telemetry.
     """
 
     database_url: str = "sqlite:///.run/data/cruddur.db"
@@ -24,6 +35,9 @@ class Config:
     profiles_timeout: float = 0.5
     frontend_origins: tuple[str, ...] = ("http://127.0.0.1:3000", "http://localhost:3000")
     debug_routes: bool = False
+    rollbar: RollbarConfig | None = None
+    cloudwatch: CloudWatchConfig | None = None
+    service: str = "backend-flask"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Config:
@@ -36,7 +50,41 @@ class Config:
             ).rstrip("/"),
             frontend_origins=cls.frontend_origins if origins is None else _origins(origins),
             debug_routes=_flag("DEBUG_ROUTES", environ.get("DEBUG_ROUTES", "false")),
+            rollbar=_rollbar(environ),
+            cloudwatch=_cloudwatch(environ),
+            service=environ.get("OTEL_SERVICE_NAME") or cls.service,
         )
+
+
+def _rollbar(environ: Mapping[str, str]) -> RollbarConfig | None:
+    token = environ.get("ROLLBAR_ACCESS_TOKEN")
+    if not token:
+        return None
+    endpoint = _http_url("ROLLBAR_ENDPOINT", environ.get("ROLLBAR_ENDPOINT") or DEFAULT_ENDPOINT)
+    # What the telemetry says of itself: the environment and version have one source.
+    resource = dict(
+        pair.split("=", 1)
+        for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",")
+        if "=" in pair
+    )
+    return RollbarConfig(
+        token=token,
+        endpoint=endpoint if endpoint.endswith("/") else f"{endpoint}/",
+        environment=resource.get("deployment.environment", "production"),
+        code_version=resource.get("service.version"),
+    )
+
+
+def _cloudwatch(environ: Mapping[str, str]) -> CloudWatchConfig | None:
+    route = environ.get("LOG_ROUTE") or "otlp"
+    if route not in {"otlp", "watchtower"}:
+        raise ValueError(f"LOG_ROUTE is {route!r}. It has to be otlp or watchtower.")
+    if route == "otlp":
+        return None
+    return CloudWatchConfig(
+        group=environ.get("CLOUDWATCH_LOG_GROUP") or CloudWatchConfig.group,
+        endpoint=environ.get("CLOUDWATCH_LOGS_ENDPOINT") or None,
+    )
 
 
 def _database_url(value: str) -> str:

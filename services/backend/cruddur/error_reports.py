@@ -1,0 +1,98 @@
+"""Errors go to Rollbar, each with the trace it happened in; each trace knows the item's uuid."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import rollbar
+import rollbar.contrib.flask
+from flask import has_request_context, request
+from opentelemetry import trace
+
+from cruddur.viewer import ANONYMOUS, HEADER
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_ENDPOINT = "https://api.rollbar.com/api/1/"
+TIMEOUT_SECONDS = 3
+"""For one POST. It happens in a thread, but a worker's exit waits for it."""
+
+MOST_PENDING = 50
+"""Items whose POST has not ended. With Rollbar hanging, each is a thread; more are dropped."""
+
+SCRUBBED_TOO = (
+    "api_key",
+    "client_secret",
+    "cookie",
+    "proxy-authorization",
+    "refresh_token",
+    "session_id",
+    "set-cookie",
+    "token",
+    "x-amz-security-token",
+    "x-api-key",
+    "x-auth-token",
+    "x-csrf-token",
+)
+"""Besides pyrollbar's own list, which a list of one's own would replace."""
+
+
+@dataclass(frozen=True)
+class RollbarConfig:
+    """`endpoint` ends with a slash: pyrollbar appends `item/`."""
+
+    token: str
+    endpoint: str = DEFAULT_ENDPOINT
+    environment: str = "production"
+    code_version: str | None = None
+
+
+def report_errors(app: Flask, config: RollbarConfig | None) -> None:
+    """Send unhandled exceptions to Rollbar, without making a request wait.
+
+    Does nothing without `config`. Whatever Rollbar answers, the app goes on.
+    """
+    app.extensions["cruddur.rollbar"] = config is not None
+    if config is None:
+        return
+    # What Rollbar refuses is a line of the log, not the whole payload.
+    rollbar.contrib.flask.init(
+        app,
+        config.token,
+        config.environment,
+        scrub_fields=[*rollbar.SETTINGS["scrub_fields"], *SCRUBBED_TOO],
+        endpoint=config.endpoint,
+        code_version=config.code_version,
+        handler="thread",
+        timeout=TIMEOUT_SECONDS,
+        allow_logging_basic_config=False,
+        log_payload_on_error=False,
+        capture_ip="anonymize",
+        suppress_reinit_warning=True,
+    )
+    rollbar.events.add_payload_handler(_with_trace)
+
+
+def _with_trace(payload: dict[str, Any], **_: Any) -> dict[str, Any] | bool:
+    """Join the item and the span; False drops the item."""
+    if rollbar._threads.qsize() >= MOST_PENDING:  # noqa: SLF001 — it has no public count
+        logger.warning("an item for Rollbar was dropped: %d are waiting already", MOST_PENDING)
+        return False
+    data = payload["data"]
+    span = trace.get_current_span()
+    context = span.get_span_context()
+    if context.is_valid:
+        data.setdefault("custom", {}).update(
+            trace_id=trace.format_trace_id(context.trace_id),
+            span_id=trace.format_span_id(context.span_id),
+        )
+        span.set_attribute("rollbar.uuid", data["uuid"])
+    viewer = request.headers.get(HEADER, ANONYMOUS) if has_request_context() else ANONYMOUS
+    if viewer != ANONYMOUS:
+        data["person"] = {"id": viewer[:64]}
+    return payload
