@@ -23,6 +23,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
+    ProfileNotFound,
     ReadTimeoutError,
 )
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -55,6 +56,7 @@ class Target:
     access_key_id: str | None = None
     secret_access_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
+    profile: str | None = None
     account: str | None = None
     # boto3 needs some 50 ms to make a client out of its service descriptions.
     _clients: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -65,6 +67,7 @@ class Target:
                 aws_access_key_id=self.access_key_id,
                 aws_secret_access_key=self.secret_access_key,
                 aws_session_token=self.session_token,
+                profile_name=self.profile,
                 region_name=self.region,
             )
             self._clients[service] = session.client(
@@ -75,6 +78,28 @@ class Target:
                 ),
             )
         return self._clients[service]
+
+
+def target_from(variables: Mapping[str, str], *, live: bool) -> Target:
+    """Make the target of the AWS variables that the collector gets, so that both mean one account.
+
+    Not live, XRAY_ENDPOINT and CLOUDWATCH_LOGS_ENDPOINT are the stand-ins'.
+    """
+    aws = variables.get("CLOUDWATCH_LOGS_ENDPOINT", "")
+    played = {
+        "xray": variables.get("XRAY_ENDPOINT", ""),
+        "logs": aws,
+        "cloudwatch": aws,
+        "sts": aws,
+    }
+    return Target(
+        region=variables["AWS_REGION"],
+        endpoints={} if live else played,
+        access_key_id=variables.get("AWS_ACCESS_KEY_ID"),
+        secret_access_key=variables.get("AWS_SECRET_ACCESS_KEY"),
+        session_token=variables.get("AWS_SESSION_TOKEN"),
+        profile=variables.get("AWS_PROFILE"),
+    )
 
 
 class SamplingRule(BaseModel):
@@ -456,6 +481,10 @@ def _ask(
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise StackError(
             "there are no AWS credentials", "set AWS_PROFILE, or run aws configure"
+        ) from error
+    except ProfileNotFound as error:
+        raise StackError(
+            f"there is no AWS profile {target.profile!r}", "aws configure list-profiles shows them"
         ) from error
     except NoRegionError as error:
         raise StackError("there is no AWS region", "set AWS_REGION") from error
