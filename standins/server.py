@@ -23,7 +23,7 @@ class StandIns:
         self.settings = settings
         self.honeycomb = Honeycomb(settings)
         self.xray = XRay(settings)
-        self.aws = Aws(settings)
+        self.aws = Aws(settings, self.xray.region)
         self.rollbar = Rollbar(settings)
         self.otlp = Otlp(settings)
         everyone = (self.honeycomb, self.xray, self.aws, self.rollbar, self.otlp)

@@ -27,9 +27,10 @@ from standins.store import Item, Json
 from standins.vendor import FAULT, WHY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from standins.settings import Settings
+    from standins.xray.api import Region
 
 BODY = 8 * otlp_http.MIB
 MAX_QUERIES = 100
@@ -88,9 +89,9 @@ class Aws(AwsVendor):
         {"logs", "monitoring", "sts", "cloudformation", "iam", "sns"},
     )
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, xray_region: Callable[[str], Region]) -> None:
         super().__init__(settings, settings.aws_port)
-        self.moto = Moto()
+        self.moto = Moto(xray_region)
         # The answers of Insights queries by id, the oldest leaving first.
         self.queries: dict[str, Json] = {}
 
@@ -188,7 +189,7 @@ class Aws(AwsVendor):
             caller, body = await self.signed(request, BODY)
             if prefix:
                 raise AwsError("UnknownOperationException", f"{prefix}.{operation} is not here")
-            self._action(caller.service, body)
+            await self._check_action(caller.service, body)
             return await self._moto(request, body)
         caller, sent = await self.signed(request, BODY, {_SIGNING[service]})
         body = decompress(sent, request.headers.get("Content-Encoding", ""), BODY)
@@ -201,6 +202,8 @@ class Aws(AwsVendor):
                 return _answer(await self._start_query(caller.region, ask))
             case "GetQueryResults":
                 return _answer(self._query_results(ask))
+            case "DescribeQueryDefinitions":
+                return _answer(self._query_definitions(ask))
             case "PutMetricFilter":
                 metric_filters.check(ask)
             case "PutRetentionPolicy":
@@ -210,12 +213,16 @@ class Aws(AwsVendor):
             self._keep_metrics(_metric_data(ask))
         return response
 
-    def _action(self, service: str, body: bytes) -> None:
-        """A query-protocol call must name an action that its service has."""
-        action = parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
+    async def _check_action(self, service: str, body: bytes) -> None:
+        """A query-protocol call names an action that its service has, and types that we play."""
+        ask = parse_qs(body.decode(errors="replace"))
+        action = ask.get("Action", [""])[0]
         name = "cloudwatch" if service == "monitoring" else service
         if action not in awsmodel.service(name).operation_names:
             raise AwsError("InvalidAction", f"Could not find operation {action} of {name}")
+        unknown = await self.moto.unknown_types(ask.get("TemplateBody", [""])[0])
+        if unknown:
+            raise AwsError("ValidationError", f"not played here: {', '.join(unknown)}")
 
     async def _moto(self, request: web.Request, body: bytes) -> web.Response:
         headers = {
@@ -316,6 +323,11 @@ class Aws(AwsVendor):
         if found is None:
             raise AwsError("ResourceNotFoundException", "The specified query does not exist.")
         return found
+
+    def _query_definitions(self, ask: Json) -> Json:
+        prefix = ask.get("queryDefinitionNamePrefix", "")
+        every = self.moto.query_definitions.values()
+        return {"queryDefinitions": [one for one in every if one["name"].startswith(prefix)]}
 
     def _keep_metrics(self, values: Iterable[emf.MetricValue]) -> None:
         self.store.add(

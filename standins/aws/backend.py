@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,8 @@ from standins.awsvendor import ACCOUNT, AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from standins.xray.api import Region
 
 _T = TypeVar("_T")
 
@@ -34,7 +37,11 @@ class Answer:
 class Moto:
     """moto's services. Its state belongs to the process, and one thread alone touches it."""
 
-    def __init__(self) -> None:
+    def __init__(self, region: Callable[[str], Region]) -> None:
+        """`region` answers X-Ray's state in a region, for CloudFormation to change."""
+        self._region = region
+        # Saved Insights queries by id, which moto does not have.
+        self.query_definitions: dict[str, dict[str, Any]] = {}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="moto")
         self._app: Any = None
 
@@ -88,6 +95,7 @@ class Moto:
 
     async def reset(self) -> None:
         """Forget everything."""
+        self.query_definitions.clear()
         await self._run(_reset)
 
     async def _run(self, work: Callable[[], _T]) -> _T:
@@ -102,9 +110,34 @@ class Moto:
             create_backend_app,
         )
 
-        import standins.aws.cloudformation  # noqa: F401, PLC0415 - registers with moto
+        from standins.aws.cloudformation import WORLD, World  # noqa: PLC0415 - as above
 
+        # The thread is this instance's own, and so is its context.
+        WORLD.set(World(self._region, self._call_json, self.query_definitions))
         self._app = DomainDispatcherApplication(create_backend_app)
+
+    def _call_json(self, target: str, region: str, ask: dict[str, Any]) -> dict[str, Any]:
+        """A call from inside moto's thread. Raises AwsError with what moto says."""
+        service = "logs" if target.startswith("Logs") else "monitoring"
+        scope = f"inside/20260101/{region}/{service}/aws4_request"
+        headers = {
+            "X-Amz-Target": target,
+            "Content-Type": "application/x-amz-json-1.0",
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, "
+            "Signature=inside",
+        }
+        answer = self._call("POST", "/", headers, json.dumps(ask).encode())
+        body: dict[str, Any] = json.loads(answer.body or b"{}")
+        if answer.status >= 400:  # noqa: PLR2004
+            message = body.get("message") or body.get("Message") or answer.body.decode()
+            raise AwsError(str(body.get("__type", "ValidationError")), message)
+        return body
+
+    async def unknown_types(self, template: str) -> list[str]:
+        """The resource types of a template that nobody plays."""
+        from standins.aws.cloudformation import unknown_types  # noqa: PLC0415 - as above
+
+        return await self._run(lambda: unknown_types(template))
 
     def _call(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         from werkzeug.test import EnvironBuilder, run_wsgi_app  # noqa: PLC0415 - as moto
