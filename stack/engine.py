@@ -118,7 +118,8 @@ def ensure_engine(lease: str | None = None, pid: int = 0) -> Engine:
         engine = find_engine()
         if engine is None:
             _check_ours()
-        if engine is None or (lease is not None and _record_file().exists()):
+        leased = lease is not None and _record_file().exists() and _may_write_state()
+        if engine is None or leased:
             with _locked():
                 engine = find_engine() or _start()
                 if lease is not None:
@@ -134,7 +135,7 @@ def ensure_engine(lease: str | None = None, pid: int = 0) -> Engine:
 
 def release(lease: str) -> None:
     """Give back `lease`; ends the engine if this project started it and nobody else needs it."""
-    if not _record_file().exists():
+    if not (_record_file().exists() and _may_write_state()):
         return
     with _locked():
         record = _read_record()
@@ -376,6 +377,7 @@ def _add_plugins(engine: Engine) -> Engine:
 
 
 def _may_write_state() -> bool:
+    """Whether leases are this user's to keep; another one's containers keep root's engine alive."""
     return os.access(STATE_DIR if STATE_DIR.exists() else STATE_DIR.parent, os.W_OK)
 
 

@@ -234,6 +234,21 @@ def test_a_record_whose_process_is_another_by_now_ends_nothing(
     assert not file.exists()
 
 
+def test_another_users_engine_is_used_and_left_alone(
+    docker_client: Client, daemon: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker_client({"info": ANSWERS, "ps -q": "true"})
+    started(daemon, roots=0)
+    record = (engine.STATE_DIR / "engine.json").read_text()
+    monkeypatch.setattr(engine, "_may_write_state", lambda: False)
+
+    engine.ensure_engine("up")
+    engine.release("up")
+
+    assert daemon.poll() is None
+    assert (engine.STATE_DIR / "engine.json").read_text() == record
+
+
 def test_releasing_without_an_engine_of_ours_does_nothing(docker_client: Client) -> None:
     asked = docker_client({})
 
