@@ -1,20 +1,32 @@
-"""What the user chose."""
+"""What the user chose, and whether that is what runs."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
+import psutil
+
 from stack.doctor.finding import About, Finding
+from stack.doctor.machine import listeners
+from stack.program import ProgramError, run
+from stack.runtimes.docker import PROJECT_LABEL, SERVICE_LABEL
 from stack.settings import ENV_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from stack.doctor.setup import Setup
+    from stack.plan import Plan, Process
+
+ASK_SECONDS = 3
 
 
 def check_settings(setup: Setup) -> Iterator[Finding]:
-    """Which vendors the settings make live. That they could be read is known by now."""
+    """Which vendors the settings make live, and whether the stack runs with these settings.
+
+    That they could be read is known by now.
+    """
     about = About("settings")
     file = setup.root / ENV_FILE
     source = ENV_FILE if file.exists() else f"no {ENV_FILE}, so everything has its default"
@@ -28,3 +40,53 @@ def check_settings(setup: Setup) -> Iterator[Finding]:
             f"other users of this machine may read {ENV_FILE}, which holds keys",
             f"chmod 600 {ENV_FILE}",
         )
+    other = changed_since_start(setup.plan) if setup.up else []
+    if other:
+        yield about.warning(
+            f"the stack runs with other values of {', '.join(other)} than are set now",
+            "`make up` applies what is set",
+        )
+
+
+def changed_since_start(plan: Plan) -> list[str]:
+    """The vendors' variables whose value in a running process is not the plan's."""
+    names = {name for vendor in plan.vendors for name in (*vendor.collector, *vendor.app)}
+    environments = _of_processes if plan.runtime == "native" else _of_containers
+    changed: set[str] = set()
+    for process, environment in environments(plan):
+        changed |= {
+            name
+            for name, value in process.environment.items()
+            if name in names and environment.get(name) != value
+        }
+    return sorted(changed)
+
+
+def _of_processes(plan: Plan) -> Iterator[tuple[Process, Mapping[str, str]]]:
+    listening = listeners() or {}
+    for process in plan.processes:
+        pid = next((listening[port] for port in process.ports.values() if port in listening), None)
+        if pid is None:
+            continue
+        try:
+            yield process, psutil.Process(pid).environ()
+        except psutil.Error:
+            continue  # another user's, or gone by now
+
+
+def _of_containers(plan: Plan) -> Iterator[tuple[Process, Mapping[str, str]]]:
+    try:
+        label = f"--filter=label={PROJECT_LABEL}={plan.project}"
+        containers = run(["docker", "ps", "--quiet", label], seconds=ASK_SECONDS).split()
+        if not containers:
+            return
+        inspected = json.loads(run(["docker", "inspect", *containers], seconds=ASK_SECONDS))
+    except (ProgramError, ValueError):
+        return  # the check of the runtime says what is wrong with the engine
+    by_name = {process.name: process for process in plan.processes}
+    for container in inspected:
+        config = container["Config"]
+        process = by_name.get(config["Labels"].get(SERVICE_LABEL, ""))
+        if process is not None:
+            pairs = (entry.partition("=") for entry in config["Env"])
+            yield process, {name: value for name, _, value in pairs}

@@ -159,19 +159,26 @@ def check_ports(setup: Setup) -> Iterator[Finding]:
 
 def _own_ports(setup: Setup) -> frozenset[int]:
     """The ports that processes of this stack listen on."""
+    listening = listeners()
+    if listening is None:
+        # With a stack that is up it is most likely that.
+        return frozenset(setup.plan.ports.values())
+    own = {pid: _is_own(setup, pid) for pid in set(listening.values())}
+    return frozenset(port for port, pid in listening.items() if own[pid])
+
+
+def listeners() -> dict[int, int | None] | None:
+    """The process behind each TCP port, None for another user's; nothing where that is a secret."""
     # One look at all sockets: asking port by port took 6 s with a stack that is up.
     try:
         connections = psutil.net_connections(kind="tcp")
     except psutil.AccessDenied:
-        # macOS tells root alone who listens; with a stack that is up it is most likely that.
-        return frozenset(setup.plan.ports.values())
-    listening = {
-        (connection.laddr.port, connection.pid)
+        return None  # macOS tells root alone
+    return {
+        connection.laddr.port: connection.pid
         for connection in connections
         if connection.laddr and connection.status == psutil.CONN_LISTEN
     }
-    own = {pid: _is_own(setup, pid) for _, pid in listening}
-    return frozenset(port for port, pid in listening if own[pid])
 
 
 def _is_own(setup: Setup, pid: int | None) -> bool:

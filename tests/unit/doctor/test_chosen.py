@@ -1,0 +1,109 @@
+"""What is set, and whether the stack runs with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stack.doctor import chosen
+from stack.doctor.chosen import changed_since_start, check_settings
+from stack.runtimes.docker import SERVICE_LABEL
+from stack.vendors import Vendor
+from tests.unit.doctor.playing import only, text, with_vendor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from stack.doctor.setup import Setup
+    from stack.plan import Plan
+
+LISTEN = (
+    "import socket, sys; s = socket.socket(); s.bind(('127.0.0.1', int(sys.argv[1])));"
+    "s.listen(); print(flush=True); sys.stdin.read()"
+)
+KEY = "HONEYCOMB_API_KEY"
+
+
+def plan_with(setup: Setup, port: int, key: str) -> Plan:
+    """A plan of one collector on `port`, which gets `key`."""
+    vendor = Vendor("honeycomb", live=True, why="", url="", collector={KEY: key})
+    process = replace(
+        setup.plan.process("collector"),
+        ports={"OTLP_HTTP_PORT": port},
+        environment={KEY: key, "OTHER": "thing"},
+    )
+    return replace(setup.plan, vendors=(vendor,), processes=(process,))
+
+
+@pytest.fixture
+def collector() -> Iterator[int]:
+    """The port of a process whose key is `the key`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    process = subprocess.Popen(
+        [sys.executable, "-c", LISTEN, str(port)],
+        env={**os.environ, KEY: "the key"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    yield port
+    process.communicate(timeout=5)
+
+
+def test_a_fresh_checkout_has_every_vendor_played(make: Callable[..., Setup]) -> None:
+    # given
+    setup = make(up=False)
+    # then
+    finding = only(check_settings(setup))
+    assert finding.verdict == "ok"
+    assert "played by stand-ins: honeycomb, xray, cloudwatch, rollbar" in finding.what
+
+
+def test_keys_that_others_may_read_are_a_warning(
+    make: Callable[..., Setup], tmp_path: Path
+) -> None:
+    # given
+    (tmp_path / ".env").write_text("HONEYCOMB_API_KEY=x\n")
+    setup = with_vendor(make(up=False), "honeycomb", live=True)
+    setup = replace(setup, plan=replace(setup.plan, root=tmp_path))
+    for mode, warned in ((0o644, True), (0o600, False)):
+        (tmp_path / ".env").chmod(mode)
+        # then
+        assert ("chmod 600" in text(check_settings(setup))) is warned
+
+
+@pytest.mark.parametrize(("key", "changed"), [("the key", []), ("another", [KEY])])
+def test_a_key_set_after_the_start_is_told(
+    make: Callable[..., Setup], collector: int, key: str, changed: list[str]
+) -> None:
+    # given
+    setup = make()
+    setup = replace(setup, plan=plan_with(setup, collector, key))
+    # then
+    assert changed_since_start(setup.plan) == changed
+    assert ("`make up` applies" in text(check_settings(setup))) is bool(changed)
+    assert "another" not in text(check_settings(setup))
+
+
+@pytest.mark.parametrize(("key", "changed"), [("the=key", []), ("another", [KEY])])
+def test_containers_are_looked_at_too(
+    make: Callable[..., Setup], monkeypatch: pytest.MonkeyPatch, key: str, changed: list[str]
+) -> None:
+    # given
+    container = {"Config": {"Labels": {SERVICE_LABEL: "collector"}, "Env": [f"{KEY}=the=key"]}}
+    answers = {"ps": "c0ffee\n", "inspect": json.dumps([container])}
+    monkeypatch.setattr(chosen, "run", lambda argv, **_: answers[argv[1]])
+    plan = replace(plan_with(make(), 1, key), runtime="docker")
+    # then
+    assert changed_since_start(plan) == changed
