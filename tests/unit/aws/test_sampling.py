@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -154,14 +155,28 @@ def test_a_parent_decides_for_its_children(
     xray.put_rule(RuleName="r", Priority=1, FixedRate=rate, ReservoirSize=0)
     sampler = start(xray.url)
     until(nothing(sampler) if parent_sampled else everything(sampler), "the rule applies")
-    flags = TraceFlags(TraceFlags.SAMPLED if parent_sampled else TraceFlags.DEFAULT)
+    # when a span continues the caller's trace, then the caller's decision holds
+    assert as_child(sampler, parent_sampled) is parent_sampled
+
+
+@pytest.mark.parametrize("parent_sampled", [True, False])
+def test_a_parent_decides_also_while_there_are_no_rules(parent_sampled: bool) -> None:
+    # given the sampler as the SDK makes it, with nobody at the proxy
+    sampler = create_sampler("endpoint=http://127.0.0.1:9")
+    # when many spans continue traces, then each follows its caller
+    assert {as_child(sampler, parent_sampled) for _ in range(100)} == {parent_sampled}
+
+
+def as_child(sampler: Sampler, parent_sampled: bool) -> bool:
     parent = SpanContext(
-        IDS.generate_trace_id(), IDS.generate_span_id(), is_remote=True, trace_flags=flags
+        IDS.generate_trace_id(),
+        IDS.generate_span_id(),
+        is_remote=True,
+        trace_flags=TraceFlags(TraceFlags.SAMPLED if parent_sampled else TraceFlags.DEFAULT),
     )
     context = trace.set_span_in_context(NonRecordingSpan(parent))
-    # when a span continues the caller's trace, then the caller's decision holds
-    result = sampler.should_sample(context, parent.trace_id, "GET")
-    assert (result.decision is Decision.RECORD_AND_SAMPLE) is parent_sampled
+    decision = sampler.should_sample(context, parent.trace_id, "GET").decision
+    return decision is Decision.RECORD_AND_SAMPLE
 
 
 @pytest.mark.parametrize("silent", [False, True])
@@ -300,7 +315,6 @@ def test_an_answer_that_makes_no_sense_is_an_error_not_a_rule(content: bytes) ->
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content)
-        import threading  # noqa: PLC0415
 
         def serve() -> None:
             connection, _ = server.accept()
