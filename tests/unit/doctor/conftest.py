@@ -8,12 +8,13 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.doctor.setup import Setup
 from stack.plan import make_plan
-from stack.settings import ROOT, Settings
+from stack.settings import PLAYED, ROOT, Settings
 from stack.vendors import vendors
 from standins.inprocess import running
 from tests.unit.doctor.playing import Server
@@ -70,6 +71,14 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def shared() -> Iterator[Client]:
     with running() as client:
+        # Loading moto takes longer than doctor waits for an answer.
+        boto3.client(
+            "sts",
+            endpoint_url=client.address("aws"),
+            region_name=REGION,
+            aws_access_key_id=PLAYED.aws_access_key_id,
+            aws_secret_access_key=PLAYED.aws_secret_access_key,
+        ).get_caller_identity()
         yield client
 
 
