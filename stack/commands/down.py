@@ -18,8 +18,9 @@ def run() -> None:
             with step(f"stopping the {name} runtime"):
                 runtime.down(plan)
             stopped.append(name)
-        else:
-            # A killed supervisor or a half-started project may have left something.
-            runtime.down(plan)
+        elif runtime.down(plan):
+            # A killed supervisor or a half-started project had left something.
+            console.print(f"ended what was left of the {name} runtime")
+            stopped.append(name)
     if not stopped:
         console.print("nothing was running")

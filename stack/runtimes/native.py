@@ -112,7 +112,7 @@ def down(plan: Plan) -> bool:
         _rpc(plan).shutdown()
         longest = STOP_SECONDS * len(plan.processes) + 5
         _, processes = psutil.wait_procs(processes, timeout=longest)
-    _kill(processes)
+    _end(plan, processes)
     return True
 
 
@@ -399,8 +399,24 @@ def _end_leftovers(plan: Plan) -> None:
     leftovers = _marked(plan)
     if leftovers:
         console.print("  a supervisor was killed here: ending what it left running")
-        _kill(leftovers)
+        _end(plan, leftovers)
     _socket(plan).unlink(missing_ok=True)
+
+
+def _end(plan: Plan, processes: list[psutil.Process]) -> None:
+    """End what has no supervisor, the last started first: the app's last spans need a collector."""
+    for service in sorted(plan.processes, key=lambda process: -process.start_order):
+        own = [process for process in processes if service.argv[-1] in _command_line(process)]
+        _kill(own)
+        processes = [process for process in processes if process not in own]
+    _kill(processes)
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []  # gone by now
 
 
 def _kill(processes: list[psutil.Process]) -> None:

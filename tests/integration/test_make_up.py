@@ -76,22 +76,23 @@ def test_a_killed_process_is_back_and_status_says_so(checkout: Checkout) -> None
     before = {service["name"]: service for service in checkout.status()["services"]}
     assert all(s["running"] and s["restarts"] == 0 for s in before.values()), before
     # when
-    checkout.main_process("profiles:create_app()").kill()
+    checkout.main_process(str(checkout.run_dir / "collector/otel-config.yaml")).kill()
     # then
     after = wait_for(
-        "profiles-flask to be back",
+        "the collector to be back",
         lambda: {service["name"]: service for service in checkout.status()["services"]},
-        until=lambda services: services["profiles-flask"]["restarts"] >= 1
-        and services["profiles-flask"]["running"],
+        until=lambda services: services["collector"]["restarts"] == 1
+        and services["collector"]["running"],
         seconds=20,
     )
-    assert "SIGKILL" in after["profiles-flask"]["detail"]
+    assert "SIGKILL" in after["collector"]["detail"]
     assert after["backend-flask"]["restarts"] == 0
+    exchange = send(f"{checkout.url}/api/activities/home")
+    record = checkout.run_dir / "telemetry/traces.jsonl"
     wait_for(
-        "names in the feed again",
-        lambda: [a["display_name"] for a in send(f"{checkout.url}/api/activities/home").response.json()],
-        until=all,
-        seconds=10,
+        f"trace {exchange.trace_id} from the collector that is back",
+        lambda: read_spans(record, exchange.trace_id),
+        seconds=15,
     )
 
 
@@ -104,6 +105,7 @@ def test_a_killed_supervisor_leaves_nothing_that_down_does_not_end(checkout: Che
     down = checkout.run("down")
     # then
     assert down.code == 0, down.output
+    assert "ended what was left of the native runtime" in down.output
     nothing_is_left(checkout)
 
 

@@ -9,7 +9,7 @@ import io
 import os
 import tarfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import docker.errors
@@ -24,22 +24,20 @@ if os.path.exists("/.dockerenv"):  # noqa: PTH110
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
-from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.engine import find_engine
 from stack.errors import StackError
 from stack.images import ensure_images
-from stack.plan import otel_env, service_version
+from stack.runtimes.docker import IMAGES_OWN
 from stack.settings import ROOT
 from stack.telemetry import Log, Point, Span, read_logs, read_points, read_spans
 from stack.waiting import wait_for
-from tests.integration.harness.ports import free_ports
+from tests.integration.harness.plans import plan_for_tests, settings_for_tests
 from tests.integration.harness.stack import (
     AS_SHIPPED,
-    BACKEND,
     COLLECTOR,
     PROFILES,
     SERVICES,
-    TEST_ENVIRONMENT,
+    STANDINS,
     Change,
     Signal,
 )
@@ -49,18 +47,15 @@ if TYPE_CHECKING:
 
     from docker.models.containers import Container
 
+    from stack.plan import Process
+
 START_SECONDS = 30
 STOP_SECONDS = 12
 KILLED = 137
 
 CONFIG = "/etc/otel-stack/otel-config.yaml"
 RECORDS = "/var/lib/otel"
-HEALTH = {
-    COLLECTOR: ("COLLECTOR_HEALTH_PORT", "/"),
-    PROFILES: ("PROFILES_PORT", "/api/health-check"),
-    BACKEND: ("BACKEND_PORT", "/api/health-check"),
-}
-"""Port and path that answer 200 once a service serves."""
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 — inside of a container; published on 127.0.0.1
 
 
 @dataclass(frozen=True)
@@ -84,19 +79,15 @@ class DockerStack:
                 "start one, let `make test` do it, or use --runtime=native",
             )
         self._folder = folder
-        self._images = ensure_images(ROOT)
-        self._version = service_version(ROOT)
-        self._defaults = env_defaults((ROOT / CONFIG_FILE).read_text())
+        self._settings = settings_for_tests(folder, "docker")
+        self._plan = plan_for_tests(self._settings, "docker", AS_SHIPPED)
+        self._images = ensure_images(ROOT, self._settings, map(_image, SERVICES))
         self._network = Network().create()
         self._volume = f"{self._network.name}-records"
         self._containers: dict[str, DockerContainer] = {}
         self._made: dict[str, Recipe] = {}
         self._stopped: set[str] = set()
         self._paused: set[str] = set()
-        self._recipes: dict[str, Recipe] = {}
-        collector = [name for name in self._defaults if name.endswith("_PORT")]
-        names = ["BACKEND_PORT", "PROFILES_PORT", *collector]
-        self._ports = dict(zip(names, free_ports(len(names)), strict=True))
         try:
             self.change(AS_SHIPPED)
         except BaseException:
@@ -105,15 +96,19 @@ class DockerStack:
 
     @property
     def backend_url(self) -> str:
-        return f"http://127.0.0.1:{self._ports['BACKEND_PORT']}"
+        return self._plan.backend_url
 
     @property
     def profiles_url(self) -> str:
-        return f"http://127.0.0.1:{self._ports['PROFILES_PORT']}"
+        return f"http://127.0.0.1:{self._settings.profiles_port}"
 
     @property
     def otlp_url(self) -> str:
-        return f"http://127.0.0.1:{self._ports['OTLP_HTTP_PORT']}"
+        return self._plan.otlp_url
+
+    @property
+    def control_url(self) -> str:
+        return str(self._plan.control_url)
 
     def record(self, signal: Signal) -> Path:
         copy = self._folder / f"{signal}.jsonl"
@@ -170,10 +165,11 @@ class DockerStack:
         return made.get_wrapped_container().logs().decode(errors="replace") if made else ""
 
     def change(self, change: Change) -> None:
-        self._recipes = self._recipes_of(change)
+        self._plan = plan_for_tests(self._settings, "docker", change)
         for service in SERVICES:
-            if self._made.get(service) != self._recipes[service]:
-                self._make(service)
+            recipe = self._recipe(self._plan.process(service))
+            if self._made.get(service) != recipe:
+                self._make(service, recipe)
             elif service in self._stopped:
                 self.start(service)
 
@@ -202,8 +198,10 @@ class DockerStack:
     def _container(self, service: str) -> Container:
         return self._containers[service].get_wrapped_container()
 
-    def _make(self, service: str) -> None:
-        recipe = self._recipes[service]
+    def _make(self, service: str, recipe: Recipe) -> None:
+        if service in self._made and service not in self._stopped:
+            # What its SDK still holds belongs in the record.
+            self._container(service).stop(timeout=STOP_SECONDS)
         self._remove(service)
         container = DockerContainer(recipe.image)
         container.with_command(list(recipe.command))
@@ -227,66 +225,52 @@ class DockerStack:
     def _remove(self, service: str) -> None:
         made = self._containers.pop(service, None)
         self._made.pop(service, None)
-        if made is None:
-            return
-        # First a stop: what its SDK still holds belongs in the record.
-        if service not in self._stopped and service not in self._paused:
-            made.get_wrapped_container().stop(timeout=STOP_SECONDS)
-        made.stop()
+        if made is not None:
+            made.stop()
 
     def _wait_healthy(self, service: str) -> None:
-        url = f"http://127.0.0.1:{self._ports[HEALTH[service][0]]}{HEALTH[service][1]}"
+        url = self._plan.process(service).health
         wait_for(
             f"{service} to be healthy",
             lambda: requests.get(url, timeout=2).ok,
             seconds=START_SECONDS,
         )
 
-    def _recipes_of(self, change: Change) -> dict[str, Recipe]:
-        profiles = f"http://{PROFILES}:{self._ports['PROFILES_PORT']}"
-        # On the disk of the container: each one begins with a store of its own.
-        own = {"PROFILES_URL": profiles, "DATABASE_URL": "sqlite:////tmp/cruddur.db"}
-        return {
-            COLLECTOR: self._collector(change),
-            PROFILES: self._flask(PROFILES, "profiles", change, {}),
-            BACKEND: self._flask(BACKEND, "backend", change, own),
-        }
+    def _recipe(self, process: Process) -> Recipe:
+        own = {name: v for name, v in process.environment.items() if name not in IMAGES_OWN}
+        recipe = Recipe(
+            image=self._images[_image(process.name)],
+            command=(),
+            environment={**own, **self._inside(process.name)},
+            ports=tuple(sorted(process.ports.values())),
+        )
+        if process.name != COLLECTOR:
+            return recipe
+        config = self._plan.config_source.read_bytes()
+        return replace(recipe, command=("--config", CONFIG), files=((CONFIG, config),))
 
-    def _collector(self, change: Change) -> Recipe:
-        text = change.collector_config or (ROOT / CONFIG_FILE).read_text()
-        ports = {name: str(self._ports[name]) for name in self._defaults if name in self._ports}
-        return Recipe(
-            image=self._images["collector"],
-            command=("--config", CONFIG),
-            environment={
-                "COLLECTOR_BIND": "0.0.0.0",  # noqa: S104 — inside; published on 127.0.0.1
+    def _inside(self, service: str) -> dict[str, str]:
+        """What is different in a container: names in place of 127.0.0.1, folders of its own."""
+        port = {name: str(port) for name, port in self._plan.ports.items()}
+        if service == COLLECTOR:
+            return {
+                "COLLECTOR_BIND": EVERY_ADDRESS,
                 "TELEMETRY_DIR": f"{RECORDS}/telemetry",
                 "QUEUE_DIR": f"{RECORDS}/queues",
-                **ports,
-                **change.environment.get(COLLECTOR, {}),
-            },
-            ports=tuple(self._ports[name] for name in ports),
-            files=((CONFIG, text.encode()),),
-        )
+            }
+        if service == STANDINS:
+            return {"STANDIN_BIND": EVERY_ADDRESS, "STANDIN_HOSTS": STANDINS}
+        endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{COLLECTOR}:{port['OTLP_HTTP_PORT']}"}
+        if service == PROFILES:
+            return {"BIND": f"{EVERY_ADDRESS}:{port['PROFILES_PORT']}", **endpoint}
+        return {
+            "BIND": f"{EVERY_ADDRESS}:{port['BACKEND_PORT']}",
+            "PROFILES_URL": f"http://{PROFILES}:{port['PROFILES_PORT']}",
+            # In the container itself: each one begins with a store of its own.
+            "DATABASE_URL": "sqlite:////tmp/cruddur.db",
+            **endpoint,
+        }
 
-    def _flask(self, service: str, folder: str, change: Change, own: dict[str, str]) -> Recipe:
-        port = self._ports[f"{folder.upper()}_PORT"]
-        return Recipe(
-            image=self._images[folder],
-            command=(),
-            environment={
-                **otel_env(ROOT / "services/otel.env"),
-                **otel_env(ROOT / "services" / folder / "otel.env"),
-                "BIND": f"0.0.0.0:{port}",
-                "OTEL_EXPORTER_OTLP_ENDPOINT": (
-                    f"http://{COLLECTOR}:{self._ports['OTLP_HTTP_PORT']}"
-                ),
-                "OTEL_RESOURCE_ATTRIBUTES": (
-                    f"service.version={self._version},deployment.environment=local"
-                ),
-                **TEST_ENVIRONMENT,
-                **own,
-                **change.environment.get(service, {}),
-            },
-            ports=(port,),
-        )
+
+def _image(service: str) -> str:
+    return service.removesuffix("-flask")

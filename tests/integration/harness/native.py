@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -10,17 +9,13 @@ from typing import TYPE_CHECKING
 import psutil
 import requests
 
-from stack.collector_config import CONFIG_FILE, env_defaults
-from stack.plan import Plan, Process, make_plan
 from stack.runtimes import native
-from stack.settings import ROOT, Settings
 from stack.telemetry import Log, Point, Span, read_logs, read_points, read_spans
 from stack.waiting import wait_for
-from tests.integration.harness.ports import free_ports
-from tests.integration.harness.stack import AS_SHIPPED, TEST_ENVIRONMENT, Change, Signal
+from tests.integration.harness.plans import plan_for_tests, settings_for_tests
+from tests.integration.harness.stack import AS_SHIPPED, Change, Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 RESTART_SECONDS = 20
@@ -31,8 +26,8 @@ class NativeStack:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._settings = _settings(folder)
-        self._plan = self._shipped = _plan(self._settings, AS_SHIPPED)
+        self._settings = settings_for_tests(folder, "native")
+        self._plan = self._shipped = plan_for_tests(self._settings, "native", AS_SHIPPED)
         self._stopped: set[str] = set()
         self._paused: dict[str, list[psutil.Process]] = {}
         native.up(self._plan)
@@ -48,6 +43,10 @@ class NativeStack:
     @property
     def otlp_url(self) -> str:
         return self._plan.otlp_url
+
+    @property
+    def control_url(self) -> str:
+        return str(self._plan.control_url)
 
     def record(self, signal: Signal) -> Path:
         return self._plan.telemetry_dir / f"{signal}.jsonl"
@@ -80,7 +79,7 @@ class NativeStack:
         psutil.wait_procs(processes, timeout=5)
 
     def start(self, service: str) -> None:
-        process = self._process(service)
+        process = self._plan.process(service)
         state = wait_for(
             f"{service} to be up or down for good",
             lambda: self._state(service),
@@ -111,7 +110,7 @@ class NativeStack:
         return file.read_text(errors="replace") if file.exists() else ""
 
     def change(self, change: Change) -> None:
-        self._plan = _plan(self._settings, change)
+        self._plan = plan_for_tests(self._settings, "native", change)
         native.up(self._plan)
         self._stopped.clear()
 
@@ -134,15 +133,12 @@ class NativeStack:
         pid = (self._plan.run_dir / "supervisord.pid").read_text().strip()
         return f"{self.backend_url}, files in {self._plan.run_dir}, end it with `kill {pid}`"
 
-    def _process(self, service: str) -> Process:
-        return next(process for process in self._plan.processes if process.name == service)
-
     def _state(self, service: str) -> str:
         return next(s.state for s in native.status(self._plan) if s.name == service)
 
     def _processes(self, service: str) -> list[psutil.Process]:
         """The service's main process, and before it the workers that it would replace."""
-        argument = self._process(service).argv[-1]
+        argument = self._plan.process(service).argv[-1]
         for main in psutil.Process(self._supervisor()).children():
             if argument in main.cmdline():
                 return [*main.children(recursive=True), main]
@@ -150,39 +146,3 @@ class NativeStack:
 
     def _supervisor(self) -> int:
         return int((self._plan.run_dir / "supervisord.pid").read_text())
-
-
-def _settings(folder: Path) -> Settings:
-    defaults = env_defaults((ROOT / CONFIG_FILE).read_text())
-    own = [name for name in Settings.model_fields if name.endswith("_port")]
-    collector = [name for name in defaults if name.endswith("_PORT")]
-    ports = free_ports(len(own) + len(collector))
-    return Settings(
-        runtime="native",
-        run_dir=folder,
-        collector={**defaults, **{name: str(ports.pop()) for name in collector}},
-        **{name: ports.pop() for name in own},  # type: ignore[arg-type]
-    )
-
-
-def _plan(settings: Settings, change: Change) -> Plan:
-    if change.collector_config is not None:
-        config = settings.run_dir / "changed-config.yaml"
-        config.write_text(change.collector_config)
-        settings = settings.model_copy(update={"collector_config": config})
-    plan = make_plan(settings, ROOT, "native")
-    for_tests = dict.fromkeys((process.name for process in plan.processes), TEST_ENVIRONMENT)
-    return _with_environment(_with_environment(plan, for_tests), change.environment)
-
-
-def _with_environment(plan: Plan, variables: Mapping[str, Mapping[str, str]]) -> Plan:
-    return dataclasses.replace(
-        plan,
-        processes=tuple(
-            dataclasses.replace(
-                process,
-                environment={**process.environment, **variables.get(process.name, {})},
-            )
-            for process in plan.processes
-        ),
-    )

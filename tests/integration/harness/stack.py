@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 Signal = Literal["traces", "metrics", "logs"]
 
+STANDINS = "standins"
 COLLECTOR = "collector"
 PROFILES = "profiles-flask"
 BACKEND = "backend-flask"
-SERVICES = (COLLECTOR, PROFILES, BACKEND)
+SERVICES = (STANDINS, COLLECTOR, PROFILES, BACKEND)
 """In the order of their start."""
 
 WORKERS = 2
@@ -26,10 +27,8 @@ TEST_ENVIRONMENT = {
     # The SDK's own 60 s would make each test of a metric last a minute.
     "OTEL_METRIC_EXPORT_INTERVAL": "1000",
     "WEB_CONCURRENCY": str(WORKERS),
-    # One route that fails on purpose.
-    "DEBUG_ROUTES": "true",
 }
-"""The only differences between the services under test and those that people start."""
+"""The only difference between the services under test and those that people start."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ AS_SHIPPED = Change()
 
 
 class Stack(Protocol):
-    """A collector and both Flask services on ports of their own.
+    """Stand-ins for the vendors, a collector and both Flask services, on ports of their own.
 
     Services go by the names in `SERVICES`. Whatever waits raises DeadlineError or StackError.
     """
@@ -62,6 +61,10 @@ class Stack(Protocol):
     @property
     def otlp_url(self) -> str:
         """Where OTLP over HTTP is taken, without the signal's path."""
+
+    @property
+    def control_url(self) -> str:
+        """The stand-ins' control API: what each vendor holds, and how to spoil it."""
 
     def record(self, signal: Signal) -> Path:
         """The file exporter's file of one signal as it is now, or a copy of it."""
