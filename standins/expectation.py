@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from standins.guard import same_secret
 from standins.otlp import SIGNALS, Signal, Temporality
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Expectation(BaseModel):
             if isinstance(wanted, Header):
                 fits = re.fullmatch(wanted.pattern, value) is not None
             else:
-                fits = hmac.compare_digest(wanted.encode(), value.encode())
+                fits = same_secret(wanted, value)
             if not fits:
                 return f"wrong {name!r} header"
         return None

@@ -6,10 +6,16 @@ anything that could do harm, and a rebound DNS name shows in Host; both are refu
 
 from __future__ import annotations
 
+import hmac
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+def same_secret(known: str, sent: str) -> bool:
+    """Whether `sent` is the secret, told in constant time; `sent` may be no valid Unicode."""
+    return hmac.compare_digest(known.encode(), sent.encode(errors="surrogatepass"))
 
 
 def host_name(host: str) -> str:

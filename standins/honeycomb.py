@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from standins import otlp, otlp_http
 from standins.bodies import BodyError, read
 from standins.faults import EVERYWHERE, Fault, Mode
+from standins.guard import same_secret
 from standins.vendor import WHY, Vendor
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ class Honeycomb(Vendor):
         key = request.headers.get("x-honeycomb-team", "")
         if not key:
             return "missing 'x-honeycomb-team' header"
-        if not hmac.compare_digest(key.encode(), self.settings.honeycomb_key.encode()):
+        if not same_secret(self.settings.honeycomb_key, key):
             return UNKNOWN_KEY
         return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import uuid
 from functools import partial
@@ -12,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from standins.bodies import BodyError, decompress, read
+from standins.guard import same_secret
 from standins.store import Item, Json
 from standins.vendor import WHY, Vendor
 
@@ -171,8 +171,7 @@ class Rollbar(Vendor):
         token = request.headers.get("X-Rollbar-Access-Token") or in_body
         if not token:
             raise BodyError(401, "access token required")
-        expected = self.settings.rollbar_token
-        if not hmac.compare_digest(str(token).encode(), expected.encode()):
+        if not same_secret(self.settings.rollbar_token, str(token)):
             raise BodyError(403, "invalid access token")
         if tree is None:
             raise BodyError(400, f"invalid JSON: {broken}")

@@ -105,7 +105,13 @@ def verify(  # noqa: PLR0917 - a request has that many parts
             "InvalidSignatureException",
             "X-Amz-Content-SHA256 is not the digest of the body",
         )
-    expected = _signature(method, raw_path, headers, body, secret, caller, signed, signed_at)
+    try:
+        expected = _signature(method, raw_path, headers, body, secret, caller, signed, signed_at)
+    except UnicodeError:
+        raise SignatureError(
+            "IncompleteSignatureException",
+            "a signed header is no valid UTF-8",
+        ) from None
     if not hmac.compare_digest(expected, parts["signature"]):
         raise SignatureError(
             "InvalidSignatureException",

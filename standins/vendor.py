@@ -182,6 +182,7 @@ class Vendor(ABC):
             request[WHY] = str(error)
             return self.error(request, error.status, str(error))
         except web.HTTPException as error:
+            # A path or a method that the vendor does not have.
             request[WHY] = error.reason
             return self.error(request, error.status, f"{request.method} {request.path}: not here")
 

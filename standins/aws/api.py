@@ -396,7 +396,7 @@ def _log_items(region: str, group: str, stream: str, events: list[Json]) -> Iter
         yield Item(
             "logs",
             f"{group}/{stream}/{event['timestamp']}/{hash(message):x}",
-            len(message.encode()),
+            len(message.encode(errors="replace")),
             LogEvent(region, group, stream, event["timestamp"], message),
             tuple(dict.fromkeys(one.lower() for one in found)),
             stream,

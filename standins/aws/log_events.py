@@ -69,7 +69,8 @@ def _size(at: int, event: Any) -> int:
         raise _invalid(f"logEvents[{at}].timestamp must be milliseconds since the epoch")
     if not isinstance(message, str) or not message:
         raise _invalid(f"logEvents[{at}].message must have at least 1 character")
-    size = len(message.encode())
+    # JSON may escape halves of characters, which have no UTF-8.
+    size = len(message.encode(errors="replace"))
     if size > MAX_MESSAGE:
         raise _invalid(f"Log event too large: {size} bytes exceeds limit of {MAX_MESSAGE}")
     return size + OVERHEAD

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 from standins.xray.filters import FilterError, Predicate, compile_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Json = dict[str, Any]
 
@@ -24,6 +28,7 @@ class Groups:
     arn_prefix: str
     groups: dict[str, Json] = field(default_factory=dict)
     predicates: dict[str, Predicate] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def create(self, request: Json) -> Json:
         """A new group. Raises GroupError."""
@@ -34,7 +39,7 @@ class Groups:
             raise GroupError(f"Group {name} already exists")
         if len(self.groups) >= MAX_GROUPS:
             raise GroupError(f"no more than {MAX_GROUPS} groups")
-        arn = f"{self.arn_prefix}:group/{name}/{len(self.groups):026d}"
+        arn = f"{self.arn_prefix}:group/{name}/{next(self._numbers):026d}"
         return self._put({"GroupName": name, "GroupARN": arn}, request)
 
     def get(self, request: Json) -> Json:

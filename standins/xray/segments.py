@@ -173,7 +173,8 @@ class Unprocessed:
 
 def parse(document: str) -> Document | Unprocessed:
     """The segment or independent subsegment in `document`, or why it is not taken."""
-    size = len(document.encode())
+    # JSON may escape halves of characters, which have no UTF-8.
+    size = len(document.encode(errors="replace"))
     if size > MAX_BYTES:
         return Unprocessed("SegmentTooLarge", f"{size} bytes, limit {MAX_BYTES}")
     try:

@@ -176,7 +176,7 @@ def test_compressed_bodies_are_read(
     [
         ("br", b"x", 415),
         ("gzip", b"not gzip", 400),
-        ("gzip", gzip.compress(b"x" * 1000)[:-10], 400),
+        ("gzip", gzip.compress(b"x" * 1000, mtime=0)[:-10], 400),
         ("zstd", b"not zstd", 400),
         ("gzip", gzip.compress(b"\0" * 17_000_000), 413),
         ("zstd", zstandard.compress(b"\0" * 17_000_000), 413),

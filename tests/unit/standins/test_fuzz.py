@@ -1,0 +1,261 @@
+"""Whatever is sent, the stand-ins answer or refuse; they never break."""
+
+# ruff: noqa: PT017 - an error is one of two right outcomes here
+
+from __future__ import annotations
+
+import json
+import socket
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from standins import otlp, sigv4
+from standins.aws import emf, insights, log_events
+from standins.aws.events import flatten
+from standins.aws.patterns import PatternError, compile_pattern
+from standins.awsvendor import AwsError
+from standins.bodies import BodyError, decompress
+from standins.guard import refusal
+from standins.xray import segments
+from standins.xray.filters import FilterError, Subject, compile_filter
+
+if TYPE_CHECKING:
+    from standins.client import Client
+
+# Halves of characters too: JSON can escape them.
+texts = st.text(st.characters(), max_size=20) | st.just("\ud800")
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+quick = settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
+)
+
+
+def words(*known: str) -> st.SearchStrategy[str]:
+    """Texts of a language's own words in any order, and of anything else."""
+    some = st.lists(st.sampled_from(known) | st.text(max_size=4), max_size=12)
+    return some.map(" ".join) | st.text(max_size=60)
+
+
+@pytest.mark.parametrize("signal", otlp.SIGNALS)
+@quick
+@given(body=st.binary(max_size=300))
+def test_otlp_protobuf(signal: otlp.Signal, body: bytes) -> None:
+    try:
+        items, _ = otlp.take(otlp.decode(signal, "protobuf", body))
+    except BodyError as error:
+        assert error.status == 400
+    else:
+        assert all(json.dumps(item.render()) for item in items)
+
+
+OTLP_KEYS = st.sampled_from(
+    (
+        *("resourceSpans", "scopeSpans", "spans", "traceId", "spanId", "name", "attributes"),
+        *("key", "value", "stringValue", "kvlistValue", "values", "resourceLogs", "logRecords"),
+    ),
+)
+otlp_trees = st.recursive(
+    st.none() | st.integers() | st.text(max_size=10) | st.just("0" * 32) | st.just("ab" * 8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(OTLP_KEYS, inner, max_size=4),
+    max_leaves=30,
+)
+
+
+@pytest.mark.parametrize("signal", otlp.SIGNALS)
+@quick
+@given(tree=otlp_trees)
+def test_otlp_json(signal: otlp.Signal, tree: Any) -> None:
+    try:
+        items, _ = otlp.take(otlp.decode(signal, "json", json.dumps(tree).encode()))
+    except BodyError as error:
+        assert error.status == 400
+    else:
+        assert all(json.dumps(item.render()) for item in items)
+
+
+@quick
+@given(body=st.binary(max_size=200), encoding=st.sampled_from(["", "gzip", "zstd", "br", "x"]))
+def test_compression(body: bytes, encoding: str) -> None:
+    try:
+        assert len(decompress(body, encoding, 1000)) <= 1000
+    except BodyError as error:
+        assert error.status in (400, 413, 415)
+
+
+SEGMENT = {
+    "name": "backend-flask",
+    "id": "0" * 16,
+    "trace_id": "1-00000000-" + "0" * 24,
+    "start_time": 1.0,
+    "end_time": 2.0,
+}
+
+
+@quick
+@given(
+    changes=st.dictionaries(
+        st.sampled_from([*segments.Segment.model_fields, "namespace", "sql"]), json_values
+    )
+)
+def test_segments(changes: dict[str, Any]) -> None:
+    parsed = segments.parse(json.dumps({**SEGMENT, **changes}))
+    if isinstance(parsed, segments.Unprocessed):
+        assert parsed.message
+        assert json.dumps(parsed.as_dict())
+    else:
+        assert segments.all_parts(parsed)
+
+
+@quick
+@given(text=texts | json_values.map(json.dumps))
+def test_messages(text: str) -> None:
+    assert isinstance(segments.parse(text), segments.Unprocessed)
+    assert isinstance(flatten(text), dict)
+    try:
+        assert emf.extract(text) == []
+    except emf.EmfError:
+        assert "_aws" in text
+
+
+@quick
+@given(metadata=json_values, value=json_values)
+def test_embedded_metrics(metadata: Any, value: Any) -> None:
+    whole = {"Namespace": "n", "Dimensions": [["d"]], "Metrics": [{"Name": "m"}]}
+    for aws in (metadata, {"Timestamp": 1, "CloudWatchMetrics": [whole]}):
+        try:
+            found = emf.extract(json.dumps({"_aws": aws, "m": value, "d": "x"}))
+        except emf.EmfError as error:
+            assert str(error)
+        else:
+            assert all(json.dumps(one.as_json()) for one in found)
+
+
+def subject() -> Subject:
+    parsed = segments.parse(json.dumps({**SEGMENT, "annotations": {"a": 1}}))
+    assert not isinstance(parsed, segments.Unprocessed)
+    return Subject([parsed], 1.0, 1.0)
+
+
+@quick
+@given(
+    text=words(
+        *("service", "(", ")", '"x"', "annotation.a", "annotation", "[", "]", "=", "!=", ">", "1"),
+        *("AND", "OR", "!", "fault", "{", "}", "http.status", "http.url", "CONTAINS", "user"),
+    )
+)
+def test_filters(text: str) -> None:
+    try:
+        assert compile_filter(text)(subject()) in (True, False)
+    except FilterError as error:
+        assert str(error)
+
+
+@quick
+@given(
+    text=words(
+        *("{", "}", "$.a", "$.a['b']", "$.a[0]", "=", "!=", ">=", "1", "*", '"x*"', "%x%", "&&"),
+        *("||", "(", ")", "IS", "NULL", "NOT", "EXISTS", "-word", "?word"),
+    )
+)
+def test_patterns(text: str) -> None:
+    try:
+        assert compile_pattern(text)('{"a": {"b": [1]}}') in (True, False)
+    except PatternError as error:
+        assert str(error)
+
+
+@quick
+@given(
+    text=words(
+        *("fields", "filter", "sort", "limit", "stats", "|", "a", "@timestamp", "count(*)", "by"),
+        *("as", "=", "like", "/x/", "'x'", "1", "and", "not", "(", ")", "in", "[", "]", ",", "bin"),
+        *("sum(a)", "pct(a, 50)", "substr(a, 1)", "concat(a, 'x')", "5m", "desc", "dedup", "*"),
+    )
+)
+def test_queries(text: str) -> None:
+    try:
+        assert isinstance(insights.run(text, [{"@timestamp": 1, "@message": "m", "a": "x"}]), list)
+    except insights.QueryError as error:
+        assert str(error)
+
+
+@quick
+@given(events=json_values | st.lists(st.fixed_dictionaries({"timestamp": json_values})))
+def test_log_events(events: Any) -> None:
+    with pytest.raises(AwsError):
+        log_events.check(events, now_ms=0)
+
+
+@quick
+@given(
+    authorization=words(
+        "AWS4-HMAC-SHA256",
+        "Credential=key/20260101/us-east-1/xray/aws4_request,",
+        "SignedHeaders=host;x-amz-date,",
+        "Signature=" + "0" * 64,
+    ),
+    date=st.sampled_from(["", "20260101T000000Z", "99999999T999999Z"]) | st.text(max_size=20),
+    path=st.text(max_size=20),
+)
+def test_signatures(authorization: str, date: str, path: str) -> None:
+    headers = {"Authorization": authorization, "X-Amz-Date": date, "Host": "localhost"}
+    with pytest.raises(sigv4.SignatureError):
+        sigv4.verify("POST", f"/{path}", headers, b"", {"key": "secret"}, {"xray"})
+
+
+@quick
+@given(host=st.text(max_size=30))
+def test_hosts(host: str) -> None:
+    assert refusal({"Host": f"{host}.example"}, frozenset({"localhost"})) is not None
+
+
+HEADERS = [
+    b"Content-Type: \xff\xfe",
+    b"Content-Encoding: \xff",
+    b"x-honeycomb-team: \xff",
+    b"X-Rollbar-Access-Token: \xff",
+    b"X-Amz-Target: Logs_20140328.PutLogEvents",
+    b"X-Amz-Target: \xff.\xff",
+    b"Authorization: AWS4-HMAC-SHA256 \xff",
+    b"Authorization: AWS4-HMAC-SHA256 Credential=LOCALSTANDINACCESSKEY/20260101/r/xray/"
+    b"aws4_request, SignedHeaders=host;x, Signature=" + b"0" * 64 + b"\r\nx: \xff",
+    b"Content-Length: -1",
+    b"Content-Length: x",
+    b"Transfer-Encoding: chunked\r\n\r\nzz",
+    b"Expect: nonsense",
+    b"x: " + b"y" * 20_000,
+]
+PATHS = [
+    "/",
+    "/v1/traces",
+    "/TraceSegments",
+    "/api/1/item/",
+    "/faults/xray",
+    "/1/queries/\xff",
+    "/%z",
+]
+
+
+@pytest.mark.parametrize("vendor", ["honeycomb", "xray", "aws", "rollbar", "otlp", "control"])
+def test_requests(shared: Client, vendor: str) -> None:
+    address = ("127.0.0.1", shared.ports()[vendor])
+    for header, path in product(HEADERS, PATHS):
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        length = b"" if b"Length" in header or b"Transfer" in header else b"Content-Length: 2\r\n"
+        with socket.create_connection(address, timeout=5) as connection:
+            connection.sendall(head.encode("latin-1") + length + header + b"\r\n\r\n{}")
+            status = connection.makefile("rb").readline()
+        assert status.split()[1][:1] in (b"2", b"4"), (header, path, status)
