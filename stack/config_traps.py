@@ -15,6 +15,7 @@ import yaml
 
 from stack.collector_config import KINDS, component_type, load, shown
 from stack.errors import StackError
+from stack.fragments import APPENDED
 from stack.routes import LOCAL_RECORD, LOOPBACK, routes
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Trap:
 def find_traps(
     files: Sequence[Path], variables: Mapping[str, str], root: Path, *, native: bool
 ) -> list[Trap]:
-    """Every trap in the config that `files` make together, as `--config a --config b` would.
+    """Every trap in the config that `files` make together: the config, then vendors' fragments.
 
     `variables` are those that the collector gets; paths in the config are seen from `root`.
     Without `native` the config runs in a container: its files are not looked for here, and it has
@@ -99,7 +100,7 @@ class Config:
 
 
 def read(files: Sequence[Path], variables: Mapping[str, str]) -> Config:
-    """`files` merged as the collector merges them: maps by key, a later list instead of the first.
+    """`files` merged as `make up WITH=…` does: maps by key, `service.extensions` added to.
 
     `${env:NAME}` and `${env:NAME:-default}` are replaced from `variables`; one that is not there
     becomes empty. Raises StackError.
@@ -114,12 +115,14 @@ def read(files: Sequence[Path], variables: Mapping[str, str]) -> Config:
     return config
 
 
-def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+def _merged(first: dict[str, Any], second: dict[str, Any], keys: Keys = ()) -> dict[str, Any]:
     result = dict(first)
     for key, value in second.items():
-        known = result.get(key)
+        known, below = result.get(key), (*keys, key)
         if isinstance(known, dict) and isinstance(value, dict):
-            result[key] = _merged(known, value)
+            result[key] = _merged(known, value, below)
+        elif below == APPENDED and isinstance(known, list) and isinstance(value, list):
+            result[key] = [*known, *value]
         else:
             result[key] = value
     return result

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stack import fragments
+from stack.collector_config import CONFIG_FILE
 from stack.config_traps import Trap, beyond_loopback, expand, find_traps, read
 from stack.errors import StackError
+from stack.settings import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -314,7 +317,9 @@ def test_a_fragment_is_merged_over_the_file_and_named_by_its_own_line(tmp_path: 
         "    headers: {authorization: '${env:AXIOM_TOKEN}'}\n"
         "    sending_queue: {storage: file_storage}\n"
         "    retry_on_failure: {max_elapsed_time: 0}\n"
+        "extensions: {zpages: {endpoint: '127.0.0.1:1'}}\n"
         "service:\n"
+        "  extensions: [zpages]\n"
         "  pipelines:\n"
         "    traces/axiom: {receivers: [otlp], exporters: [otlp_http/axiom]}\n"
     )
@@ -365,3 +370,21 @@ def test_variables_are_replaced_as_the_collector_does(text: str, expected: str) 
 )
 def test_who_can_reach_a_listener(endpoint: str, open_: bool) -> None:
     assert beyond_loopback(endpoint) is open_
+
+
+@pytest.mark.parametrize("name", fragments.names())
+def test_a_vendors_fragment_has_no_traps_once_its_keys_are_set(tmp_path: Path, name: str) -> None:
+    # given
+    fragment = fragments.load(name)
+    (tmp_path / "a-file.pem").write_text("")
+    given = {
+        key: "a-file.pem" if key.endswith("_FILE") else "https://vendor.example:443"
+        for key in fragments.required_keys(fragment)
+    }
+    config = ROOT / CONFIG_FILE
+    defaults = {"HONEYCOMB_API_KEY": "a-key", "HONEYCOMB_ENDPOINT": "https://vendor.example"}
+    # when
+    variables = {**defaults, **given}
+    traps = find_traps([config, ROOT / fragment.file], variables, tmp_path, native=True)
+    # then
+    assert [trap for trap in traps if fragment.file in trap.where] == []
