@@ -69,7 +69,7 @@ def test_an_empty_account_gets_everything_and_then_nothing_more(
         "X-Ray group": 1,
         "X-Ray sampling rule": 1,
         "log group": 2,
-        "metric filter": 5,
+        "metric filter": 6,
         "alarm": 3,
         "dashboard": 1,
     }

@@ -150,14 +150,16 @@ def test_the_policies_allow_writing_telemetry_and_nothing_else() -> None:
         "xray:GetSamplingTargets",
         "xray:GetSamplingStatisticSummaries",
         "logs:CreateLogStream",
-        "logs:DescribeLogStreams",
+        "logs:DescribeLogGroups",
         "logs:PutLogEvents",
     }
     # X-Ray has no narrower resource; the logs have, and are held to it.
     for statement in statements:
         if any(action.startswith("logs:") for action in statement["Action"]):
             assert all("log-group:" in resource for resource in statement["Resource"])
-            assert all(":log-group:*" not in resource for resource in statement["Resource"])
+            assert statement["Action"] == ["logs:DescribeLogGroups"] or all(
+                ":log-group:*" not in resource for resource in statement["Resource"]
+            )
 
 
 def test_the_saved_query_joins_logs_and_traces_by_the_field_that_the_collector_writes() -> None:

@@ -1,0 +1,181 @@
+"""What the filters, queries and the template itself do, played on the stand-ins."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from stack.cfn import load_resources
+from stack.provision import (
+    TEMPLATE_FILE,
+    Target,
+    account_of,
+    apply,
+    load_desired,
+    plan_changes,
+)
+from stack.settings import ROOT
+from stack.waiting import wait_for
+from standins import inprocess
+from standins.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from standins.client import Client
+
+TRACE_ID = "5759e988bd862e3fe1be46a994272793"
+Shape = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def played() -> Iterator[Client]:
+    with inprocess.running() as standins:
+        yield standins
+
+
+@pytest.fixture
+def target(played: Client) -> Target:
+    played.reset(everything=True)
+    aws = played.address("aws")
+    return Target(
+        "eu-west-1",
+        {"xray": played.address("xray"), "logs": aws, "cloudwatch": aws, "sts": aws},
+        Settings().aws_access_key_id,
+        Settings().aws_secret_access_key,
+    )
+
+
+def by_collector(status: int, seconds: float, service: str = "backend-flask") -> Shape:
+    """Write a record of the access log as awscloudwatchlogs does."""
+    return {
+        "body": f"GET /api/activities/home {status}",
+        "severity_text": "INFO",
+        "trace_id": TRACE_ID,
+        "span_id": "53995c3f42cd8ad8",
+        "attributes": {
+            "http.response.status_code": status,
+            "http.server.request.duration": seconds,
+        },
+        "resource": {"service.name": service},
+    }
+
+
+def by_watchtower(status: int, seconds: float, service: str = "backend-flask") -> Shape:
+    """Write the same record as the app does with LOG_ROUTE=watchtower."""
+    return {
+        "level": "INFO",
+        "message": f"GET /api/activities/home {status}",
+        "service": service,
+        "trace_id": TRACE_ID,
+        "http.response.status_code": status,
+        "http.server.request.duration": seconds,
+    }
+
+
+def write(target: Target, records: list[Shape]) -> None:
+    logs = target.client("logs")
+    logs.create_log_stream(logGroupName="cruddur", logStreamName="s")
+    now = int(time.time() * 1000)
+    events = [{"timestamp": now, "message": json.dumps(record)} for record in records]
+    answer = logs.put_log_events(logGroupName="cruddur", logStreamName="s", logEvents=events)
+    assert "rejectedLogEventsInfo" not in answer
+
+
+@pytest.mark.parametrize("record", [by_collector, by_watchtower])
+def test_the_access_log_is_measured_on_either_route(
+    target: Target, played: Client, record: Callable[..., Shape]
+) -> None:
+    # given a provisioned account
+    apply(target, plan_changes(target, load_desired(ROOT, target.region, account_of(target))))
+    # when requests of all kinds are logged, and others that are not ours or not requests
+    statuses = [200, 200, 401, 403, 404, 500, 503]
+    write(
+        target,
+        [
+            *(record(status, 0.25) for status in statuses),
+            record(500, 9.0, service="profiles-flask"),
+            {"body": "starting", "resource": {"service.name": "backend-flask"}},
+        ],
+    )
+    # then each is counted where it belongs
+    counted = {
+        name: sum(
+            value * count
+            for metric in played.metrics("cruddur", name)
+            for value, count in metric["values"]
+        )
+        for name in ("Requests", "Errors", "Denied", "NotFound", "Latency")
+    }
+    assert counted == {"Requests": 7, "Errors": 2, "Denied": 2, "NotFound": 1, "Latency": 1.75}
+
+
+def ask(target: Target, query: str) -> list[dict[str, str]]:
+    logs, now = target.client("logs"), int(time.time())
+    started = logs.start_query(
+        logGroupNames=["cruddur"], startTime=now - 300, endTime=now + 300, queryString=query
+    )
+    answer = wait_for(
+        "the query",
+        lambda: logs.get_query_results(queryId=started["queryId"]),
+        until=lambda found: found["status"] == "Complete",
+        seconds=5,
+    )
+    return [{each["field"]: each["value"] for each in row} for row in answer["results"]]
+
+
+def saved_query(name: str) -> str:
+    resources = load_resources(ROOT / TEMPLATE_FILE, {}, "eu-west-1", "1")
+    [found] = [each.properties for each in resources if each.properties.get("Name") == name]
+    return str(found["QueryString"])
+
+
+def test_the_logs_of_a_trace_are_found_by_its_id(target: Target) -> None:
+    # given logs of two traces
+    apply(target, plan_changes(target, load_desired(ROOT, target.region, account_of(target))))
+    write(target, [by_collector(200, 0.1), by_collector(500, 0.1) | {"trace_id": "f" * 32}])
+    # when the saved query is asked with the id that X-Ray shows, its dashes and version taken out
+    shown = f"1-{TRACE_ID[:8]}-{TRACE_ID[8:]}"
+    query = saved_query("cruddur/logs of one trace").replace("0" * 32, shown[2:].replace("-", ""))
+    # then it answers that trace's records alone
+    assert [row["body"] for row in ask(target, query)] == ["GET /api/activities/home 200"]
+
+
+def test_errors_lead_to_their_traces(target: Target) -> None:
+    # given two errors of one trace
+    apply(target, plan_changes(target, load_desired(ROOT, target.region, account_of(target))))
+    failed = by_collector(500, 0.1) | {"severity_text": "ERROR"}
+    write(target, [failed, failed, by_collector(200, 0.1)])
+    # when the saved query is asked, then it says which, as X-Ray's console takes it
+    [row] = ask(target, saved_query("cruddur/traces with errors"))
+    assert row["xray_trace_id"] == f"1-{TRACE_ID[:8]}-{TRACE_ID[8:]}"
+    assert row["errors"] == "2"
+
+
+def _cloudformation(target: Target) -> Any:
+    return boto3.client(
+        "cloudformation",
+        endpoint_url=target.endpoints["logs"],
+        region_name=target.region,
+        aws_access_key_id=target.access_key_id,
+        aws_secret_access_key=target.secret_access_key,
+    )
+
+
+def test_cloudformation_makes_what_make_provision_would(target: Target) -> None:
+    # given a stack that CloudFormation made of the template
+    cloudformation = _cloudformation(target)
+    cloudformation.create_stack(
+        StackName="cruddur-telemetry",
+        TemplateBody=(ROOT / TEMPLATE_FILE).read_text(),
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    [stack] = cloudformation.describe_stacks(StackName="cruddur-telemetry")["Stacks"]
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    # then `make provision` finds nothing to do
+    desired = load_desired(ROOT, target.region, account_of(target))
+    assert plan_changes(target, desired) == []
