@@ -32,6 +32,14 @@ break: .venv/stack ## Spoil a stand-in: make break VENDOR=xray MODE=hang
 heal: .venv/stack ## Every stand-in is well again
 	@$(STACK) heal
 
+.PHONY: provision
+provision: .venv/stack ## X-Ray group and sampling rule, log groups, alarms; shows the difference first
+	@$(STACK) provision
+
+.PHONY: queries
+queries: .venv/stack ## The team's Honeycomb queries
+	@$(STACK) queries
+
 .PHONY: logs
 logs: .venv/stack ## What the services printed (SERVICE=collector for one)
 	@$(STACK) logs $(SERVICE)

@@ -17,6 +17,8 @@ from stack.commands import (
     heal,
     lock,
     logs,
+    provision,
+    queries,
     reload,
     status,
     test,
@@ -39,7 +41,8 @@ app = typer.Typer(
     help="Runs the stack, and shows what it did.",
 )
 COMMANDS = (
-    up, down, verify, status, doctor, validate, reload, break_, heal, logs, config, test, lock
+    up, down, verify, status, doctor, validate, reload, break_, heal, provision, queries, logs,
+    config, test, lock
 )  # fmt: skip
 for module in COMMANDS:
     app.command(name=module.__name__.rpartition(".")[2].rstrip("_"))(module.run)

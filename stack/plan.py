@@ -26,6 +26,8 @@ RUN_DIR_MARK = "OTEL_STACK_RUN_DIR"
 STANDIN_HOSTS = {"native": "127.0.0.1", "docker": "standins"}
 """Where the stack's own processes reach the stand-ins."""
 
+COLLECTOR_HOSTS = {"native": "127.0.0.1", "docker": "collector"}
+
 
 @dataclass(frozen=True)
 class Process:
@@ -291,6 +293,8 @@ def _flask(
                 for key in ("WEB_CONCURRENCY", "OTEL_RESOURCE_ATTRIBUTES")
             },
             "OTEL_EXPORTER_OTLP_ENDPOINT": plan.otlp_url,
+            **_sampler(plan),
+            **_log_exporter(plan.settings),
             "PATH": f"{python.bin}{os.pathsep}{os.defpath}",
             "PYTHONPATH": os.pathsep.join(
                 str(services / name) for name in ("serving", "sampler", folder)
@@ -309,6 +313,24 @@ def _flask(
 def merged(groups: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """One mapping of several; the last one wins."""
     return {name: value for group in groups for name, value in group.items()}
+
+
+def _sampler(plan: Plan) -> dict[str, str]:
+    """X-Ray's sampling rules, asked for through the collector; else the SDK's own default."""
+    if plan.settings.traces_sampler == "always_on":
+        return {}
+    host = COLLECTOR_HOSTS[plan.runtime]
+    proxy = f"http://{host}:{plan.settings.port('AWSPROXY_PORT')}"
+    return {
+        "OTEL_TRACES_SAMPLER": plan.settings.traces_sampler,
+        # AWS's own sampler reads the rules every 300 s; a minute is soon enough for a new one.
+        "OTEL_TRACES_SAMPLER_ARG": f"endpoint={proxy},polling_interval=60",
+    }
+
+
+def _log_exporter(settings: Settings) -> dict[str, str]:
+    """One of the two routes for logs: beside watchtower, OTLP would double every line."""
+    return {"OTEL_LOGS_EXPORTER": "none"} if settings.log_route == "watchtower" else {}
 
 
 def otel_env(path: Path) -> dict[str, str]:

@@ -91,6 +91,7 @@ class Settings(BaseModel):
     collector_config: Path = CONFIG_FILE
     collector_image: str | None = None
     python_image: str | None = None
+    traces_sampler: Literal["always_on", "xray_remote"] = "always_on"
     log_route: Literal["otlp", "watchtower"] = "otlp"
     fragments: Names = Field(default=(), alias="with")
     """Other vendors, by their file in collector/vendors."""

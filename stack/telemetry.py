@@ -105,9 +105,11 @@ def _lines(file: Path, containing: str | None, offset: int) -> Iterator[bytes]:
         return
     wanted = containing.encode() if containing else b""
     with file.open("rb") as stream:
-        stream.seek(offset)
+        # A file that is smaller than it was has been rotated: all of it is new.
+        stream.seek(offset if offset <= size(file) else 0)
         for line in stream:
-            if line.endswith(b"\n") and wanted in line:
+            # A rotation can leave an empty line at the top.
+            if line.endswith(b"\n") and wanted in line and line.strip():
                 yield line
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from stack.announce import announce
 from stack.console import step
 from stack.doctor.finding import Finding
 from stack.doctor.secret import Redactor, secrets_of
@@ -63,7 +64,9 @@ def _examine(settings: Settings, root: Path) -> list[Finding]:
     from stack.doctor.examination import examine  # noqa: PLC0415
     from stack.doctor.setup import look_around  # noqa: PLC0415
 
-    return examine(look_around(settings, root), CHECKS)
+    setup = look_around(settings, root)
+    announce(setup.plan)
+    return examine(setup, CHECKS)
 
 
 def _table(findings: list[Finding]) -> Table:

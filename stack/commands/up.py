@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
+from stack.accounts import honeycomb
 from stack.announce import announce
 from stack.console import console, step
 from stack.errors import StackError
+from stack.honeycomb import check_key, send_marker
+from stack.plan import service_version
 from stack.prove import Proof, prove
 from stack.runtimes.chosen import RUNTIMES, plan_of_running, plan_to_start
 
@@ -35,7 +39,19 @@ def run() -> None:
         if not running:
             runtime.down(plan)
         raise
+    _mark_deploy(plan)
     _show(plan, proof)
+
+
+def _mark_deploy(plan: Plan) -> None:
+    """Draw the deploy into Honeycomb's graphs, where the key may. What runs does not need it."""
+    account = honeycomb(plan.settings)
+    try:
+        if not check_key(account).access.get("markers"):
+            return
+        send_marker(account, f"up: {service_version(plan.root)}")
+    except StackError as refused:
+        console.print(f"  no deploy marker at Honeycomb: {escape(str(refused))}", soft_wrap=True)
 
 
 def _show(plan: Plan, proof: Proof) -> None:

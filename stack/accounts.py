@@ -1,0 +1,54 @@
+"""The vendors' APIs as the operator's own commands reach them, with the keys of each account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stack.errors import StackError
+from stack.honeycomb import Honeycomb
+from stack.provision import Target
+from stack.vendors import vendors
+
+if TYPE_CHECKING:
+    from stack.settings import Settings
+    from stack.vendors import Vendor
+
+HERE = "127.0.0.1"
+"""Where a command, which is never in a container, reaches the stand-ins."""
+
+
+def aws_target(settings: Settings) -> Target:
+    """The account that the collector sends to, or the stand-ins that play it."""
+    xray, cloudwatch = _vendor(settings, "xray"), _vendor(settings, "cloudwatch")
+    keys = xray.collector
+    played = {
+        "xray": xray.url,
+        "logs": cloudwatch.url,
+        "cloudwatch": cloudwatch.url,
+        "sts": cloudwatch.url,
+    }
+    return Target(
+        region=settings.aws_region,
+        endpoints={} if xray.live else played,
+        access_key_id=keys.get("AWS_ACCESS_KEY_ID"),
+        secret_access_key=keys.get("AWS_SECRET_ACCESS_KEY"),
+        session_token=keys.get("AWS_SESSION_TOKEN"),
+        profile=keys.get("AWS_PROFILE"),
+    )
+
+
+def honeycomb(settings: Settings) -> Honeycomb:
+    """The Honeycomb team that the collector sends to, or the stand-in."""
+    vendor = _vendor(settings, "honeycomb")
+    return Honeycomb(vendor.url, vendor.collector["HONEYCOMB_API_KEY"])
+
+
+def is_live(settings: Settings, name: str) -> bool:
+    return _vendor(settings, name).live
+
+
+def _vendor(settings: Settings, name: str) -> Vendor:
+    for vendor in vendors(settings, HERE):
+        if vendor.name == name:
+            return vendor
+    raise StackError(f"there is no vendor {name}")

@@ -1,0 +1,28 @@
+"""`make queries`: the team's Honeycomb queries, created from honeycomb/queries."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from stack.accounts import honeycomb, is_live
+from stack.announce import announce
+from stack.honeycomb import load_queries, save_queries
+from stack.plan import make_plan
+from stack.runtimes.chosen import running_plan
+from stack.settings import ROOT, load_settings
+
+
+def run(
+    dataset: Annotated[
+        str, typer.Option(help="A service's name; __all__ for the environment.")
+    ] = "backend-flask",
+) -> None:
+    """Create each query that is not there yet, under its name."""
+    settings = load_settings(ROOT)
+    live = is_live(settings, "honeycomb")
+    announce(make_plan(settings, ROOT, "native") if live else running_plan())
+    for saved in save_queries(honeycomb(settings), dataset, load_queries(ROOT)):
+        Console().print(f"{saved.action:<10} {saved.name} ({saved.query_id})", soft_wrap=True)
