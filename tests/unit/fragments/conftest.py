@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,30 +13,22 @@ from stack.collector_build import ensure_collector_binary
 from stack.settings import ROOT
 from standins.inprocess import running
 from standins.settings import Settings
+from tests.unit.fragments.delivery import addressed, collector_with, fragment
+from tests.unit.fragments.expectations import WANTED, rules_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from stack.fragments import Fragment
     from standins.client import Client
+    from tests.unit.collector.running import Collector
+    from tests.unit.fragments.delivery import Play
 
 
 @pytest.fixture(scope="session")
 def binary() -> Path:
     return ensure_collector_binary(ROOT)
-
-
-@pytest.fixture(scope="session")
-def plain_standins() -> Iterator[Client]:
-    with running() as client:
-        yield client
-
-
-@pytest.fixture
-def standins(plain_standins: Client) -> Client:
-    """The stand-ins of this worker, holding nothing and demanding nothing."""
-    plain_standins.reset(everything=True)
-    return plain_standins
 
 
 @pytest.fixture(scope="session")
@@ -51,16 +45,54 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tls_standins(certificates: Path) -> Iterator[Client]:
-    """The stand-ins with mutual TLS on the generic OTLP port."""
-    settings = replace(
-        Settings(),
-        otlp_tls_cert=str(certificates / "server.pem"),
-        otlp_tls_key=str(certificates / "server.key"),
-        otlp_tls_client_ca=str(certificates / "ca.pem"),
-    )
-    with running(settings) as client:
-        yield client
+def every_standin(certificates: Path) -> Iterator[Callable[[str], Client]]:
+    """The stand-ins of this worker by how their OTLP ports use TLS, started when asked for."""
+    with ExitStack() as running_ones:
+
+        @cache
+        def started(tls: str) -> Client:
+            settings = Settings()
+            if tls != "none":
+                settings = replace(
+                    settings,
+                    otlp_tls_cert=str(certificates / "server.pem"),
+                    otlp_tls_key=str(certificates / "server.key"),
+                )
+            if tls == "mutual":
+                settings = replace(settings, otlp_tls_client_ca=str(certificates / "ca.pem"))
+            return running_ones.enter_context(running(settings))
+
+        yield started
+
+
+@pytest.fixture
+def play(
+    binary: Path, tmp_path: Path, certificates: Path, every_standin: Callable[[str], Client]
+) -> Play:
+    """Run our collector with a fragment, and a stand-in that goes by its vendor's rules.
+
+    `part`: another form of the fragment. `signal`: whose rules hold. `files`: other certificates,
+    by the name of their variable.
+    """
+
+    @contextmanager
+    def play(
+        name: str,
+        part: Fragment | None = None,
+        *,
+        signal: str = "",
+        files: Mapping[str, str] | None = None,
+    ) -> Iterator[tuple[Collector, Client]]:
+        wanted = WANTED[name]
+        client = every_standin(wanted.tls)
+        client.reset(everything=True)
+        client.expect(rules_for(wanted, signal))
+        others = {key: str(certificates / file) for key, file in (files or {}).items()}
+        environment = addressed(wanted, client, certificates) | others
+        with collector_with(binary, tmp_path, part or fragment(name), environment) as collector:
+            yield collector, client
+
+    return play
 
 
 @pytest.fixture

@@ -17,13 +17,16 @@ from tests.unit.collector.running import CONFIG, attributes, running
 from tests.unit.fragments.expectations import AWS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from stack.fragments import Fragment
     from standins.client import Client
     from tests.unit.collector.running import Collector
     from tests.unit.fragments.expectations import Wanted
+
+    Play = Callable[..., AbstractContextManager[tuple[Collector, Client]]]
 
 SECRET = "hush-hush"
 SOON = 8
@@ -60,17 +63,20 @@ def collector_with(
         yield collector
 
 
-def addressed(wanted: Wanted, client: Client, tls: Path | None = None) -> dict[str, str]:
+def addressed(wanted: Wanted, client: Client, certificates: Path) -> dict[str, str]:
     """The fragment's variables with the stand-in's addresses in them."""
     ports = client.ports()
+    scheme = "http" if wanted.tls == "none" else "https"
     places = {
-        "http": f"http://127.0.0.1:{ports['otlp']}",
-        "https": f"https://127.0.0.1:{ports['otlp']}",
-        "grpc": f"http://127.0.0.1:{ports['otlp_grpc']}",
-        "grpc_host": f"127.0.0.1:{ports['otlp_grpc']}",
-        "tls": str(tls),
+        "http": f"{scheme}://127.0.0.1:{ports['otlp']}",
+        "grpc": f"127.0.0.1:{ports['otlp_grpc']}",
+        "certificates": str(certificates),
     }
-    return {name: value.format(**places) for name, value in wanted.environment.items()}
+    filled = {name: value.format(**places) for name, value in wanted.environment.items()}
+    if wanted.tls == "server":
+        # Go's own way to trust an authority; in life it is a public one.
+        filled["SSL_CERT_FILE"] = str(certificates / "ca.pem")
+    return filled
 
 
 def send(collector: Collector, signal: str, trace_id: str) -> None:
@@ -93,7 +99,9 @@ def send(collector: Collector, signal: str, trace_id: str) -> None:
     else:
         # Two, because a delta is a difference.
         for number, value in enumerate((3, 7)):
-            collector.post("metrics", _metrics(trace_id, value, now, now + 1_000_000 * (number + 1)))
+            collector.post(
+                "metrics", _metrics(trace_id, value, now, now + 1_000_000 * (number + 1))
+            )
 
 
 def spans(

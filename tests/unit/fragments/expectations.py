@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from standins.expectation import MIB, Expectation, SigV4
 from standins.settings import Settings
@@ -26,16 +26,17 @@ AWS = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """`rules`: what the stand-in demands. `environment`: the fragment's variables; `{http}`,
-    `{https}` and `{grpc}` in them become the stand-in's addresses. `hosts`: where each exporter
-    sends when only the required keys are set, in the order of the file.
+    """`rules`: what the stand-in demands. `environment`: the fragment's variables; `{http}` and
+    `{grpc}` in them become the stand-in's addresses, `{certificates}` a folder. `hosts`: where each
+    exporter sends as long as no endpoint is set, in the order of the file. `aws`: the signing name
+    by signal. `tls`: who shows a certificate.
     """
 
     rules: Expectation
     environment: Mapping[str, str]
     hosts: tuple[str, ...] = ()
     aws: Mapping[str, str] = field(default_factory=dict)
-    tls: bool = False
+    tls: Literal["none", "server", "mutual"] = "none"
 
 
 def _basic(user: str, password: str) -> str:
@@ -63,7 +64,6 @@ WANTED: dict[str, Wanted] = {
         ("https://api.axiom.co",) * 3,
     ),
     "cloudwatch-otlp": Wanted(
-        # The stand-in takes one signing name at a time: see `rules_for`.
         Expectation(
             name="CloudWatch",
             protocol="http",
@@ -90,6 +90,7 @@ WANTED: dict[str, Wanted] = {
         ),
         {"DASH0_ENDPOINT": "{grpc}", "DASH0_AUTH_TOKEN": KEY},
         ("",),
+        tls="server",
     ),
     "datadog": Wanted(
         Expectation(
@@ -141,7 +142,7 @@ WANTED: dict[str, Wanted] = {
     ),
     "jaeger": Wanted(
         Expectation(name="Jaeger", protocol="grpc", signals=frozenset({"traces"})),
-        {"JAEGER_ENDPOINT": "{grpc_host}"},
+        {"JAEGER_ENDPOINT": "{grpc}"},
         ("",),
     ),
     "new-relic": Wanted(
@@ -159,13 +160,13 @@ WANTED: dict[str, Wanted] = {
     "otlp-mtls": Wanted(
         Expectation(name="a gateway with mutual TLS", protocol="http"),
         {
-            "OTLP_MTLS_ENDPOINT": "{https}",
-            "OTLP_MTLS_CA_FILE": "{tls}/ca.pem",
-            "OTLP_MTLS_CERT_FILE": "{tls}/client.pem",
-            "OTLP_MTLS_KEY_FILE": "{tls}/client.key",
+            "OTLP_MTLS_ENDPOINT": "{http}",
+            "OTLP_MTLS_CA_FILE": "{certificates}/ca.pem",
+            "OTLP_MTLS_CERT_FILE": "{certificates}/client.pem",
+            "OTLP_MTLS_KEY_FILE": "{certificates}/client.key",
         },
         ("",),
-        tls=True,
+        tls="mutual",
     ),
     "signoz": Wanted(
         Expectation(name="SigNoz", protocol="http", headers={"signoz-ingestion-key": KEY}),
