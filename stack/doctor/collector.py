@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stack.applied_config import wanted_config
 from stack.config_traps import find_traps
 from stack.doctor.asking import UnreachableError, ask
 from stack.doctor.finding import About, Finding
@@ -24,14 +25,15 @@ def check_config(setup: Setup) -> Iterator[Finding]:
     """What the collector would accept in its config, and lose data by."""
     about = About("config")
     native = setup.plan.runtime == "native"
-    source = setup.plan.config_source
-    traps = find_traps([source], setup.variables, setup.root, native=native)
+    sources = setup.plan.config_sources
+    traps = find_traps(sources, setup.variables, setup.root, native=native)
     for trap in traps:
         found = about.problem if trap.severity == "problem" else about.warning
         yield found(f"{trap.where}: {trap.what}", trap.todo)
     if not traps:
         vendors = list(dict.fromkeys(route.vendor for route in setup.routes))
-        yield about.ok(f"{source.name} has no traps; it sends to {_and(vendors)}")
+        names = _and([source.name for source in sources])
+        yield about.ok(f"no traps in {names}; the collector sends to {_and(vendors)}")
 
 
 def check_collector(setup: Setup) -> Iterator[Finding]:
@@ -53,7 +55,7 @@ def check_collector(setup: Setup) -> Iterator[Finding]:
         return
     if _edited(setup.plan):
         yield about.warning(
-            f"{setup.plan.config_source.name} was edited; the collector works with the old one",
+            "the config was edited; the collector works with what it was before",
             "`make reload`",
         )
     else:
@@ -105,14 +107,15 @@ def _trouble(entry: Entry) -> Iterator[str]:
 
 
 def _edited(plan: Plan) -> bool:
-    """Whether the config differs from the collector's copy, and is the younger of the two.
+    """Whether config and fragments differ from the collector's copy, and are the younger ones.
 
     A copy that is younger may differ by right: it was made for another distribution.
     """
-    source, applied = plan.config_source, plan.config_applied
-    if not applied.exists() or source.stat().st_mtime_ns <= applied.stat().st_mtime_ns:
+    applied = plan.config_applied
+    if not applied.exists():
         return False
-    return source.read_bytes() != applied.read_bytes()
+    edited = max(source.stat().st_mtime_ns for source in plan.config_sources)
+    return edited > applied.stat().st_mtime_ns and wanted_config(plan) != applied.read_text()
 
 
 def _and(items: list[str]) -> str:

@@ -51,10 +51,10 @@ class Setup:
 
     @cached_property
     def config(self) -> config_traps.Config:
-        """What the collector works with: its copy while it runs, else the file that people edit."""
+        """What the collector works with: its copy while it runs, else the edited files."""
         applied = self.plan.config_applied
-        file = applied if self.up and applied.exists() else self.plan.config_source
-        return config_traps.read([file], self.variables)
+        files = [applied] if self.up and applied.exists() else self.plan.config_sources
+        return config_traps.read(files, self.variables)
 
     @cached_property
     def routes(self) -> list[Route]:

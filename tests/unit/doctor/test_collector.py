@@ -90,7 +90,7 @@ def test_a_config_without_traps_says_where_it_sends(running: Setup) -> None:
     finding = only(check_config(running))
     # then
     assert finding.verdict == "ok"
-    assert finding.what.endswith("has no traps; it sends to honeycomb")
+    assert finding.what == "no traps in otel-config.yaml; the collector sends to honeycomb"
 
 
 def test_a_trap_is_told_with_its_line(
@@ -212,3 +212,13 @@ def test_metrics_that_cannot_be_read_are_no_silence(running: Setup, server: Serv
     # then
     with pytest.raises(StackError, match="cannot be read"):
         list(check_delivery(running))
+
+
+def test_a_fragments_key_that_is_not_set_is_told(make: Callable[..., Setup]) -> None:
+    # given
+    setup = make(up=False, fragments=("datadog",))
+    # when
+    said = text(check_config(setup))
+    # then
+    assert "problem: collector/vendors/datadog.yaml:" in said.replace(f"{setup.root}/", "")
+    assert "DATADOG_API_KEY is not set" in said
