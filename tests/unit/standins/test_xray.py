@@ -8,14 +8,25 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from standins.settings import Settings
+from standins.xray.sampling import Sampling
 from standins.xray.segments import xray_trace_id
+from tests.unit.standins import otlp_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from standins.client import Client
+
+
+SETTINGS = Settings()
 
 
 def segment(trace_id: str, /, **changes: Any) -> dict[str, Any]:
@@ -420,3 +431,80 @@ def test_told_to_leave_segments_unprocessed(
     unprocessed = put(aws("xray"), *(segment(trace_id) for _ in range(4)))
     assert len(unprocessed) == 2
     assert len(standins.holds("xray", trace_id)["traces"]) == 2
+
+
+def test_the_limits_of_reading_are_kept(aws: Callable[..., Any], trace_id: str) -> None:
+    xray = aws("xray")
+    refused = pytest.raises(xray.exceptions.InvalidRequestException)
+    with refused:
+        xray.batch_get_traces(TraceIds=[xray_trace_id(trace_id)] * 6)
+    with refused:
+        xray.get_trace_summaries(StartTime=time.time() - 7 * 3600, EndTime=time.time())
+    with refused:
+        xray.get_trace_summaries(StartTime=time.time(), EndTime=time.time() - 1)
+    with refused:
+        documents = [statistics("Default", secrets.token_hex(12)) for _ in range(26)]
+        xray.get_sampling_targets(SamplingStatisticsDocuments=documents)
+    answer = xray.batch_get_traces(TraceIds=[trace_id, xray_trace_id(trace_id)])
+    assert answer["Traces"] == []
+    assert answer["UnprocessedTraceIds"] == [trace_id]
+
+
+def test_groups_have_names_in_bounds_and_are_at_most_25(aws: Callable[..., Any]) -> None:
+    xray = aws("xray", region="eu-north-1")
+    refused = pytest.raises(xray.exceptions.InvalidRequestException)
+    for name in ("Default", "x" * 33):
+        with refused:
+            xray.create_group(GroupName=name)
+    for number in range(25):
+        xray.create_group(GroupName=f"group-{number}")
+    with refused:
+        xray.create_group(GroupName="one-too-many")
+
+
+def test_a_client_that_fell_silent_loses_its_share() -> None:
+    now = 1000.0
+    sampling = Sampling("arn:aws:xray:r:1", now=lambda: now)
+    sampling.create(rule("r", ReservoirSize=4))
+    one, two = "1" * 24, "2" * 24
+
+    def quota(client: str) -> int:
+        [target] = sampling.targets([statistics("r", client)])["SamplingTargetDocuments"]
+        found: int = target["ReservoirQuota"]
+        assert target["ReservoirQuotaTTL"] == now + 10
+        return found
+
+    assert [quota(one), quota(two), quota(one)] == [4, 2, 2]
+    now += 31
+    assert quota(one) == 4
+
+
+def test_otlp_needs_transaction_search_and_a_signature(
+    aws: Callable[..., Any], standins: Client, trace_id: str
+) -> None:
+    url = f"{standins.address('xray')}/v1/traces"
+
+    def export(region: str, body: bytes) -> requests.Response:
+        request = AWSRequest("POST", url, data=body)
+        request.headers["Content-Type"] = "application/x-protobuf"
+        credentials = Credentials(SETTINGS.aws_access_key_id, SETTINGS.aws_secret_access_key)
+        SigV4Auth(credentials, "xray", region).add_auth(request)
+        return requests.post(url, data=body, headers=dict(request.headers.items()), timeout=5)
+
+    body = otlp_data.traces(trace_id)
+    unsigned = requests.post(
+        url, data=body, headers={"Content-Type": "application/x-protobuf"}, timeout=5
+    )
+    assert unsigned.status_code == 403
+    off = export("us-west-2", body)
+    assert off.status_code == 400
+    assert b"Trace Segment Destination" in off.content
+    aws("xray", region="us-west-2").update_trace_segment_destination(Destination="CloudWatchLogs")
+    assert export("us-west-2", body).ok
+    assert len(standins.holds("xray", trace_id)["traces"]) == 1
+    assert export("us-west-2", otlp_data.traces(trace_id, service="x" * 10)).ok
+    big = ExportTraceServiceRequest.FromString(body)
+    big.resource_spans[0].scope_spans[0].spans[0].name = "x" * 204_801
+    assert b"limit 204800" in export("us-west-2", big.SerializeToString()).content
+    many = export("us-west-2", otlp_data.traces(trace_id, count=10_001))
+    assert b"10001 items" in many.content
