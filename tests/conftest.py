@@ -23,7 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what runs the stack for the integration tests (default: docker)",
     )
     stack.addoption(
-        "--keep", action="store_true", help="leave the stack of a failed test standing, and say where"
+        "--keep",
+        action="store_true",
+        help="leave a failed test's stack standing, and say where",
     )
 
 

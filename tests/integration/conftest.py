@@ -1,4 +1,4 @@
-"""One stack for each worker of pytest-xdist; a test finds it as shipped, whatever the last one did."""
+"""One stack for each worker of pytest-xdist; a test finds it as shipped, whatever the last did."""
 
 from __future__ import annotations
 

@@ -28,17 +28,20 @@ def test_a_server_span_has_the_conventions_attributes(stack: Stack) -> None:
     # then
     span = wait_for_server_span(stack, exchange, BACKEND)
     address = urlsplit(stack.backend_url)
-    assert span.attributes.items() >= {
-        "http.request.method": "GET",
-        "http.response.status_code": 200,
-        "http.route": "/api/activities/@<handle>",
-        "url.path": "/api/activities/@worf",
-        "url.scheme": "http",
-        "server.address": address.hostname,
-        "server.port": address.port,
-        "user_agent.original": "klingon",
-        "network.protocol.version": "1.1",
-    }.items()
+    assert (
+        span.attributes.items()
+        >= {
+            "http.request.method": "GET",
+            "http.response.status_code": 200,
+            "http.route": "/api/activities/@<handle>",
+            "url.path": "/api/activities/@worf",
+            "url.scheme": "http",
+            "server.address": address.hostname,
+            "server.port": address.port,
+            "user_agent.original": "klingon",
+            "network.protocol.version": "1.1",
+        }.items()
+    )
     assert span.attributes["client.address"]
     assert span.name == "GET /api/activities/@<handle>"
 

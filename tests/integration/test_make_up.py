@@ -81,8 +81,9 @@ def test_a_killed_process_is_back_and_status_says_so(checkout: Checkout) -> None
     after = wait_for(
         "the collector to be back",
         lambda: {service["name"]: service for service in checkout.status()["services"]},
-        until=lambda services: services["collector"]["restarts"] == 1
-        and services["collector"]["running"],
+        until=lambda services: (
+            services["collector"]["restarts"] == 1 and services["collector"]["running"]
+        ),
         seconds=20,
     )
     assert "SIGKILL" in after["collector"]["detail"]
@@ -132,8 +133,7 @@ def test_an_unknown_name_in_the_env_file(checkout: Checkout) -> None:
     # then
     assert ended.code == 1
     assert ended.error == (
-        f"error: unknown name HONEYCOM_API_KEY in .env line {line}; "
-        "did you mean HONEYCOMB_API_KEY?"
+        f"error: unknown name HONEYCOM_API_KEY in .env line {line}; did you mean HONEYCOMB_API_KEY?"
     )
     nothing_is_left(checkout)
 

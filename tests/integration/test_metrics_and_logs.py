@@ -85,13 +85,16 @@ def test_the_access_log_belongs_to_the_server_span(stack: Stack) -> None:
     assert (record.trace_id, record.span_id) == (exchange.trace_id, span.span_id)
     assert record.severity == "INFO"
     assert record.body == "GET /api/activities/home 200"
-    assert record.attributes.items() >= {
-        "http.request.method": "GET",
-        "http.response.status_code": 200,
-        "http.route": "/api/activities/home",
-        "url.path": "/api/activities/home",
-        "url.scheme": "http",
-    }.items()
+    assert (
+        record.attributes.items()
+        >= {
+            "http.request.method": "GET",
+            "http.response.status_code": 200,
+            "http.route": "/api/activities/home",
+            "url.path": "/api/activities/home",
+            "url.scheme": "http",
+        }.items()
+    )
     assert record.attributes["client.address"]
     assert record.resource["service.name"] == BACKEND
 

@@ -32,8 +32,9 @@ def feed_without_names(stack: Stack, reason: str) -> None:
     spans = wait_for(
         f"the spans of trace {exchange.trace_id}",
         lambda: {(span.name, span.kind): span for span in stack.spans(exchange.trace_id)},
-        until=lambda found: ("GET", "CLIENT") in found
-        and ("home-activities-mock-data", "INTERNAL") in found,
+        until=lambda found: (
+            ("GET", "CLIENT") in found and ("home-activities-mock-data", "INTERNAL") in found
+        ),
         seconds=ARRIVAL_SECONDS,
     )
     custom: Span = spans["home-activities-mock-data", "INTERNAL"]

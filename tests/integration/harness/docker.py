@@ -5,6 +5,7 @@ so that the engine may be anywhere.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tarfile
@@ -181,11 +182,9 @@ class DockerStack:
     def close(self) -> None:
         for service in reversed(SERVICES):
             self._remove(service)
-        client = self._network._docker.client  # noqa: SLF001
-        try:
-            client.volumes.get(self._volume).remove()
-        except docker.errors.NotFound:
-            pass  # the collector was never made
+        # It is not there when the collector was never made.
+        with contextlib.suppress(docker.errors.NotFound):
+            self._network._docker.client.volumes.get(self._volume).remove()
         self._network.remove()
 
     def whereabouts(self) -> str:

@@ -28,9 +28,7 @@ def assert_narrow_path(stack: Stack, seconds: float = ARRIVAL_SECONDS) -> list[S
     NotServedError when there was no answer that could have made them.
     """
     # when
-    exchange = send(
-        f"{stack.backend_url}/api/activities/home", headers={"X-Cruddur-User": "worf"}
-    )
+    exchange = send(f"{stack.backend_url}/api/activities/home", headers={"X-Cruddur-User": "worf"})
     if not exchange.response.ok:
         raise NotServedError(exchange.response.text)
     feed = exchange.response.json()

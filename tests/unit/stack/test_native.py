@@ -38,7 +38,9 @@ def plan_of(folder: Path, environment: Mapping[str, str], argv: tuple[str, ...])
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
-    return plan_of(tmp_path, {"ODD": ODD, "QUOTE": "it's", "EMPTY": ""}, ("/bin/echo", "two words", "50%"))
+    return plan_of(
+        tmp_path, {"ODD": ODD, "QUOTE": "it's", "EMPTY": ""}, ("/bin/echo", "two words", "50%")
+    )
 
 
 def as_supervisor_reads_it(plan: Plan) -> ServerOptions:
@@ -59,7 +61,7 @@ def test_words_and_values_reach_the_process_as_they_are(plan: Plan) -> None:
 
 @pytest.mark.parametrize("value", ["both ' and \"", "'ends'", 'end"', "two\nlines", "a #b", "a ;b"])
 def test_a_value_that_supervisor_would_change_is_refused(tmp_path: Path, value: str) -> None:
-    with pytest.raises(StackError, match="^NAME cannot be handed to a process"):
+    with pytest.raises(StackError, match=r"^NAME cannot be handed to a process"):
         native._write_config(plan_of(tmp_path, {"NAME": value}, ("/bin/true",)))
 
 

@@ -66,7 +66,7 @@ def test_without_the_right_to_see_it_the_holder_has_no_pid(
     taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given
-    def denied(kind: str) -> None:
+    def denied(**_: str) -> None:
         raise psutil.AccessDenied
 
     monkeypatch.setattr(psutil, "net_connections", denied)
