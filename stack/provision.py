@@ -80,28 +80,6 @@ class Target:
         return self._clients[service]
 
 
-def target_from(variables: Mapping[str, str], *, live: bool) -> Target:
-    """Make the target of the AWS variables that the collector gets, so that both mean one account.
-
-    Not live, XRAY_ENDPOINT and CLOUDWATCH_LOGS_ENDPOINT are the stand-ins'.
-    """
-    aws = variables.get("CLOUDWATCH_LOGS_ENDPOINT", "")
-    played = {
-        "xray": variables.get("XRAY_ENDPOINT", ""),
-        "logs": aws,
-        "cloudwatch": aws,
-        "sts": aws,
-    }
-    return Target(
-        region=variables["AWS_REGION"],
-        endpoints={} if live else played,
-        access_key_id=variables.get("AWS_ACCESS_KEY_ID"),
-        secret_access_key=variables.get("AWS_SECRET_ACCESS_KEY"),
-        session_token=variables.get("AWS_SESSION_TOKEN"),
-        profile=variables.get("AWS_PROFILE"),
-    )
-
-
 class SamplingRule(BaseModel):
     """`SamplingRule` as X-Ray takes it, with X-Ray's own limits."""
 

@@ -25,7 +25,6 @@ from stack.provision import (
     named_services,
     plan_changes,
     service_names,
-    target_from,
 )
 from tests.unit.aws import fake_xray
 
@@ -145,25 +144,6 @@ def test_the_account_is_asked_for_its_number(target: Target) -> None:
 
 def test_secrets_do_not_show_in_the_target() -> None:
     assert "hidden" not in repr(Target("eu-west-1", {}, "id", "hidden", "hidden"))
-
-
-def test_the_target_is_the_account_that_the_collector_writes_to() -> None:
-    # given the variables that the collector gets while AWS is played here
-    variables = {
-        "AWS_REGION": "eu-west-1",
-        "AWS_ACCESS_KEY_ID": "id",
-        "AWS_SECRET_ACCESS_KEY": "hidden",
-        "XRAY_ENDPOINT": "http://127.0.0.1:1",
-        "CLOUDWATCH_LOGS_ENDPOINT": "http://127.0.0.1:2",
-    }
-    # then every service that is called leads to a stand-in, and live none
-    played = target_from(variables, live=False)
-    assert (played.region, played.access_key_id) == ("eu-west-1", "id")
-    assert played.endpoints["xray"] == "http://127.0.0.1:1"
-    assert {played.endpoints[name] for name in ("logs", "cloudwatch", "sts")} == {
-        "http://127.0.0.1:2"
-    }
-    assert target_from(variables, live=True).endpoints == {}
 
 
 def test_an_unknown_profile_is_told(desired: Desired) -> None:
