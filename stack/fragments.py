@@ -179,7 +179,8 @@ def _insert(text: str, fragment: Fragment, wanted: Mapping[str, Any]) -> str:
     base = yaml.compose(text, Loader=yaml.SafeLoader)
     part = yaml.compose(fragment.text, Loader=yaml.SafeLoader)
     edits = [*_edits(base, part, text.splitlines(keepends=True), lines, fragment.file)]
-    for at, added in sorted(edits, key=lambda edit: edit[0], reverse=True):
+    # From the end, so that what is to come stays where it is; of two in one place the inner first.
+    for at, _, added in sorted(((at, n, one) for n, (at, one) in enumerate(edits)), reverse=True):
         text = text[:at] + added + text[at:]
     try:
         if yaml.safe_load(text) == wanted:
@@ -193,6 +194,8 @@ def _edits(
     base: Any, part: Any, base_lines: Sequence[str], part_lines: Sequence[str], file: str
 ) -> Iterator[tuple[int, str]]:
     """Where in the base what is to be added, as (offset, text)."""
+    if base.flow_style:
+        return
     known = {key.value: value for key, value in base.value}
     indent = base.value[0][0].start_mark.column
     fresh = []

@@ -69,7 +69,8 @@ def front_receivers(config: Mapping[str, Any]) -> list[str]:
 def vendor(exporter: str) -> str:
     """What people call the receiving end of an exporter, for example `honeycomb` or `xray`."""
     kind, _, name = exporter.partition("/")
-    return VENDOR_OF_TYPE.get(kind) or name or kind
+    # One exporter a signal: otlp_http/axiom/traces.
+    return VENDOR_OF_TYPE.get(kind) or name.partition("/")[0] or kind
 
 
 def _exporters(pipelines: Mapping[str, Any], signal: str) -> Iterator[str]:
