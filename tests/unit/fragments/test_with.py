@@ -1,0 +1,185 @@
+"""WITH in `.env` or the environment: what it takes, what it refuses, what the collector gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stack.applied_config import wanted_config, wanted_file
+from stack.errors import StackError
+from stack.fragments import names
+from stack.plan import make_plan
+from stack.runtimes.native import checked_config
+from stack.settings import ROOT, load_settings
+from standins.settings import Settings as StandinSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stack.plan import Plan
+
+GRAFANA = {
+    "WITH": "grafana-cloud",
+    "GRAFANA_CLOUD_ENDPOINT": "https://otlp-gateway-here.grafana.net/otlp",
+    "GRAFANA_CLOUD_INSTANCE_ID": "123456",
+    "GRAFANA_CLOUD_TOKEN": "glc_a-secret",
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project's folder of its own: what is read, linked; `.env` and `.run` are its own."""
+    for name in ("services", "standins", "requirements.txt"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "collector").mkdir()
+    (tmp_path / "collector/vendors").symlink_to(ROOT / "collector/vendors")
+    (tmp_path / "collector/otel-config.yaml").write_bytes(
+        (ROOT / "collector/otel-config.yaml").read_bytes()
+    )
+    return tmp_path
+
+
+def plan(root: Path, environment: dict[str, str], runtime: str = "native") -> Plan:
+    return make_plan(load_settings(root, environment), root, runtime)
+
+
+def variables(root: Path, environment: dict[str, str], runtime: str = "native") -> dict[str, str]:
+    return dict(plan(root, environment, runtime).process("collector").environment)
+
+
+@pytest.mark.parametrize(
+    "written", ["jaeger,new-relic", "jaeger new-relic", " jaeger , new-relic,", "jaeger\nnew-relic"]
+)
+def test_names_stand_apart_by_commas_or_blanks(root: Path, written: str) -> None:
+    assert load_settings(root, {"WITH": written}).fragments == ("jaeger", "new-relic")
+
+
+def test_one_named_twice_comes_once(root: Path) -> None:
+    assert load_settings(root, {"WITH": "jaeger,jaeger"}).fragments == ("jaeger",)
+
+
+def test_an_unknown_name_is_refused_with_a_suggestion(root: Path) -> None:
+    with pytest.raises(StackError) as refused:
+        load_settings(root, {"WITH": "newrelic"})
+
+    assert "newrelic" in refused.value.what
+    assert refused.value.todo == "did you mean new-relic?"
+
+
+def test_the_keys_may_stay_in_the_env_file_while_the_vendor_is_not_chosen(root: Path) -> None:
+    # given
+    lines = [f"{name}={value}" for name, value in GRAFANA.items() if name != "WITH"]
+    (root / ".env").write_text("\n".join(lines))
+    # when
+    without = variables(root, {})
+    chosen = variables(root, {"WITH": "grafana-cloud"})
+    # then
+    assert not {"GRAFANA_CLOUD_TOKEN", "GRAFANA_CLOUD_ENDPOINT"} & set(without)
+    assert chosen["GRAFANA_CLOUD_TOKEN"] == "glc_a-secret"
+
+
+def test_a_misspelled_key_is_found_before_anything_starts(root: Path) -> None:
+    # given
+    (root / ".env").write_text("GRAFANA_CLOUD_TOKN=x\n")
+    # then
+    with pytest.raises(StackError) as refused:
+        load_settings(root, {})
+    assert refused.value.todo == "did you mean GRAFANA_CLOUD_TOKEN?"
+
+
+@pytest.mark.parametrize("missing", [name for name in GRAFANA if name != "WITH"])
+def test_a_key_that_is_not_set_is_named(root: Path, missing: str) -> None:
+    # given
+    given = {name: value for name, value in GRAFANA.items() if name != missing}
+    # then
+    with pytest.raises(StackError) as refused:
+        wanted_config(plan(root, given))
+    assert refused.value.what == (
+        f"{missing} is not set; collector/vendors/grafana-cloud.yaml needs it"
+    )
+
+
+def test_an_empty_key_in_the_env_file_is_named_with_its_line(root: Path) -> None:
+    # given
+    (root / ".env").write_text("WITH=grafana-cloud\nGRAFANA_CLOUD_TOKEN=\n")
+    # then
+    with pytest.raises(StackError, match=r"GRAFANA_CLOUD_TOKEN is empty \(\.env line 2\)"):
+        load_settings(root, {})
+
+
+def test_no_key_is_shown_by_what_holds_it(root: Path) -> None:
+    chosen = plan(root, GRAFANA)
+
+    assert GRAFANA["GRAFANA_CLOUD_TOKEN"] not in repr(chosen)
+    assert GRAFANA["GRAFANA_CLOUD_TOKEN"] not in repr(chosen.settings)
+
+
+def test_defaults_are_given_too_so_that_a_trial_beside_it_can_move_its_ports(root: Path) -> None:
+    assert variables(root, {"WITH": "xray-daemon"})["XRAY_DAEMON_UDP_PORT"] == "2000"
+    assert variables(root, {"WITH": "xray-daemon", "XRAY_DAEMON_UDP_PORT": "2009"})[
+        "XRAY_DAEMON_UDP_PORT"
+    ] == ("2009")
+
+
+@pytest.mark.parametrize(("runtime", "host"), [("native", "127.0.0.1"), ("docker", "standins")])
+def test_aws_is_played_until_it_is_live(root: Path, runtime: str, host: str) -> None:
+    # when
+    given = variables(root, {"WITH": "xray-otlp cloudwatch-otlp"}, runtime)
+    # then
+    url = f"http://{host}:{StandinSettings().otlp_port}"
+    assert given["XRAY_OTLP_ENDPOINT"] == f"{url}/v1/traces"
+    assert given["CLOUDWATCH_OTLP_LOGS_ENDPOINT"] == f"{url}/v1/logs"
+    assert given["CLOUDWATCH_OTLP_METRICS_ENDPOINT"] == f"{url}/v1/metrics"
+
+
+def test_live_aws_is_that_of_the_region(root: Path) -> None:
+    # given
+    live = {"AWS_TELEMETRY": "live", "AWS_REGION": "eu-west-3", "WITH": "xray-otlp,cloudwatch-otlp"}
+    # when
+    given = variables(root, live)
+    # then
+    assert given["XRAY_OTLP_ENDPOINT"] == "https://xray.eu-west-3.amazonaws.com/v1/traces"
+    assert given["CLOUDWATCH_OTLP_METRICS_ENDPOINT"] == (
+        "https://monitoring.eu-west-3.amazonaws.com/v1/metrics"
+    )
+
+
+def test_without_fragments_the_edited_file_itself_is_what_runs(root: Path) -> None:
+    chosen = plan(root, {})
+
+    assert wanted_file(chosen) == chosen.config_source
+    assert wanted_config(chosen) == chosen.config_source.read_text()
+
+
+@pytest.mark.collector
+def test_a_mistake_is_shown_in_the_file_that_people_edit(root: Path, binary: Path) -> None:
+    # given
+    source = root / "collector/otel-config.yaml"
+    source.write_text(source.read_text().replace("  otlp_http/honeycomb:", "  otlp_htp/honeycomb:"))
+    line = 1 + source.read_text().splitlines().index("  otlp_htp/honeycomb:")
+    chosen = plan(root, {**GRAFANA, "COLLECTOR_BIN": str(binary)})
+    # when
+    with pytest.raises(StackError) as refused:
+        checked_config(chosen)
+    # then
+    assert refused.value.what.startswith(f"{source}:{line}: ")
+
+
+@pytest.mark.collector
+def test_a_mistake_in_a_fragment_is_shown_there(root: Path, binary: Path) -> None:
+    # given
+    folder = root / "collector/vendors"
+    texts = {name: (folder / f"{name}.yaml").read_text() for name in names(ROOT)}
+    folder.unlink()
+    folder.mkdir()
+    texts["grafana-cloud"] = texts["grafana-cloud"].replace("queue_size", "queue_sise")
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text)
+    chosen = plan(root, {**GRAFANA, "COLLECTOR_BIN": str(binary)})
+    # when
+    with pytest.raises(StackError) as refused:
+        checked_config(chosen)
+    # then
+    line = 1 + texts["grafana-cloud"].partition("queue_sise")[0].count("\n")
+    assert refused.value.what.startswith(f"{folder / 'grafana-cloud.yaml'}:{line}: ")
