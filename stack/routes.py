@@ -98,7 +98,10 @@ def _hops(config: Mapping[str, Any]) -> dict[str, str]:
 def _address(endpoint: str) -> int | None:
     """The port of an address on this machine; None for one elsewhere."""
     url = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
-    return url.port if url.hostname in LOOPBACK else None
+    try:
+        return url.port if url.hostname in LOOPBACK else None
+    except ValueError:
+        return None  # no number: no address of ours
 
 
 def _type(component: str) -> str:

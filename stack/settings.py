@@ -44,6 +44,7 @@ def _names(value: object) -> object:
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 PLAYED = StandinSettings()
+SHORT = 16
 
 KEY_SHAPES = {
     "HONEYCOMB_API_KEY": (
@@ -175,8 +176,11 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
         if not first["loc"]:
             raise StackError(first["msg"].removeprefix("Value error, "), "set both") from None
         name = str(first["loc"][0]).upper()
+        # A key that ended up under a wrong name must not be printed.
+        given = str(first["input"])
+        shown = repr(given) if len(given) <= SHORT else f"a value of {len(given)} characters"
         raise StackError(
-            f"{name} cannot be {first['input']!r} ({origins[name]}): {first['msg'].lower()}",
+            f"{name} cannot be {shown} ({origins[name]}): {first['msg'].lower()}",
             f"put {name} right",
         ) from None
     wanted = {name for one in settings.fragments for name in variables(load(one, root))}

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from rich.markup import escape
+
 from stack import collector_config
 from stack.applied_config import wanted_file
 from stack.collector_build import ensure_collector_binary
+from stack.config_traps import find_traps
 from stack.console import console
 from stack.plan import make_plan
 from stack.settings import ROOT, load_settings
 
 
 def run() -> None:
-    """Check the collector's config with the collector's own binary."""
+    """Check the collector's config with its own binary, and for what that lets pass."""
     settings = load_settings(ROOT)
     plan = make_plan(settings, ROOT, "native")
     ensure_collector_binary(plan.root, settings.collector_bin)
     environment = plan.process("collector").environment
     file = wanted_file(plan)
     collector_config.validate(plan.collector_binary, file, environment, plan.config_sources)
+    for trap in find_traps(plan.config_sources, environment, plan.root, native=True):
+        if trap.severity == "problem":
+            raise trap.error()
+        console.print(f"[yellow]warning:[/] {escape(str(trap.error()))}", soft_wrap=True)
     chosen = f" with {', '.join(settings.fragments)}" if settings.fragments else ""
     console.print(f"{settings.collector_config}{chosen} is valid")

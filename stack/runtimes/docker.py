@@ -37,6 +37,7 @@ UP_SECONDS = 120
 DOWN_SECONDS = 90
 HEALTHY_SECONDS = 60
 ASK_SECONDS = 15
+OUTPUT_LINES = 5000
 
 IMAGES_OWN = {"PATH", "PYTHONPATH", "PYTHONUNBUFFERED"}
 """Variables of the native processes that an image sets by itself: where its programs are."""
@@ -181,6 +182,13 @@ def status(plan: Plan) -> list[Service]:
     if not containers:
         return []
     return [_describe(process.name, containers.get(process.name)) for process in plan.processes]
+
+
+def output(plan: Plan, service: str) -> list[str]:
+    """The lines that a service printed lately."""
+    words = ["logs", "--no-color", "--no-log-prefix", f"--tail={OUTPUT_LINES}", service]
+    printed = _compose(plan, *words, seconds=ASK_SECONDS)
+    return [line.removeprefix("\x1b[2K") for line in printed.splitlines()]
 
 
 def logs(plan: Plan, service: str | None, *, follow: bool, lines: int) -> None:

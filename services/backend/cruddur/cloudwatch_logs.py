@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config as BotoConfig
+from botocore.exceptions import BotoCoreError
 from serving.json_logging import JsonFormatter
 from watchtower import CloudWatchLogHandler
 
@@ -33,6 +34,8 @@ class PatientHandler(CloudWatchLogHandler):
         client = boto3.client(
             "logs",
             endpoint_url=config.endpoint,
+            # boto3 reads AWS_DEFAULT_REGION alone, everybody else AWS_REGION.
+            region_name=config.region,
             config=BotoConfig(
                 connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 4}
             ),
@@ -81,7 +84,11 @@ def log_to_cloudwatch(config: CloudWatchConfig, service: str) -> None:
     root = logging.getLogger()
     if any(isinstance(handler, PatientHandler) for handler in root.handlers):
         return
-    handler = PatientHandler(config, service)
+    try:
+        handler = PatientHandler(config, service)
+    except BotoCoreError as wrong:
+        _console("no logs go to CloudWatch: %s", wrong)
+        return
     handler.setFormatter(JsonFormatter(service))
     for name in ("boto3", "botocore", "urllib3"):
         # What the sender itself says would be sent again.

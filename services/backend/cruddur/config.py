@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CloudWatchConfig:
-    """`endpoint`: None for AWS itself. Region and credentials are boto3's own business."""
+    """`endpoint`: None for AWS itself. `region`: None for the one that boto3 finds."""
 
     group: str = "cruddur"
     endpoint: str | None = None
+    region: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def _cloudwatch(environ: Mapping[str, str]) -> CloudWatchConfig | None:
     return CloudWatchConfig(
         group=environ.get("CLOUDWATCH_LOG_GROUP") or CloudWatchConfig.group,
         endpoint=environ.get("CLOUDWATCH_LOGS_ENDPOINT") or None,
+        region=environ.get("AWS_REGION") or None,
     )
 
 

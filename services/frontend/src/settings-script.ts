@@ -1,0 +1,13 @@
+/** The text of /config.js, made of the same variables by the development server. */
+export function settingsScript(environ: Record<string, string | undefined>): string {
+  return `window.CRUDDUR = ${JSON.stringify({
+    backend: environ.BACKEND_URL ?? "http://127.0.0.1:4567",
+    collector: environ.COLLECTOR_URL ?? "http://127.0.0.1:4318",
+    release: environ.RELEASE ?? "unknown",
+    environment: environ.DEPLOYMENT_ENVIRONMENT ?? "local",
+    debug: environ.DEBUG_ROUTES === "true",
+    rollbar: environ.ROLLBAR_CLIENT_TOKEN
+      ? { endpoint: environ.ROLLBAR_ENDPOINT, token: environ.ROLLBAR_CLIENT_TOKEN }
+      : null,
+  })};\n`;
+}

@@ -1,0 +1,34 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig, type Plugin } from "vitest/config";
+
+import { settingsScript } from "./src/settings-script.ts";
+
+/** What server/page.py does for the built page: the addresses come from the environment. */
+function settings(): Plugin {
+  return {
+    name: "cruddur-settings",
+    configureServer(server) {
+      server.middlewares.use("/config.js", (_request, response) => {
+        response.setHeader("Content-Type", "text/javascript");
+        response.end(settingsScript(process.env));
+      });
+    },
+  };
+}
+
+export default defineConfig({
+  plugins: [react(), settings()],
+  server: {
+    host: "127.0.0.1",
+    port: Number(process.env.FRONTEND_PORT ?? 3000),
+    strictPort: true,
+  },
+  build: {
+    outDir: process.env.PAGE_DIR ?? "dist",
+    emptyOutDir: true,
+    target: "es2022",
+    // Rollbar and a reader of the console see our names; a map is fetched only by open tools.
+    sourcemap: true,
+  },
+  test: { environment: "jsdom", include: ["src/**/*.test.{ts,tsx}"] },
+});
