@@ -197,21 +197,32 @@ class Aws(AwsVendor):
         if service == "logs" and operation == "PutLogEvents":
             return _answer(await self._put_log_events(caller.region, ask, request))
         ask = _checked(service, operation, ask)
+        answer = await self._without_moto(operation, caller.region, ask)
+        if answer is not None:
+            return _answer(answer)
+        response = await self._moto(request, body)
+        if operation == "PutMetricData" and response.status == 200:  # noqa: PLR2004
+            self._keep_metrics(_metric_data(ask))
+            # Nothing to put, but moto's own copy has to stay inside its bound.
+            await self.moto.put_metrics(caller.region, [])
+        return response
+
+    async def _without_moto(self, operation: str, region: str, ask: Json) -> Json | None:
+        """The answer to what moto does not do, None for what it does once we have checked it."""
         match operation:
             case "StartQuery":
-                return _answer(await self._start_query(caller.region, ask))
+                return await self._start_query(region, ask)
             case "GetQueryResults":
-                return _answer(self._query_results(ask))
+                return self._query_results(ask)
             case "DescribeQueryDefinitions":
-                return _answer(self._query_definitions(ask))
+                return self._query_definitions(ask)
+            case "DescribeAlarms":
+                await self.moto.evaluate_alarms(region)
             case "PutMetricFilter":
                 metric_filters.check(ask)
             case "PutRetentionPolicy":
                 log_events.check_retention(ask["retentionInDays"])
-        response = await self._moto(request, body)
-        if operation == "PutMetricData" and response.status == 200:  # noqa: PLR2004
-            self._keep_metrics(_metric_data(ask))
-        return response
+        return None
 
     async def _check_action(self, service: str, body: bytes) -> None:
         """A query-protocol call names an action that its service has, and types that we play."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from standins.aws import alarms
 from standins.aws.emf import MetricValue
 from standins.awsvendor import ACCOUNT, AwsError
 
@@ -80,6 +81,11 @@ class Moto:
     async def put_metrics(self, region: str, values: Iterable[MetricValue]) -> None:
         """Make metric values readable by CloudWatch's own API."""
         await self._run(lambda: _put_metrics(region, values))
+
+    async def evaluate_alarms(self, region: str) -> None:
+        """Bring every alarm to the state that its data give it now."""
+        now = datetime.now(UTC)
+        await self._run(lambda: alarms.evaluate(_cloudwatch(region), now))
 
     async def trim(self, gone: Mapping[tuple[str, str, str], int]) -> None:
         """Drop the oldest events of streams: (region, group, stream) → how many."""

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from standins.settings import Settings
-from standins.xray.sampling import Sampling
+from standins.xray.sampling import RuleError, Sampling
 from standins.xray.segments import xray_trace_id
 from tests.unit.standins import otlp_data
 
@@ -508,3 +508,24 @@ def test_otlp_needs_transaction_search_and_a_signature(
     assert b"limit 204800" in export("us-west-2", big.SerializeToString()).content
     many = export("us-west-2", otlp_data.traces(trace_id, count=10_001))
     assert b"10001 items" in many.content
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Priority": 0},
+        {"FixedRate": 1.5},
+        {"ReservoirSize": -1},
+        {"RuleName": "x" * 33},
+        {"ServiceName": "x" * 65},
+        {"Version": 2},
+    ],
+)
+def test_a_rule_from_a_template_is_checked_too(changes: dict[str, Any]) -> None:
+    # CloudFormation comes this way, past AWS's model of the API.
+    sampling = Sampling("arn:aws:xray:r:1")
+    with pytest.raises(RuleError):
+        sampling.create(rule("r", **changes))
+    sampling.create(rule("r"))
+    with pytest.raises(RuleError):
+        sampling.update({**rule("r", **changes), "RuleName": "r", "ServiceType": "x" * 65})
