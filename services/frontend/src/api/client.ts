@@ -59,7 +59,7 @@ export function createApi(backend: string): Api {
         ...init,
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       });
-    } catch (cause) {
+    } catch {
       if (signal?.aborted) throw signal.reason;
       throw new BackendError(
         0,

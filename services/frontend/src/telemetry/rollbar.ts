@@ -103,5 +103,5 @@ export function frames(stack: string): Frame[] {
       ...(method ? { method } : {}),
     });
   }
-  return found.length > 0 ? found.reverse() : [{ filename: "(unknown)" }];
+  return found.length > 0 ? found.toReversed() : [{ filename: "(unknown)" }];
 }

@@ -1,0 +1,150 @@
+"""Serves the built page: its files by WhiteNoise, /config.js from the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from whitenoise import WhiteNoise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+HASHED = "/assets/"
+"""What is under it has its content's digest in its name."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """`folder`: the built page. `backend`, `collector`, `rollbar`: as a browser reaches them.
+
+    Without a `rollbar_token` the page reports no errors; it is a client token, for all to read.
+    """
+
+    folder: Path
+    backend: str
+    collector: str
+    release: str
+    environment: str
+    debug: bool
+    rollbar: str
+    rollbar_token: str
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Config:
+        """Raises ValueError, one line that names the variable."""
+        folder = Path(environ.get("PAGE_DIR", "dist"))
+        if not (folder / "index.html").is_file():
+            raise ValueError(f"PAGE_DIR {folder} holds no built page. `npm run build` makes it.")
+        return cls(
+            folder=folder,
+            backend=_url("BACKEND_URL", environ.get("BACKEND_URL", "http://127.0.0.1:4567")),
+            collector=_url("COLLECTOR_URL", environ.get("COLLECTOR_URL", "http://127.0.0.1:4318")),
+            release=environ.get("RELEASE", "unknown"),
+            environment=environ.get("DEPLOYMENT_ENVIRONMENT", "local"),
+            debug=environ.get("DEBUG_ROUTES", "false").lower() == "true",
+            rollbar=_url(
+                "ROLLBAR_ENDPOINT", environ.get("ROLLBAR_ENDPOINT", "https://api.rollbar.com/api/1")
+            ),
+            rollbar_token=environ.get("ROLLBAR_CLIENT_TOKEN", ""),
+        )
+
+
+class Page:
+    """The WSGI application. An address that is no file gets the page, which knows its own."""
+
+    def __init__(self, config: Config) -> None:
+        self._script = script(config)
+        self._headers = [
+            ("Content-Security-Policy", _policy(config)),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "no-referrer"),
+        ]
+        self._index = (config.folder / "index.html").read_bytes()
+        self._files = WhiteNoise(
+            self._other, root=config.folder, max_age=0, immutable_file_test=_immutable
+        )
+
+    def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        def begin(status: str, headers: list[tuple[str, str]], *rest: object) -> object:
+            return start(status, [*headers, *self._headers], *rest)  # type: ignore[arg-type]
+
+        return self._files(environ, begin)
+
+    def _other(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+            return _answer(environ, start, "405 Method Not Allowed", "text/plain", b"")
+        if path == "/health":
+            return _answer(environ, start, "200 OK", "text/plain", b"ok\n")
+        if path == "/config.js":
+            return _answer(environ, start, "200 OK", "text/javascript", self._script)
+        if "." in path.rpartition("/")[2]:
+            return _answer(environ, start, "404 Not Found", "text/plain", b"no such file\n")
+        return _answer(environ, start, "200 OK", "text/html", self._index)
+
+
+def create_app() -> Page:
+    """The application with the environment's settings. Raises ValueError."""
+    return Page(Config.from_environ())
+
+
+def script(config: Config) -> bytes:
+    """The text of /config.js."""
+    told = {
+        "backend": config.backend,
+        "collector": config.collector,
+        "release": config.release,
+        "environment": config.environment,
+        "debug": config.debug,
+        "rollbar": {"endpoint": config.rollbar, "token": config.rollbar_token}
+        if config.rollbar_token
+        else None,
+    }
+    return f"window.CRUDDUR = {json.dumps(told)};\n".encode()
+
+
+def _policy(config: Config) -> str:
+    asked = {config.backend, config.collector}
+    if config.rollbar_token:
+        asked.add(config.rollbar)
+    origins = sorted(f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in asked)
+    rules = {
+        "default-src": "'self'",
+        "connect-src": " ".join(("'self'", *origins)),
+        # profiles-flask's pictures.
+        "img-src": "'self' data:",
+        "object-src": "'none'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in rules.items())
+
+
+def _immutable(path: str, url: str) -> bool:
+    del path
+    return url.startswith(HASHED)
+
+
+def _answer(
+    environ: WSGIEnvironment, start: StartResponse, status: str, kind: str, body: bytes
+) -> list[bytes]:
+    headers = [
+        ("Content-Type", f"{kind}; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", "no-cache"),
+    ]
+    start(status, headers)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
+def _url(name: str, value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"{name} is {value!r}. It has to be like http://127.0.0.1:4567.")
+    return value.rstrip("/")
