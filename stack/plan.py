@@ -255,6 +255,7 @@ def _backend(plan: Plan) -> Process:
         "DATABASE_URL": f"sqlite:///{plan.folders['DATA_DIR'] / 'cruddur.db'}",
         "DEBUG_ROUTES": plan.environment["DEBUG_ROUTES"],
         "LOG_ROUTE": plan.settings.log_route,
+        **_log_exporter(plan.settings),
         **merged(vendor.app for vendor in plan.vendors),
     }
     return _flask(
@@ -294,7 +295,6 @@ def _flask(
             },
             "OTEL_EXPORTER_OTLP_ENDPOINT": plan.otlp_url,
             **_sampler(plan),
-            **_log_exporter(plan.settings),
             "PATH": f"{python.bin}{os.pathsep}{os.defpath}",
             "PYTHONPATH": os.pathsep.join(
                 str(services / name) for name in ("serving", "sampler", folder)

@@ -1,0 +1,257 @@
+"""`verify`, `status`, `doctor`, `break`, `reload` and `provision`, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stack.waiting import wait_for
+from standins.client import Client
+from tests.integration.harness.checkout import Checkout
+from tests.integration.harness.traffic import send, send_many
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIGNALS = ("traces", "metrics", "logs")
+EVERYBODY = {
+    *(("local record", signal) for signal in SIGNALS),
+    *(("honeycomb", signal) for signal in SIGNALS),
+    ("xray", "traces"),
+    ("cloudwatch", "metrics"),
+    ("cloudwatch", "logs"),
+    ("rollbar", "errors"),
+}
+TO_XRAY = ", otlp_http/to_xray"
+
+
+@pytest.fixture(scope="module")
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Checkout]:
+    """A checkout whose stack is up, on the runtime that is under test."""
+    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
+    checkout.settings["RUNTIME"] = request.config.getoption("--runtime")
+    up = checkout.run("up")
+    assert up.code == 0, up.output
+    yield checkout
+    checkout.run("down")
+    checkout.close()
+
+
+@pytest.fixture
+def checkout(running: Checkout) -> Iterator[Checkout]:
+    """The running one, with every vendor well and the config as shipped."""
+    shipped = running.config.read_text()
+    yield running
+    assert running.run("heal").code == 0
+    if running.config.read_text() != shipped:
+        running.config.write_text(shipped)
+        assert running.run("reload").code == 0
+
+
+@pytest.fixture
+def standins(checkout: Checkout) -> Iterator[Client]:
+    with Client(f"http://127.0.0.1:{checkout.ports['STANDIN_CONTROL_PORT']}") as client:
+        yield client
+
+
+def verify(checkout: Checkout, deadline: int = 10) -> tuple[int, dict[tuple[str, str], Any]]:
+    """The exit code, and what is said of each vendor and signal."""
+    ended = checkout.run("verify", "--json", f"--deadline={deadline}")
+    lines = [line for line in ended.output.splitlines() if line.startswith("{")]
+    assert lines, ended.output
+    report = json.loads(lines[-1])
+    return ended.code, {(one["vendor"], one["signal"]): one for one in report["deliveries"]}
+
+
+def test_everything_arrives_everywhere_without_a_key(checkout: Checkout) -> None:
+    # when
+    code, told = verify(checkout)
+    # then
+    assert {who: one["state"] for who, one in told.items()} == dict.fromkeys(EVERYBODY, "arrived")
+    assert all(one["seconds"] < 10 for one in told.values()), told
+    assert code == 0
+
+
+def test_a_refused_key_is_red_for_that_vendor_alone_and_named(checkout: Checkout) -> None:
+    # given
+    assert checkout.run("break", "honeycomb", "401").code == 0
+    # when
+    code, told = verify(checkout)
+    # then
+    red = {who for who, one in told.items() if one["state"] != "arrived"}
+    assert red == {("honeycomb", signal) for signal in SIGNALS}, told
+    assert all("401" in told[who]["why"] for who in red), told
+    assert code == 1
+    # and the ledger tells it too
+    troubled = {
+        entry["vendor"]: entry["last_error"]
+        for entry in checkout.status()["ledger"]
+        if entry["failed"]
+    }
+    assert set(troubled) == {"honeycomb"}, troubled
+    assert "401" in troubled["honeycomb"]
+    # and doctor
+    doctor = checkout.run("doctor", "--json")
+    findings = json.loads(doctor.output[doctor.output.index('{"') :].splitlines()[0])["findings"]
+    problems = {
+        finding["check"]: finding for finding in findings if finding["verdict"] == "problem"
+    }
+    assert "HONEYCOMB_API_KEY" in problems["honeycomb"]["what"], problems
+    assert set(problems) <= {"honeycomb", "delivery"}, problems
+
+
+def test_a_hanging_vendor_is_red_alone_and_gets_all_once_it_is_back(
+    checkout: Checkout, standins: Client
+) -> None:
+    # given
+    assert checkout.run("break", "xray", "hang").code == 0
+    # when
+    code, told = verify(checkout, deadline=6)
+    exchanges = send_many(f"{checkout.url}/api/activities/home", 40)
+    # then
+    assert {who for who, one in told.items() if one["state"] != "arrived"} == {("xray", "traces")}
+    assert code == 1
+    assert all(exchange.response.ok for exchange in exchanges)
+    wanted = {exchange.trace_id for exchange in exchanges}
+    wait_for(
+        "every trace at Honeycomb",
+        lambda: wanted - _traces(standins, "honeycomb"),
+        until=lambda missing: not missing,
+        seconds=10,
+    )
+    queued = {entry["vendor"]: entry["queued"] for entry in checkout.status()["ledger"]}
+    assert queued["xray"] > 0
+    # when
+    assert checkout.run("heal").code == 0
+    # then
+    wait_for(
+        "every trace at X-Ray",
+        lambda: wanted - _traces(standins, "xray"),
+        until=lambda missing: not missing,
+        seconds=60,
+    )
+
+
+def test_an_edit_that_drops_x_ray_takes_effect_and_nobody_else_misses_a_span(
+    checkout: Checkout, standins: Client
+) -> None:
+    # given
+    before = send_many(f"{checkout.url}/api/activities/home", 20)
+    edited = checkout.config.read_text()
+    assert edited.count(TO_XRAY) == 1
+    checkout.config.write_text(edited.replace(TO_XRAY, ""))
+    # when it is applied while requests come
+    reload = checkout.begin("reload")
+    during = []
+    while reload.poll() is None:
+        during += send_many(f"{checkout.url}/api/activities/home", 8)
+    output = reload.communicate()[0]
+    after = send_many(f"{checkout.url}/api/activities/home", 20)
+    # then
+    assert reload.returncode == 0, output
+    everyone = {exchange.trace_id for exchange in (*before, *during, *after)}
+    wait_for(
+        "every trace at Honeycomb",
+        lambda: everyone - _traces(standins, "honeycomb"),
+        until=lambda missing: not missing,
+        seconds=30,
+    )
+    assert not _traces(standins, "xray") & {exchange.trace_id for exchange in after}
+    twice = [span for span, times in standins.ids("honeycomb").items() if times > 1]
+    assert twice == []
+
+
+def test_a_broken_edit_is_refused_and_the_old_config_goes_on(
+    checkout: Checkout, standins: Client
+) -> None:
+    # given
+    text = checkout.config.read_text()
+    checkout.config.write_text(text.replace(", otlp_http/honeycomb,", ", otlp_http/honeycom,"))
+    # when
+    refused = checkout.run("reload")
+    # then
+    assert refused.code == 1
+    assert "honeycom" in refused.error
+    assert "did you mean" in refused.error
+    # and the traces still arrive
+    checkout.config.write_text(text)
+    exchange = send(f"{checkout.url}/api/activities/home")
+    wait_for(
+        "the trace at Honeycomb",
+        lambda: exchange.trace_id in _traces(standins, "honeycomb"),
+        seconds=10,
+    )
+
+
+def test_provision_shows_what_it_changes_and_then_finds_nothing_to_do(checkout: Checkout) -> None:
+    # when
+    shown = checkout.run("provision", "--dry-run")
+    made = checkout.run("provision")
+    again = checkout.run("provision")
+    # then
+    assert [ended.code for ended in (shown, made, again)] == [0, 0, 0], made.output
+    for ended in (shown, made):
+        assert "+ X-Ray sampling rule Cruddur" in ended.output, ended.output
+        assert "FixedRate: 0.1" in ended.output
+    assert "everything is there already" in again.output
+
+
+def test_queries_are_created_once(checkout: Checkout) -> None:
+    # when
+    first, second = checkout.run("queries"), checkout.run("queries")
+    # then
+    assert first.output.count("created") == 3, first.output
+    assert second.output.count("unchanged") == 3, second.output
+
+
+def test_an_error_reaches_rollbar_with_its_trace_and_the_span_knows_the_item(
+    checkout: Checkout, standins: Client
+) -> None:
+    # when
+    exchange = send(
+        f"{checkout.url}/api/debug/error?token=s3cr3t-in-a-query",
+        headers={"X-Cruddur-User": "andrewbrown", "X-Api-Key": "s3cr3t-in-a-header"},
+    )
+    # then
+    assert exchange.response.status_code == 500
+    held = wait_for("the item", lambda: standins.holds("rollbar", exchange.trace_id), seconds=10)
+    [item] = held["items"]
+    assert item["custom"]["trace_id"] == exchange.trace_id
+    assert item["person"] == {"id": "andrewbrown"}
+    assert item["environment"] == "local"
+    assert item["code_version"]
+    assert "s3cr3t" not in json.dumps(item)
+    spans = wait_for(
+        "its trace at Honeycomb",
+        lambda: standins.holds("honeycomb", exchange.trace_id).get("traces"),
+        seconds=10,
+    )
+    assert item["uuid"] in json.dumps(spans)
+    # and the POST to Rollbar is no span
+    assert "/api/1/item" not in json.dumps(spans)
+
+
+def test_a_wrong_key_is_refused_before_anything_starts(checkout: Checkout) -> None:
+    for name, value, said in (
+        ("HONEYCOMB_API_KEY", "hcaik_tooshort", "does not look like one"),
+        ("HONEYCOMB_API_KEY", "", "is empty"),
+        ("HONEYCOMB_APIKEY", "x", "did you mean HONEYCOMB_API_KEY?"),
+        ("ROLLBAR_ACCESS_TOKEN", "abc", "does not look like one"),
+    ):
+        # given
+        checkout.settings[name] = value
+        # when
+        ended = checkout.run("up")
+        del checkout.settings[name]
+        # then
+        assert ended.code == 1
+        assert said in ended.error
+        assert name in ended.error
+
+
+def _traces(standins: Client, vendor: str) -> set[str]:
+    return {span.split(":")[0] for span in standins.ids(vendor)}
