@@ -237,3 +237,12 @@ def test_a_taken_port_is_one_clear_line() -> None:
             "Set STANDIN_<NAME>_PORT or STANDIN_BIND."
         )
     ]
+
+
+def test_a_taken_grpc_port_is_one_clear_line(standins: Client) -> None:
+    # Unlike other servers gRPC would share the port, and take every other request.
+    port = standins.ports()["otlp_grpc"]
+    process = run(STANDIN_OTLP_GRPC_PORT=str(port))
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in errors

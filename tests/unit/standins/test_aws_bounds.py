@@ -1,0 +1,141 @@
+"""What moto alone would let through, or keep for ever."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
+from moto.logs.models import LogEvent
+
+from standins.aws import backend
+from standins.inprocess import running
+from standins.settings import Settings
+from tests.unit.standins import otlp_data
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from standins.client import Client
+
+SETTINGS = Settings()
+
+
+def send(
+    standins: Client, service: str, headers: dict[str, str], body: bytes, path: str = "/"
+) -> requests.Response:
+    """A signed request as no client of AWS would send it."""
+    url = f"{standins.address('aws')}{path}"
+    request = AWSRequest("POST", url, data=body, headers=headers)
+    credentials = Credentials(SETTINGS.aws_access_key_id, SETTINGS.aws_secret_access_key)
+    SigV4Auth(credentials, service, "us-east-1").add_auth(request)
+    return requests.post(url, data=body, headers=dict(request.headers.items()), timeout=10)
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("service", "headers", "body", "code"),
+    [
+        ("logs", {"X-Amz-Target": "Logs_20140328.Explode"}, b"{}", "UnknownOperationException"),
+        ("logs", {"X-Amz-Target": "Other.PutLogEvents"}, b"{}", "UnknownOperationException"),
+        ("logs", {"X-Amz-Target": "Logs_20140328.PutLogEvents"}, b"[", "SerializationException"),
+        ("logs", {"X-Amz-Target": "Logs_20140328.PutLogEvents"}, b"[]", "SerializationException"),
+        ("logs", {"X-Amz-Target": "Logs_20140328.PutLogEvents"}, b"{}", "InvalidParameter"),
+        ("logs", {"X-Amz-Target": "Logs_20140328.CreateLogGroup"}, b"{}", "InvalidParameter"),
+        ("sts", {"X-Amz-Target": "Logs_20140328.CreateLogGroup"}, b"{}", "InvalidSignature"),
+        ("sts", FORM, b"Action=Explode", "InvalidAction"),
+        ("sts", FORM, b"", "InvalidAction"),
+    ],
+)
+def test_what_no_client_would_send_is_refused(
+    standins: Client, service: str, headers: dict[str, str], body: bytes, code: str
+) -> None:
+    answer = send(standins, service, headers, body)
+    assert answer.status_code in (400, 403)
+    assert code in answer.text
+
+
+def test_the_logs_endpoint_needs_a_stream_that_exists(
+    aws: Callable[..., Any], standins: Client, trace_id: str
+) -> None:
+    name = f"otlp-{secrets.token_hex(4)}"
+    body = otlp_data.logs(trace_id)
+
+    def export(**headers: str) -> requests.Response:
+        named = {f"x-aws-log-{key}": value for key, value in headers.items()}
+        sent = {"Content-Type": "application/x-protobuf", **named}
+        return send(standins, "logs", sent, body, path="/v1/logs")
+
+    assert b"headers are needed" in export(group=name).content
+    assert b"log group does not exist" in export(group=name, stream="s").content
+    aws("logs").create_log_group(logGroupName=name)
+    assert b"log stream does not exist" in export(group=name, stream="s").content
+    aws("logs").create_log_stream(logGroupName=name, logStreamName="s")
+    assert export(group=name, stream="s").ok
+    assert len(standins.holds("aws", trace_id)["logs"]) == 1
+    unsigned = {"Content-Type": "application/x-protobuf"}
+    url = f"{standins.address('aws')}/v1/logs"
+    assert requests.post(url, data=body, headers=unsigned, timeout=5).status_code == 403
+
+
+def tracked(model: Any) -> list[object]:
+    """What moto remembers of a model's objects, for ever if it is let."""
+    found: list[object] = model.instances_tracked
+    return found
+
+
+def test_moto_holds_no_more_than_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "MAX_DATA_POINTS", 15)
+    group = f"bounds-{secrets.token_hex(4)}"
+    with running(replace(SETTINGS, max_items=10)) as client:
+        where: dict[str, Any] = {
+            "endpoint_url": client.address("aws"),
+            "region_name": "me-south-1",
+            "aws_access_key_id": SETTINGS.aws_access_key_id,
+            "aws_secret_access_key": SETTINGS.aws_secret_access_key,
+        }
+        logs, cloudwatch = boto3.client("logs", **where), boto3.client("cloudwatch", **where)
+        logs.create_log_group(logGroupName=group)
+        logs.create_log_stream(logGroupName=group, logStreamName="s")
+        for number in range(20):
+            logs.put_log_events(
+                logGroupName=group,
+                logStreamName="s",
+                logEvents=[{"timestamp": int(time.time() * 1000), "message": str(number)}],
+            )
+        held = logs.get_log_events(logGroupName=group, logStreamName="s")["events"]
+        for _ in range(20):
+            cloudwatch.put_metric_data(
+                Namespace=group, MetricData=[{"MetricName": "m", "Value": 1}]
+            )
+        points = cloudwatch_backends["123456789012"]["me-south-1"].metric_data
+
+    assert [one["message"] for one in held] == [str(number) for number in range(10, 20)]
+    assert len(points) == 15
+    assert [*tracked(LogEvent), *tracked(MetricDatum)] == []
+
+
+def test_a_metric_named_twice_is_bad(aws: Callable[..., Any], standins: Client) -> None:
+    logs, name = aws("logs"), f"twice-{secrets.token_hex(4)}"
+    logs.create_log_group(logGroupName=name)
+    logs.create_log_stream(logGroupName=name, logStreamName="s")
+    directive = {"Namespace": name, "Metrics": [{"Name": "m"}, {"Name": "m"}]}
+    metadata = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+    event = {
+        "timestamp": int(time.time() * 1000),
+        "message": json.dumps({"_aws": metadata, "m": 1}),
+    }
+    logs.put_log_events(logGroupName=name, logStreamName="s", logEvents=[event])
+    assert standins.metrics(namespace=name) == []
+    assert any("named twice" in error for error in standins.ids("aws", "emf_errors"))
