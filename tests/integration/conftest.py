@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stack.errors import StackError
 from tests.integration.harness.stack import SERVICES, Stack
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ def running_stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
-    stack = _start(request.config.getoption("--runtime"), folder)
+    try:
+        stack = _start(request.config.getoption("--runtime"), folder)
+    except StackError as error:
+        pytest.fail(f"the stack did not start: {error}", pytrace=False)
     yield stack
     if request.config.getoption("--keep") and request.session.testsfailed:
         request.config.stash[KEPT].append(stack.whereabouts())

@@ -25,14 +25,14 @@ if os.path.exists("/.dockerenv"):  # noqa: PTH110
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
-from stack.engine import find_engine
+from stack.engine import ensure_engine, find_engine, release
 from stack.errors import StackError
 from stack.images import ensure_images
 from stack.runtimes.docker import IMAGES_OWN
 from stack.settings import ROOT
 from stack.telemetry import Log, Point, Span, read_logs, read_points, read_spans
 from stack.waiting import wait_for
-from tests.integration.harness.plans import plan_for_tests, settings_for_tests
+from tests.integration.harness.plans import changed_plan, shipped_plan
 from tests.integration.harness.stack import (
     AS_SHIPPED,
     COLLECTOR,
@@ -79,10 +79,12 @@ class DockerStack:
                 "no Docker engine answers",
                 "start one, let `make test` do it, or use --runtime=native",
             )
+        self._lease = f"tests-{os.getpid()}"
+        # Whoever started the engine does not end it under us.
+        ensure_engine(self._lease, os.getpid())
         self._folder = folder
-        self._settings = settings_for_tests(folder, "docker")
-        self._plan = plan_for_tests(self._settings, "docker", AS_SHIPPED)
-        self._images = ensure_images(ROOT, self._settings, map(_image, SERVICES))
+        self._plan = self._shipped = shipped_plan(folder, "docker")
+        self._images = ensure_images(ROOT, self._plan.settings, map(_image, SERVICES))
         self._network = Network().create()
         self._volume = f"{self._network.name}-records"
         self._containers: dict[str, DockerContainer] = {}
@@ -101,7 +103,7 @@ class DockerStack:
 
     @property
     def profiles_url(self) -> str:
-        return f"http://127.0.0.1:{self._settings.profiles_port}"
+        return f"http://127.0.0.1:{self._plan.settings.profiles_port}"
 
     @property
     def otlp_url(self) -> str:
@@ -166,7 +168,7 @@ class DockerStack:
         return made.get_wrapped_container().logs().decode(errors="replace") if made else ""
 
     def change(self, change: Change) -> None:
-        self._plan = plan_for_tests(self._settings, "docker", change)
+        self._plan = changed_plan(self._shipped, change)
         for service in SERVICES:
             recipe = self._recipe(self._plan.process(service))
             if self._made.get(service) != recipe:
@@ -186,6 +188,7 @@ class DockerStack:
         with contextlib.suppress(docker.errors.NotFound):
             self._network._docker.client.volumes.get(self._volume).remove()
         self._network.remove()
+        release(self._lease)
 
     def whereabouts(self) -> str:
         names = " ".join(self._container(service).name or "" for service in SERVICES)

@@ -12,7 +12,7 @@ import requests
 from stack.runtimes import native
 from stack.telemetry import Log, Point, Span, read_logs, read_points, read_spans
 from stack.waiting import wait_for
-from tests.integration.harness.plans import plan_for_tests, settings_for_tests
+from tests.integration.harness.plans import changed_plan, shipped_plan
 from tests.integration.harness.stack import AS_SHIPPED, Change, Signal
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ class NativeStack:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._settings = settings_for_tests(folder, "native")
-        self._plan = self._shipped = plan_for_tests(self._settings, "native", AS_SHIPPED)
+        self._plan = self._shipped = shipped_plan(folder, "native")
         self._stopped: set[str] = set()
         self._paused: dict[str, list[psutil.Process]] = {}
         native.up(self._plan)
@@ -110,7 +109,7 @@ class NativeStack:
         return file.read_text(errors="replace") if file.exists() else ""
 
     def change(self, change: Change) -> None:
-        self._plan = plan_for_tests(self._settings, "native", change)
+        self._plan = changed_plan(self._shipped, change)
         native.up(self._plan)
         self._stopped.clear()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from typing import TYPE_CHECKING, Literal
 
 from stack.collector_config import CONFIG_FILE, env_defaults
@@ -18,29 +19,37 @@ if TYPE_CHECKING:
 Runtime = Literal["docker", "native"]
 
 
-def settings_for_tests(folder: Path, runtime: Runtime) -> Settings:
-    """The defaults, whatever `.env` says, with free ports and everything written to `folder`."""
-    defaults = env_defaults((ROOT / CONFIG_FILE).read_text())
+def shipped_plan(folder: Path, runtime: Runtime) -> Plan:
+    """The plan of the defaults, whatever `.env` says, with free ports; all is written to `folder`.
+
+    Collector config and version are those of now: what somebody edits meanwhile restarts nothing.
+    """
+    config = folder / CONFIG_FILE.name
+    shutil.copyfile(ROOT / CONFIG_FILE, config)
+    defaults = env_defaults(config.read_text())
     own = [name for name in Settings.model_fields if name.endswith("_port")]
     collector = [name for name in defaults if name.endswith("_PORT")]
     ports = free_ports(len(own) + len(collector))
-    return Settings(
+    settings = Settings(
         runtime=runtime,
         run_dir=folder,
+        collector_config=config,
         collector={**defaults, **{name: str(ports.pop()) for name in collector}},
         **{name: ports.pop() for name in own},  # type: ignore[arg-type]
     )
-
-
-def plan_for_tests(settings: Settings, runtime: Runtime, change: Change) -> Plan:
-    """The plan with `change` in it. A changed collector config is written to the run folder."""
-    if change.collector_config is not None:
-        config = settings.run_dir / "changed-config.yaml"
-        config.write_text(change.collector_config)
-        settings = settings.model_copy(update={"collector_config": config})
     plan = make_plan(settings, ROOT, runtime)
-    plan = _with_environment(plan, dict.fromkeys((PROFILES, BACKEND), TEST_ENVIRONMENT))
-    return _with_environment(plan, change.environment)
+    return _with_environment(plan, dict.fromkeys((PROFILES, BACKEND), TEST_ENVIRONMENT))
+
+
+def changed_plan(shipped: Plan, change: Change) -> Plan:
+    """`shipped` with `change` in it. A changed collector config is written to the run folder."""
+    plan = _with_environment(shipped, change.environment)
+    if change.collector_config is None:
+        return plan
+    config = shipped.run_dir / "changed-config.yaml"
+    config.write_text(change.collector_config)
+    settings = shipped.settings.model_copy(update={"collector_config": config})
+    return dataclasses.replace(plan, settings=settings)
 
 
 def _with_environment(plan: Plan, variables: Mapping[str, Mapping[str, str]]) -> Plan:
