@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 
 
 def announce(plan: Plan) -> None:
-    """Say which runtime it is, and which vendor is live or played."""
+    """Say which runtime it is, which vendor is live or played, and which fragments there are."""
     live = [vendor.name for vendor in plan.vendors if vendor.live]
     played = [vendor.name for vendor in plan.vendors if not vendor.live]
+    besides = plan.settings.fragments
     who = " · ".join(
         f"{how}: {', '.join(names)}"
-        for how, names in (("live", live), ("played by stand-ins", played))
+        for how, names in (("live", live), ("played by stand-ins", played), ("with", besides))
         if names
     )
     console.print(f"[bold]{plan.runtime}[/] runtime · {who}", soft_wrap=True)

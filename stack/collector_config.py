@@ -172,8 +172,8 @@ def validate(
 
 
 def _without_udp_ports(env: Mapping[str, str]) -> dict[str, str]:
-    # `validate` builds every receiver, and awsxray binds its port when it is built: with the real one
-    # it would fail beside a collector that runs.
+    # `validate` builds every receiver, and awsxray binds its port when it is built: with the real
+    # one it would fail beside a collector that runs.
     return {name: "0" if name.endswith("_UDP_PORT") else value for name, value in env.items()}
 
 
