@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 from stack.waiting import wait_for
 from standins.client import Client
+from standins.settings import Settings as StandinSettings
 from tests.integration.harness.checkout import Checkout
 from tests.integration.harness.traffic import send, send_many
 
@@ -227,12 +230,50 @@ def test_an_error_reaches_rollbar_with_its_trace_and_the_span_knows_the_item(
     assert "s3cr3t" not in json.dumps(item)
     spans = wait_for(
         "its trace at Honeycomb",
-        lambda: standins.holds("honeycomb", exchange.trace_id).get("traces"),
+        lambda: standins.holds("honeycomb", exchange.trace_id).get("traces", []),
         seconds=10,
     )
     assert item["uuid"] in json.dumps(spans)
     # and the POST to Rollbar is no span
     assert "/api/1/item" not in json.dumps(spans)
+
+
+def test_from_a_trace_in_x_ray_to_its_logs_in_cloudwatch_and_back(
+    checkout: Checkout, standins: Client
+) -> None:
+    # given
+    exchange = send(f"{checkout.url}/api/activities/home")
+    # when X-Ray has it, its segment names the log group
+    segments = wait_for(
+        "the segments",
+        lambda: standins.holds("xray", exchange.trace_id).get("traces", []),
+        seconds=15,
+    )
+    [own] = [segment for segment in segments if segment["name"] == "backend-flask"]
+    assert [logs["log_group"] for logs in own["aws"]["cloudwatch_logs"]] == ["cruddur"]
+    # then the trace's id finds the access log's record there
+    logs = aws(checkout, "logs")
+    now = int(time.time())
+    query = f'fields @timestamp, body, trace_id | filter trace_id = "{exchange.trace_id}"'
+
+    def found() -> list[dict[str, str]]:
+        started = logs.start_query(
+            logGroupName="cruddur", startTime=now - 300, endTime=now + 300, queryString=query
+        )
+        rows = logs.get_query_results(queryId=started["queryId"])["results"]
+        return [{cell["field"]: cell["value"] for cell in row} for row in rows]
+
+    rows = wait_for(
+        "the access log's record",
+        found,
+        until=lambda rows: any("/api/activities/home" in row["body"] for row in rows),
+        seconds=15,
+    )
+    # and its id, as X-Ray writes it, finds the trace
+    trace_id = rows[0]["trace_id"]
+    dashed = f"1-{trace_id[:8]}-{trace_id[8:]}"
+    traces = aws(checkout, "xray").batch_get_traces(TraceIds=[dashed])["Traces"]
+    assert [trace["Id"] for trace in traces] == [dashed]
 
 
 def test_a_wrong_key_is_refused_before_anything_starts(checkout: Checkout) -> None:
@@ -251,6 +292,19 @@ def test_a_wrong_key_is_refused_before_anything_starts(checkout: Checkout) -> No
         assert ended.code == 1
         assert said in ended.error
         assert name in ended.error
+
+
+def aws(checkout: Checkout, service: str) -> Any:
+    """AWS's own client, on the stand-in."""
+    played = StandinSettings()
+    port = {"logs": "STANDIN_AWS_PORT", "xray": "STANDIN_XRAY_PORT"}[service]
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        region_name="us-east-1",
+        endpoint_url=f"http://127.0.0.1:{checkout.ports[port]}",
+        aws_access_key_id=played.aws_access_key_id,
+        aws_secret_access_key=played.aws_secret_access_key,
+    )
 
 
 def _traces(standins: Client, vendor: str) -> set[str]:
