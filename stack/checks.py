@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 LEASE = f"make-test-{os.getpid()}"
 SUITE_SECONDS = 1500
 
+# Most of a test is waiting; a worker keeps a file's tests, which share what they start.
+PARALLEL = ("--numprocesses=2", "--dist=loadfile")
+INTEGRATION = ("tests/integration", *PARALLEL)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -42,8 +46,8 @@ def run_all() -> list[Outcome]:
     """Run everything; an `Outcome` each, in the order they ran."""
     outcomes = [_lint(name, command) for name, command in lint_commands(ROOT).items()]
     outcomes.append(_checked("what the tests start", _prepare))
-    outcomes.append(_suite("unit", ["tests/unit"]))
-    outcomes.append(_suite("integration, native", ["tests/integration", "--runtime=native"]))
+    outcomes.append(_suite("unit", ["tests/unit", *PARALLEL]))
+    outcomes.append(_suite("integration, native", [*INTEGRATION, "--runtime=native"]))
     outcomes += _on_containers()
     return outcomes
 
@@ -96,7 +100,7 @@ def _on_containers() -> list[Outcome]:
         engine = _checked("a Docker engine and the images", _engine_and_images)
         if engine.failed:
             return [engine]
-        return [engine, _suite("integration, docker", ["tests/integration", "--runtime=docker"])]
+        return [engine, _suite("integration, docker", [*INTEGRATION, "--runtime=docker"])]
     finally:
         release(LEASE)
 
