@@ -22,7 +22,7 @@ def wanted_config(plan: Plan) -> str:
     """
     text = plan.config_source.read_text()
     fragments = [load(name, plan.root) for name in plan.settings.fragments]
-    check_keys(fragments, plan.process("collector").environment)
+    check_keys(fragments, plan.process("collector").environment, plan.root)
     return merge(text, fragments, shown(plan.config_source))
 
 

@@ -96,13 +96,22 @@ def aws_endpoint(name: str, region: str, standin: str | None) -> str | None:
     return (standin or f"https://{service}.{region}.amazonaws.com") + path
 
 
-def check_keys(fragments: Iterable[Fragment], environment: Mapping[str, str]) -> None:
-    """Raise StackError for the first key that is not set, or empty."""
+def check_keys(
+    fragments: Iterable[Fragment], environment: Mapping[str, str], root: Path = ROOT
+) -> None:
+    """Raise StackError for the first key that is not set, or empty, or names a file that is not
+    there: the collector would say so only when it runs.
+    """
     for fragment in fragments:
         for name in required_keys(fragment):
             if not environment.get(name, "").strip():
                 state = "empty" if name in environment else "not set"
                 raise StackError(f"{name} is {state}; {fragment.file} needs it", "put it in .env")
+            if name.endswith("_FILE") and not (root / environment[name]).is_file():
+                raise StackError(
+                    f"{name} is {environment[name]}, and there is no such file",
+                    f"put its path right, seen from {root}",
+                )
 
 
 def merge(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from stack import fragments
 from stack.applied_config import apply_config, wanted_file
 from stack.collector_config import load, render_for_adot, validate
 from stack.console import console, step
@@ -117,6 +118,19 @@ def _variables(plan: Plan, engine: Engine, images: Mapping[str, str]) -> dict[st
         "CONFIG_DIR": str(config.parent),
         "COLLECTOR_CONFIG_SHA256": hashlib.sha256(config.read_bytes()).hexdigest(),
         "ENV_DIR": str(_write_environment(plan)),
+        **_of_fragments(plan),
+    }
+
+
+def _of_fragments(plan: Plan) -> dict[str, str]:
+    """What a fragment's own compose file names: its ports, its files by their whole path."""
+    environment = _collector(plan).environment
+    chosen = [fragments.load(name, plan.root) for name in plan.settings.fragments]
+    names = [name for fragment in chosen for name in fragments.variables(fragment)]
+    given = {name: environment[name] for name in names if name in environment}
+    return {
+        **{name: value for name, value in given.items() if name.endswith("_PORT")},
+        **{name: str(plan.root / file) for name, file in given.items() if name.endswith("_FILE")},
     }
 
 
@@ -153,7 +167,12 @@ def _quoted(name: str, value: str) -> str:
 def compose_files(plan: Plan) -> list[Path]:
     """The compose files of what the plan runs."""
     played = any(process.name == "standins" for process in plan.processes)
-    return [COMPOSE_FILE, *([STANDINS_FILE] if played else [])]
+    added = [COMPOSE_FILE.with_name(f"with-{name}.yaml") for name in plan.settings.fragments]
+    return [
+        COMPOSE_FILE,
+        *([STANDINS_FILE] if played else []),
+        *(file for file in added if (plan.root / file).is_file()),
+    ]
 
 
 def down(plan: Plan) -> bool:

@@ -197,6 +197,16 @@ def test_a_missing_key_is_named_with_the_file_that_needs_it(
     assert refused.value.todo == "put it in .env"
 
 
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    # given
+    part = fragment("tls: {ca_file: '${env:B_CA_FILE}'}\n")
+    (tmp_path / "ca.pem").touch()
+    # then
+    check_keys([part], {"B_CA_FILE": "ca.pem"}, tmp_path)
+    with pytest.raises(StackError, match=r"B_CA_FILE is cert\.pem, and there is no such file"):
+        check_keys([part], {"B_CA_FILE": "cert.pem"}, tmp_path)
+
+
 def test_an_unknown_name_gets_a_suggestion(tmp_path: Path) -> None:
     # given
     vendors = tmp_path / "collector/vendors"
