@@ -16,13 +16,6 @@ if TYPE_CHECKING:
 LINES = 15
 """Of each service's console, shown with a failed test."""
 
-KEPT = pytest.StashKey[list[str]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[KEPT] = []
-
-
 @pytest.fixture(scope="session")
 def running_stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -33,9 +26,7 @@ def running_stack(
     except StackError as error:
         pytest.fail(f"the stack did not start: {error}", pytrace=False)
     yield stack
-    if request.config.getoption("--keep") and request.session.testsfailed:
-        request.config.stash[KEPT].append(stack.whereabouts())
-    else:
+    if not _kept(request.config, request.session):
         stack.close()
 
 
@@ -54,9 +45,12 @@ def _start(runtime: str, folder: Path) -> Stack:
 def stack(request: pytest.FixtureRequest, running_stack: Stack) -> Iterator[Stack]:
     """The stack as shipped. With --keep, the one of a failed test stays as that test left it."""
     yield running_stack
-    kept = request.config.getoption("--keep") and request.session.testsfailed
-    if not kept:
+    if not _kept(request.config, request.session):
         running_stack.restore()
+
+
+def _kept(config: pytest.Config, session: pytest.Session) -> bool:
+    return bool(config.getoption("--keep") and session.testsfailed)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -69,11 +63,6 @@ def pytest_runtest_makereport(
         for service in SERVICES:
             last = stack.console(service).splitlines()[-LINES:]
             report.sections.append((f"console of {service}", "\n".join(last)))
+        if item.config.getoption("--keep"):
+            report.sections.append(("left standing", stack.whereabouts()))
     return report
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    for where in config.stash[KEPT]:
-        terminalreporter.write_line(f"left standing: {where}")

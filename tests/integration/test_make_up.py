@@ -70,7 +70,9 @@ def test_up_serves_with_traces_on_disk_twice_is_harmless_and_down_leaves_nothing
     assert (again.code, "nothing was running" in again.output) == (0, True)
 
 
-def test_a_killed_process_is_back_and_status_says_so(checkout: Checkout) -> None:
+def test_a_killed_process_is_back_and_a_killed_supervisor_leaves_nothing(
+    checkout: Checkout,
+) -> None:
     # given
     assert checkout.run("up").code == 0
     before = {service["name"]: service for service in checkout.status()["services"]}
@@ -95,11 +97,7 @@ def test_a_killed_process_is_back_and_status_says_so(checkout: Checkout) -> None
         lambda: read_spans(record, exchange.trace_id),
         seconds=15,
     )
-
-
-def test_a_killed_supervisor_leaves_nothing_that_down_does_not_end(checkout: Checkout) -> None:
     # given
-    assert checkout.run("up").code == 0
     supervisor = int((checkout.run_dir / "supervisord.pid").read_text())
     # when
     psutil.Process(supervisor).kill()

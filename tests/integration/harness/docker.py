@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import secrets
 import tarfile
 import time
 from dataclasses import dataclass, replace
@@ -85,8 +86,9 @@ class DockerStack:
         self._folder = folder
         self._plan = self._shipped = shipped_plan(folder, "docker")
         self._images = ensure_images(ROOT, self._plan.settings, map(_image, SERVICES))
+        self._name = f"otel-stack-tests-{secrets.token_hex(4)}"
         self._network = Network().create()
-        self._volume = f"{self._network.name}-records"
+        self._volume = f"{self._name}-records"
         self._containers: dict[str, DockerContainer] = {}
         self._made: dict[str, Recipe] = {}
         self._stopped: set[str] = set()
@@ -191,7 +193,7 @@ class DockerStack:
         release(self._lease)
 
     def whereabouts(self) -> str:
-        names = " ".join(self._container(service).name or "" for service in SERVICES)
+        names = " ".join(f"{self._name}-{service}" for service in SERVICES)
         return (
             f"{self.backend_url}; end it with `docker rm --force {names}`, "
             f"`docker network rm {self._network.name}` and `docker volume rm {self._volume}`"
@@ -205,7 +207,7 @@ class DockerStack:
             # What its SDK still holds belongs in the record.
             self._container(service).stop(timeout=STOP_SECONDS)
         self._remove(service)
-        container = DockerContainer(recipe.image)
+        container = DockerContainer(recipe.image).with_name(f"{self._name}-{service}")
         container.with_command(list(recipe.command))
         container.with_envs(**recipe.environment)
         container.with_network(self._network).with_network_aliases(service)
