@@ -26,11 +26,18 @@ def host_name(host: str) -> str:
     return host.partition(":")[0]
 
 
-def refusal(headers: Mapping[str, str], allowed: frozenset[str]) -> tuple[int, str] | None:
-    """Status and reason when the request must not be answered, None when it may be."""
+def refusal(
+    headers: Mapping[str, str], allowed: frozenset[str], origins: frozenset[str] = frozenset()
+) -> tuple[int, str] | None:
+    """Status and reason when the request must not be answered, None when it may be.
+
+    `origins`: the web pages that may ask.
+    """
     host = host_name(headers.get("Host", ""))
     if host not in allowed:
         return 421, f"host {host!r} is not served here; add it to STANDIN_HOSTS if it should be"
+    if headers.get("Origin") in origins:
+        return None
     # "none" is the user's own address bar.
     if "Origin" in headers or headers.get("Sec-Fetch-Site", "none") != "none":
         return 403, "requests from web pages are not answered"

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 BODY = 1024 * 1024
 _HEX = frozenset("0123456789abcdef")
 _TRACE_ID_DIGITS = 32
+CLIENT_PLATFORMS = frozenset({"browser", "client", "android", "ios", "flash"})
+"""What a post_client_item token may tell of."""
 
 
 class _Part(BaseModel):
@@ -116,6 +118,7 @@ class Rollbar(Vendor):
     """Items by uuid and, where `custom` has one, by trace id."""
 
     name: ClassVar[str] = "rollbar"
+    asked_by_pages: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, settings.rollbar_port)
@@ -125,6 +128,8 @@ class Rollbar(Vendor):
         return [
             web.post("/api/1/item/", self._item),
             web.post("/api/1/item", self._item),
+            web.options("/api/1/item/", self._preflight),
+            web.options("/api/1/item", self._preflight),
             web.get("/api/1/status/ping", self._ping),
         ]
 
@@ -159,6 +164,14 @@ class Rollbar(Vendor):
         del request
         return web.Response(text="pong")
 
+    async def _preflight(self, request: web.Request) -> web.Response:
+        del request
+        headers = {
+            "Access-Control-Allow-Methods": "POST",
+            "Access-Control-Allow-Headers": "Content-Type, X-Rollbar-Access-Token",
+        }
+        return web.Response(status=204, headers=headers)
+
     async def _item(self, request: web.Request) -> web.Response:
         sent = await read(request, BODY)
         raw = decompress(sent, request.headers.get("Content-Encoding", ""), BODY)
@@ -171,7 +184,8 @@ class Rollbar(Vendor):
         token = request.headers.get("X-Rollbar-Access-Token") or in_body
         if not token:
             raise BodyError(401, "access token required")
-        if not same_secret(self.settings.rollbar_token, str(token)):
+        by_client = same_secret(self.settings.rollbar_client_token, str(token))
+        if not by_client and not same_secret(self.settings.rollbar_token, str(token)):
             raise BodyError(403, "invalid access token")
         if tree is None:
             raise BodyError(400, f"invalid JSON: {broken}")
@@ -182,6 +196,8 @@ class Rollbar(Vendor):
             where = ".".join(str(part) for part in first["loc"])
             request[WHY] = f"{where}: {first['msg']}"
             raise BodyError(422, f"Invalid format: {where}: {first['msg']}") from None
+        if by_client and payload.data.platform not in CLIENT_PLATFORMS:
+            raise BodyError(403, "a client token takes items of clients only")
         identifier = payload.data.uuid or uuid.uuid4().hex
         data = json.dumps({**tree["data"], "uuid": identifier}).encode()
         trace_ids = tuple(dict.fromkeys(_trace_ids(payload.data.custom or {})))

@@ -31,6 +31,7 @@ class Settings:
     honeycomb_team: str = "local-team"
     honeycomb_environment: str = "local"
     rollbar_token: str = "local-rollbar-token"  # noqa: S105 - accepted on loopback only
+    rollbar_client_token: str = "local-rollbar-client-token"  # noqa: S105 - the same
     # AWS's own models want at least 16 characters in an access key.
     aws_access_key_id: str = "LOCALSTANDINACCESSKEY"
     aws_secret_access_key: str = "local-stand-in-secret"  # noqa: S105 - accepted on loopback only
@@ -38,6 +39,9 @@ class Settings:
     # Names a request may carry in its Host header besides 127.0.0.1, localhost and [::1]: what the
     # collector's container calls this one. Comma separated.
     hosts: str = ""
+
+    # Web pages that may send to Rollbar, as real ones do. Comma separated.
+    page_origins: str = ""
 
     # Both per vendor; the oldest items leave first and are counted.
     max_items: int = 250_000
@@ -79,6 +83,12 @@ class Settings:
         """Every Host name that is answered, lower case, without port."""
         extra = (host.strip().lower() for host in self.hosts.split(","))
         return frozenset({"127.0.0.1", "localhost", "::1", *filter(None, extra)})
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """Every page that may send to a vendor that pages send to."""
+        origins = (origin.strip() for origin in self.page_origins.split(","))
+        return frozenset(filter(None, origins))
 
 
 def _number(name: str, text: str) -> int:

@@ -44,6 +44,8 @@ class Vendor(ABC):
 
     name: ClassVar[str]
     modes: ClassVar[frozenset[Mode]] = EVERYWHERE
+    asked_by_pages: ClassVar[bool] = False
+    """Whether the real one answers web pages; here those of `page_origins`."""
 
     def __init__(self, settings: Settings, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.settings = settings
@@ -153,7 +155,8 @@ class Vendor(ABC):
 
     @web.middleware
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        refusal = guard.refusal(request.headers, self.settings.allowed_hosts)
+        origins = self.settings.allowed_origins if self.asked_by_pages else frozenset[str]()
+        refusal = guard.refusal(request.headers, self.settings.allowed_hosts, origins)
         if refusal is not None:
             status, reason = refusal
             self._log(request, status, why=reason)
@@ -173,6 +176,8 @@ class Vendor(ABC):
         if request.get(WHY) != _DROPPED:
             mode = fault.mode if fault else None
             self._log(request, response.status, request.get(WHY, ""), mode, started)
+        if request.headers.get("Origin") in origins:
+            response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
         return response
 
     async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:

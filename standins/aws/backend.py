@@ -201,7 +201,6 @@ def _put_log_events(
             ((float(len(events)), 1.0),),
         )
         _put_metrics(region, [incoming])
-    _forget_instances()
     return token, _logs(region).describe_metric_filters(log_group_name=group)
 
 
