@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from stack.collector_config import parse, shown
+from stack.collector_config import env_required, parse, shown
 from stack.errors import StackError
 from stack.fragments import check_keys, load, merge
 
@@ -18,21 +18,28 @@ if TYPE_CHECKING:
 def wanted_config(plan: Plan) -> str:
     """The edited file and the fragments that WITH names, as one config.
 
-    Raises StackError for a fragment's key that is not set, and for files that contradict.
+    Raises StackError for a key that is not set, and for files that contradict.
     """
     text = plan.config_source.read_text()
+    variables = plan.process("collector").environment
+    for name, line in env_required(text).items():
+        if not variables.get(name):
+            raise StackError(
+                f"{name} is not set; {shown(plan.config_source)}:{line} needs it", "put it in .env"
+            )
     fragments = [load(name, plan.root) for name in plan.settings.fragments]
-    check_keys(fragments, plan.process("collector").environment, plan.root)
+    check_keys(fragments, variables, plan.root)
     return merge(text, fragments, shown(plan.config_source))
 
 
 def wanted_file(plan: Plan) -> Path:
     """A file with `wanted_config`, for the collector to check: the edited one where that is all."""
+    wanted = wanted_config(plan)
     if not plan.settings.fragments:
         return plan.config_source
     file = plan.config_applied.with_name("wanted.yaml")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(wanted_config(plan))
+    file.write_text(wanted)
     return file
 
 

@@ -34,6 +34,7 @@ ADOT_LOSSES = {
 }
 
 _DEFAULT = re.compile(r"\$\{env:(?P<name>[A-Za-z_][A-Za-z0-9_]*):-(?P<default>[^}]*)\}")
+_REQUIRED = re.compile(r"(?<!\$)\$\{env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 _COMMENT = re.compile(r"(^|\s)#.*$")
 
 
@@ -75,6 +76,15 @@ def env_defaults(text: str) -> dict[str, str]:
                     "give it the same one in both",
                 )
     return {name: default for name, (default, _) in found.items()}
+
+
+def env_required(text: str) -> dict[str, int]:
+    """Every `${env:NAME}` without a default outside of comments: the line by name."""
+    found: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        for match in _REQUIRED.finditer(_COMMENT.sub("", line)):
+            found.setdefault(match["name"], number)
+    return found
 
 
 @cache

@@ -188,7 +188,7 @@ def _collector(plan: Plan) -> Process:
                 for name in (*settings.collector, "TELEMETRY_DIR", "QUEUE_DIR")
             },
             **merged(vendor.collector for vendor in plan.vendors),
-            **_of_fragments(plan),
+            **_named_in_config(plan),
         },
         ports=ports,
         health=f"http://127.0.0.1:{ports['COLLECTOR_HEALTH_PORT']}/",
@@ -196,17 +196,19 @@ def _collector(plan: Plan) -> Process:
     )
 
 
-def _of_fragments(plan: Plan) -> dict[str, str]:
-    """The variables of the fragments that WITH names; one without a value is left out."""
+def _named_in_config(plan: Plan) -> dict[str, str]:
+    """What the collector's config names besides, and the variables of the fragments; one without a
+    value is left out.
+    """
     settings = plan.settings
     host = STANDIN_HOSTS[plan.runtime]
     live = settings.aws_telemetry == "live"
     standin = None if live else f"http://{host}:{settings.standin_otlp_port}"
     shared = {*settings.collector, *merged(vendor.collector for vendor in plan.vendors)}
-    found = {}
+    found = {name: value for name, value in settings.config_values.items() if name not in shared}
     for fragment in settings.fragments:
         for name, default in variables(load(fragment, plan.root)).items():
-            value = settings.fragment_values.get(name, default)
+            value = settings.config_values.get(name, default)
             value = value or aws_endpoint(name, settings.aws_region, standin)
             if value is not None and name not in shared:
                 found[name] = value

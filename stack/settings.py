@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.collector_config import CONFIG_FILE, env_defaults, env_required
 from stack.errors import StackError
 from stack.fragments import all_variables, load, variables
 from standins.settings import Settings as StandinSettings
@@ -114,8 +114,9 @@ class Settings(BaseModel):
     collector: dict[str, str] = {}
     """What `${env:…}` in the collector's config is replaced by: its defaults, and what the user
     set instead."""
-    fragment_values: dict[str, str] = Field(default={}, repr=False)
-    """What the user set of the variables of `fragments`; keys are among them."""
+    config_values: dict[str, str] = Field(default={}, repr=False)
+    """What the user set besides, of what `fragments` and the collector's config name; keys are
+    among it."""
 
     @model_validator(mode="after")
     def _whole_aws_credentials(self) -> Settings:
@@ -146,8 +147,10 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     from_file = _read_env_file(env_file)
     own = _own_names()
     config = _collector_config(root, from_file, environ)
-    defaults = env_defaults(_read(config))
-    others = all_variables(root)
+    text = _read(config)
+    defaults = env_defaults(text)
+    required = set(env_required(text))
+    others = all_variables(root) | required
     for name, (_, line) in from_file.items():
         _check_known(name, line, own | set(defaults) | others)
 
@@ -184,13 +187,13 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
             f"put {name} right",
         ) from None
     wanted = {name for one in settings.fragments for name in variables(load(one, root))}
-    own_values = {name: value for name, value in values.items() if name in wanted}
-    return settings.model_copy(update={"fragment_values": own_values})
+    named = {name: value for name, value in values.items() if name in wanted | (required - own)}
+    return settings.model_copy(update={"config_values": named})
 
 
 def _own_names() -> set[str]:
     """What a setting is called in `.env`."""
-    computed = {"collector", "fragment_values"}
+    computed = {"collector", "config_values"}
     return {
         (field.alias or name).upper()
         for name, field in Settings.model_fields.items()

@@ -61,6 +61,6 @@ def secrets_of(
         for _, value in settings:
             if isinstance(value, SecretStr):
                 found.add(value.get_secret_value())
-        for variables in (settings.collector, settings.fragment_values):
+        for variables in (settings.collector, settings.config_values):
             found |= {value for name, value in variables.items() if _SECRET_NAME.search(name)}
     return found - _PUBLIC

@@ -235,6 +235,6 @@ def test_nothing_runs_in_a_fresh_checkout(project: Path, settings: Settings) -> 
 
 def test_the_key_of_a_fragment_is_hidden_too(settings: Settings) -> None:
     # given
-    chosen = settings.model_copy(update={"fragment_values": {"DATADOG_API_KEY": "c4n4ry-c4n4ry"}})
+    chosen = settings.model_copy(update={"config_values": {"DATADOG_API_KEY": "c4n4ry-c4n4ry"}})
     # then
     assert Redactor(secrets_of(chosen, (), {})).text("key c4n4ry-c4n4ry") == f"key {HIDDEN}"

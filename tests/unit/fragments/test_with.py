@@ -8,7 +8,7 @@ import pytest
 
 from stack.applied_config import wanted_config, wanted_file
 from stack.errors import StackError
-from stack.fragments import names
+from stack.fragments import load, merge, names
 from stack.plan import make_plan
 from stack.runtimes.native import checked_config
 from stack.settings import ROOT, load_settings
@@ -183,3 +183,44 @@ def test_a_mistake_in_a_fragment_is_shown_there(root: Path, binary: Path) -> Non
     # then
     line = 1 + texts["grafana-cloud"].partition("queue_sise")[0].count("\n")
     assert refused.value.what.startswith(f"{folder / 'grafana-cloud.yaml'}:{line}: ")
+
+
+def paste(root: Path, what: str) -> None:
+    """A vendor pasted into the config by hand, as docs/swap-a-vendor.md says."""
+    source = root / "collector/otel-config.yaml"
+    source.write_text(merge(source.read_text(), [load(what, ROOT)]))
+
+
+def test_the_keys_of_a_vendor_that_is_pasted_reach_the_collector(root: Path) -> None:
+    # given
+    paste(root, "grafana-cloud")
+    lines = [f"{name}={value}" for name, value in GRAFANA.items() if name != "WITH"]
+    (root / ".env").write_text("\n".join(lines))
+    # when
+    chosen = plan(root, {})
+    # then
+    given = chosen.process("collector").environment
+    assert given["GRAFANA_CLOUD_TOKEN"] == GRAFANA["GRAFANA_CLOUD_TOKEN"]
+    assert GRAFANA["GRAFANA_CLOUD_TOKEN"] not in repr(chosen)
+    wanted_config(chosen)
+
+
+def test_a_name_that_only_the_config_knows_can_be_set(root: Path) -> None:
+    # given
+    source = root / "collector/otel-config.yaml"
+    source.write_text(source.read_text().replace("limit_mib: 160", "limit_mib: ${env:MY_MIB}"))
+    (root / ".env").write_text("MY_MIB=200\n")
+    # then
+    assert variables(root, {})["MY_MIB"] == "200"
+
+
+def test_a_key_that_the_config_names_and_nobody_set_is_named_with_its_line(root: Path) -> None:
+    # given
+    paste(root, "new-relic")
+    source = root / "collector/otel-config.yaml"
+    lines = source.read_text().splitlines()
+    line = 1 + next(n for n, text in enumerate(lines) if "${env:NEW_RELIC_LICENSE_KEY}" in text)
+    # then
+    with pytest.raises(StackError) as refused:
+        wanted_file(plan(root, {}))
+    assert refused.value.what == (f"NEW_RELIC_LICENSE_KEY is not set; {source}:{line} needs it")
