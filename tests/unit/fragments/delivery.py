@@ -54,10 +54,14 @@ def without(whole: Fragment, *path: str) -> Fragment:
 def collector_with(
     binary: Path, folder: Path, part: Fragment, environment: Mapping[str, str]
 ) -> Iterator[Collector]:
-    """Our collector with the base config and `part`, whose batches leave sooner than in life."""
+    """Our collector with the base config and `part`, whose batches leave, and are tried again,
+    sooner than in life.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yaml"
-    hurried = part.text.replace("flush_timeout: 1s", "flush_timeout: 50ms")
+    hurried = part.text.replace("flush_timeout: 1s", "flush_timeout: 50ms").replace(
+        "{max_elapsed_time: 0}", "{max_elapsed_time: 0, initial_interval: 100ms, max_interval: 1s}"
+    )
     config.write_text(merge(CONFIG.read_text(), [replace(part, text=hurried, tree=_tree(hurried))]))
     with running(binary, folder, config, {**AWS, **environment}) as collector:
         yield collector

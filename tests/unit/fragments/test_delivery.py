@@ -163,6 +163,35 @@ def test_a_vendors_limit_would_be_passed_without_the_fragments_own(
         )
 
 
+@pytest.mark.parametrize("mode", ["hang", "503", "refuse"])
+def test_a_vendor_that_fails_holds_nobody_up_and_gets_everything_later(
+    play: Play, trace_id: str, mode: str
+) -> None:
+    # given
+    with play("signoz") as (collector, standins):
+        standins.break_("otlp", mode)
+        try:
+            # when
+            started = time.monotonic()
+            for _ in range(20):
+                send(collector, "traces", trace_id)
+            seconds = time.monotonic() - started
+            # then
+            written = collector.wait_for_file("traces", trace_id)
+            assert standins.counts()["otlp"]["accepted"] == {}
+        finally:
+            standins.heal()
+        spans_held = wait_for(
+            "all spans after the vendor is well",
+            _held(standins, trace_id, "traces"),
+            until=lambda found: len({span["span_id"] for span in found}) == 20,
+            seconds=3 * SOON,
+        )
+    assert written
+    assert seconds < SOON / 2
+    assert len(spans_held) == 20
+
+
 @pytest.mark.parametrize(
     ("cut", "files", "said"),
     [
