@@ -17,7 +17,7 @@ from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.plan import make_plan
 from stack.python_env import ensure_env
 from stack.settings import ENV_FILE, ROOT, Settings
-from tests.integration.harness.ports import free_ports
+from tests.integration.harness.plans import ports_by_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,12 +49,11 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         _copy_sources(folder)
-        own = [name.upper() for name in Settings.model_fields if name.endswith("_port")]
-        defaults = env_defaults((ROOT / CONFIG_FILE).read_text())
-        names = [*own, *(name for name in defaults if name.endswith("_PORT"))]
-        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self.ports = ports_by_name(env_defaults(self.config.read_text()))
         self.settings: dict[str, str] = {
             "RUNTIME": "native",
+            # It needs Node, and takes longer to build than all else takes to start.
+            "PAGE": "off",
             "PROJECT": f"otel-stack-test-{self.ports['BACKEND_PORT']}",
             **{name: str(port) for name, port in self.ports.items()},
         }
@@ -140,7 +139,8 @@ def _copy_sources(folder: Path) -> None:
 
 def _lend_what_takes_minutes_to_make(checkout: Checkout) -> None:
     """Collector and Python environments of this project: building them is tested elsewhere."""
-    plan = make_plan(Settings(collector=env_defaults(checkout.config.read_text())), ROOT, "native")
+    defaults = env_defaults(checkout.config.read_text())
+    plan = make_plan(Settings(page="off", collector=defaults), ROOT, "native")
     checkout.settings["COLLECTOR_BIN"] = str(ensure_collector_binary(ROOT))
     checkout.run_dir.mkdir()
     for env in {process.python for process in plan.processes if process.python}:

@@ -13,7 +13,7 @@ from tests.integration.harness.ports import free_ports
 from tests.integration.harness.stack import BACKEND, PROFILES, TEST_ENVIRONMENT, Change
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 Runtime = Literal["docker", "native"]
@@ -27,18 +27,25 @@ def shipped_plan(folder: Path, runtime: Runtime) -> Plan:
     config = folder / CONFIG_FILE.name
     shutil.copyfile(ROOT / CONFIG_FILE, config)
     defaults = env_defaults(config.read_text())
-    own = [name for name in Settings.model_fields if name.endswith("_port")]
-    collector = [name for name in defaults if name.endswith("_PORT")]
-    ports = free_ports(len(own) + len(collector))
+    ports = ports_by_name(defaults)
     settings = Settings(
         runtime=runtime,
         run_dir=folder,
+        # It needs Node, and takes longer to build than all else takes to start.
+        page="off",
         collector_config=config,
-        collector={**defaults, **{name: str(ports.pop()) for name in collector}},
-        **{name: ports.pop() for name in own},  # type: ignore[arg-type]
+        collector={**defaults, **{name: str(ports[name]) for name in defaults if name in ports}},
+        **{name: ports[name.upper()] for name in Settings.model_fields if name.upper() in ports},  # type: ignore[arg-type]
     )
     plan = make_plan(settings, ROOT, runtime)
     return _with_environment(plan, dict.fromkeys((PROFILES, BACKEND), TEST_ENVIRONMENT))
+
+
+def ports_by_name(collector_defaults: Iterable[str]) -> dict[str, int]:
+    """A free port for each name of a port that a user can set, by that name."""
+    settings = (name.upper() for name in Settings.model_fields)
+    names = {name for name in (*settings, *collector_defaults) if name.endswith("_PORT")}
+    return dict(zip(sorted(names), free_ports(len(names)), strict=True))
 
 
 def changed_plan(shipped: Plan, change: Change) -> Plan:
