@@ -1,0 +1,116 @@
+"""The proof at the end of `up`: it holds only when both services' spans are on disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.errors import StackError
+from stack.plan import Plan, make_plan
+from stack.prove import prove
+from stack.settings import ROOT, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+class App(HTTPServer):
+    """Answers `status`; writes a span of each of `services` for the trace that it is asked in."""
+
+    def __init__(self, record: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.record = record
+        self.status = 200
+        self.services: tuple[str, ...] = ("backend-flask", "profiles-flask")
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: App
+
+    def do_GET(self) -> None:
+        trace_id = self.headers["traceparent"].split("-")[1]
+        with self.server.record.open("a") as record:
+            for service in self.server.services:
+                record.write(json.dumps(export(trace_id, service)) + "\n")
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output quiet."""
+
+
+def export(trace_id: str, service: str) -> dict[str, object]:
+    span = {
+        "traceId": trace_id,
+        "spanId": "b7ad6b7169203331",
+        "name": "GET",
+        "startTimeUnixNano": "1",
+        "endTimeUnixNano": "2",
+    }
+    attributes = [{"key": "service.name", "value": {"stringValue": service}}]
+    scopes = [{"scope": {"name": "test"}, "spans": [span]}]
+    return {"resourceSpans": [{"resource": {"attributes": attributes}, "scopeSpans": scopes}]}
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    (tmp_path / "telemetry").mkdir()
+    with App(tmp_path / "telemetry/traces.jsonl") as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def plan_for(tmp_path: Path) -> Callable[[int], Plan]:
+    def make(port: int) -> Plan:
+        defaults = env_defaults((ROOT / CONFIG_FILE).read_text())
+        plan = make_plan(Settings(run_dir=tmp_path, collector=defaults), ROOT, "native")
+        return replace(plan, settings=plan.settings.model_copy(update={"backend_port": port}))
+
+    return make
+
+
+def test_spans_of_both_services_are_the_proof(app: App, plan_for: Callable[[int], Plan]) -> None:
+    # given a record that holds another trace already
+    app.record.write_text(json.dumps(export("f" * 32, "backend-flask")) + "\n")
+    # when
+    proof = prove(plan_for(app.server_port), deadline=5)
+    # then
+    assert {span.service for span in proof.spans} == {"backend-flask", "profiles-flask"}
+    assert {span.trace_id for span in proof.spans} == {proof.trace_id}
+
+
+def test_a_service_whose_span_is_missing_is_named(
+    app: App, plan_for: Callable[[int], Plan]
+) -> None:
+    # given
+    app.services = ("backend-flask",)
+    # then
+    with pytest.raises(StackError, match=r"but no span of profiles-flask reached .* within 0\.2 s"):
+        prove(plan_for(app.server_port), deadline=0.2)
+
+
+def test_an_answer_that_is_no_success_is_told(app: App, plan_for: Callable[[int], Plan]) -> None:
+    # given
+    app.status = 503
+    # then
+    with pytest.raises(StackError, match="/api/activities/home answers 503"):
+        prove(plan_for(app.server_port), deadline=5)
+
+
+def test_no_answer_is_told(app: App, plan_for: Callable[[int], Plan]) -> None:
+    # given a port where nobody listens
+    app.server_close()
+    # then
+    with pytest.raises(StackError, match="/api/activities/home does not answer"):
+        prove(plan_for(app.server_port), deadline=5)
