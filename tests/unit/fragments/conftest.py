@@ -85,11 +85,12 @@ def play(
     ) -> Iterator[tuple[Collector, Client]]:
         wanted = WANTED[name]
         client = every_standin(wanted.tls)
-        client.reset(everything=True)
-        client.expect(rules_for(wanted, signal))
         others = {key: str(certificates / file) for key, file in (files or {}).items()}
         environment = addressed(wanted, client, certificates) | others
         with collector_with(binary, tmp_path, part or fragment(name), environment) as collector:
+            # Only now: the last test's collector may have left a request that was under way.
+            client.reset(everything=True)
+            client.expect(rules_for(wanted, signal))
             yield collector, client
 
     return play

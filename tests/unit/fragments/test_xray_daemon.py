@@ -124,7 +124,9 @@ def test_an_error_is_a_fault(standins: Client, url: str) -> None:
     # when
     trace_id = _ask(f"{url}/api/broken", status=500)
     # then
-    segments = {one["name"]: one for one in _documents(_arrived(standins, trace_id)["xray"])}
+    segments = {
+        one["name"]: one for one in _documents(_arrived(standins, trace_id, parts=1)["xray"])
+    }
     assert segments["backend-flask"]["fault"] is True
 
 
@@ -166,12 +168,12 @@ def _ask(url: str, status: int = 200) -> str:
     return seconds + rest
 
 
-def _arrived(standins: Client, trace_id: str) -> dict[str, list[dict[str, Any]]]:
-    """What each vendor holds of the trace, once all do."""
+def _arrived(standins: Client, trace_id: str, parts: int = 3) -> dict[str, list[dict[str, Any]]]:
+    """What each vendor holds of the trace, once all hold that many spans or segments."""
     return wait_for(
         f"trace {trace_id} at {' and '.join(VENDORS)}",
         lambda: {name: standins.holds(name, trace_id).get("traces", []) for name in VENDORS},
-        until=lambda held: all(held.values()),
+        until=lambda held: all(len(found) >= parts for found in held.values()),
         seconds=SOON,
     )
 
