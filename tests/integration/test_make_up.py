@@ -1,4 +1,4 @@
-"""`up`, `status` and `down` on the native runtime, as a user runs them; and a user's mistakes."""
+"""`up`, `status` and `down` as a user runs them; and a user's mistakes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,32 @@ from tests.integration.harness.traffic import send
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.only_native
+only_native = pytest.mark.only_native
 
 INTERRUPTED = 130
 CONFIG_NAME = "collector/otel-config.yaml"
 
 
 @pytest.fixture
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+def checkout(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Checkout]:
     made = Checkout(tmp_path_factory.mktemp("checkout"))
+    made.settings["RUNTIME"] = request.config.getoption("--runtime")
     yield made
     made.close()
 
 
+def what_runs(checkout: Checkout) -> set[str]:
+    """The ids of what the stack consists of: after a restart they are others."""
+    if checkout.settings["RUNTIME"] == "docker":
+        return set(checkout.containers())
+    return {str(process.pid) for process in checkout.processes()}
+
+
 def nothing_is_left(checkout: Checkout) -> None:
     assert checkout.processes() == []
+    assert what_runs(checkout) == set()
     check_free(checkout.ports)
 
 
@@ -55,11 +66,12 @@ def test_up_serves_with_traces_on_disk_twice_is_harmless_and_down_leaves_nothing
         seconds=3,
     )
     # when it is asked for again
-    before = {process.pid for process in checkout.processes()}
+    before = what_runs(checkout)
+    assert before
     second = checkout.run("up")
     # then nothing was restarted
     assert second.code == 0, second.output
-    assert {process.pid for process in checkout.processes()} == before
+    assert what_runs(checkout) == before
     # when
     down = checkout.run("down")
     # then
@@ -70,6 +82,7 @@ def test_up_serves_with_traces_on_disk_twice_is_harmless_and_down_leaves_nothing
     assert (again.code, "nothing was running" in again.output) == (0, True)
 
 
+@only_native
 def test_a_killed_process_is_back_and_a_killed_supervisor_leaves_nothing(
     checkout: Checkout,
 ) -> None:
@@ -108,6 +121,7 @@ def test_a_killed_process_is_back_and_a_killed_supervisor_leaves_nothing(
     nothing_is_left(checkout)
 
 
+@only_native
 def test_ctrl_c_while_it_starts_leaves_nothing(checkout: Checkout) -> None:
     # given a start that has come as far as supervisor
     process = checkout.begin("up")
@@ -122,6 +136,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing(checkout: Checkout) -> None:
     nothing_is_left(checkout)
 
 
+@only_native
 def test_an_unknown_name_in_the_env_file(checkout: Checkout) -> None:
     # given
     checkout.settings["HONEYCOM_API_KEY"] = "x"
@@ -136,6 +151,7 @@ def test_an_unknown_name_in_the_env_file(checkout: Checkout) -> None:
     nothing_is_left(checkout)
 
 
+@only_native
 def test_a_port_that_is_taken(checkout: Checkout) -> None:
     # given
     port = checkout.ports["BACKEND_PORT"]
@@ -149,6 +165,7 @@ def test_a_port_that_is_taken(checkout: Checkout) -> None:
     nothing_is_left(checkout)
 
 
+@only_native
 def test_broken_yaml_in_the_collectors_config(checkout: Checkout) -> None:
     # given
     text = checkout.config.read_text()
@@ -162,6 +179,7 @@ def test_broken_yaml_in_the_collectors_config(checkout: Checkout) -> None:
     nothing_is_left(checkout)
 
 
+@only_native
 def test_a_wrong_exporter_name_in_the_collectors_config(checkout: Checkout) -> None:
     # given
     head, pipelines = checkout.config.read_text().split("\n  pipelines:", 1)
@@ -177,6 +195,7 @@ def test_a_wrong_exporter_name_in_the_collectors_config(checkout: Checkout) -> N
     nothing_is_left(checkout)
 
 
+@only_native
 def test_neither_go_nor_a_way_to_get_it(checkout: Checkout) -> None:
     # given no collector, no program on PATH, and an index that pip may not ask
     del checkout.settings["COLLECTOR_BIN"]
@@ -192,6 +211,7 @@ def test_neither_go_nor_a_way_to_get_it(checkout: Checkout) -> None:
     nothing_is_left(checkout)
 
 
+@only_native
 def test_a_collector_that_is_not_there(checkout: Checkout) -> None:
     # given
     checkout.settings["COLLECTOR_BIN"] = "nowhere/otelcol"

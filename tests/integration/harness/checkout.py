@@ -16,6 +16,7 @@ from stack.collector_build import ensure_collector_binary
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.plan import make_plan
 from stack.python_env import ensure_env
+from stack.runtimes.docker import PROJECT_LABEL
 from stack.settings import ENV_FILE, ROOT, Settings
 from tests.integration.harness.plans import ports_by_name
 
@@ -114,6 +115,20 @@ class Checkout:
                 found.append(process)
         return found
 
+    def containers(self) -> list[str]:
+        """Ids of the containers and networks of its project, stopped ones too."""
+        label = f"label={PROJECT_LABEL}={self.settings['PROJECT']}"
+        return [
+            line
+            for command in (["ps", "--all"], ["network", "ls"])
+            for line in subprocess.run(
+                ["docker", *command, "--quiet", "--no-trunc", f"--filter={label}"],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout.split()
+        ]
+
     def main_process(self, word: str) -> psutil.Process:
         """The one among them whose command line holds `word` and whose parent's does not."""
         holders = [process for process in self.processes() if word in process.cmdline()]
@@ -122,7 +137,7 @@ class Checkout:
 
     def close(self) -> None:
         """End what a failed test left."""
-        if self.processes():
+        if self.processes() or (self.settings["RUNTIME"] == "docker" and self.containers()):
             self.run("down")
         shutil.rmtree(self.folder)
 
