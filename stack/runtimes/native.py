@@ -51,11 +51,12 @@ def up(plan: Plan) -> None:
 
     Whatever goes wrong, also Ctrl-C, stops what this call started. Raises StackError.
     """
-    prepare(plan)
     running = is_running(plan)
     if not running:
         _end_leftovers(plan)
+        # First of all: what is missing can take minutes to build.
         check_free(plan.ports)
+    prepare(plan)
     for folder in plan.folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     apply_config(plan, checked_config(plan))
