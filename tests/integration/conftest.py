@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,10 +12,20 @@ from tests.integration.harness.stack import SERVICES, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from pathlib import Path
 
 LINES = 15
 """Of each service's console, shown with a failed test."""
+
+
+TEST_SECONDS = 180
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
+            # Fixtures may take longer: the first one builds what is missing.
+            item.add_marker(pytest.mark.timeout(TEST_SECONDS, func_only=True))
+
 
 @pytest.fixture(scope="session")
 def running_stack(
