@@ -94,12 +94,12 @@ def test_a_collector_that_starts_20_seconds_late_loses_nothing(stack: Stack) -> 
     stack.start(COLLECTOR)
     # then
     for service in (BACKEND, PROFILES):
-        wait_for_each(stack, exchanges, service, seconds=90)
+        wait_for_each(stack, exchanges, service, seconds=60)
     records = wait_for(
         "the access log of each request",
         lambda: {r.trace_id for r in stack.logs() if r.resource["service.name"] == BACKEND},
         until=lambda found: {exchange.trace_id for exchange in exchanges} <= found,
-        seconds=90,
+        seconds=60,
         pause=0.3,
     )
     assert len(records) >= len(exchanges)
