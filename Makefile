@@ -52,6 +52,14 @@ validate: .venv/stack ## Check collector/otel-config.yaml
 reload: .venv/stack ## Apply an edited collector config; refuse a bad one; lose nothing
 	@$(STACK) reload
 
+.PHONY: replay
+replay: .venv/stack ## Send again what a vendor refused for good, once its key or limit is put right
+	@$(STACK) replay $(VENDOR)
+
+.PHONY: faults
+faults: .venv/dev ## Break every vendor in every way (RUNS=200 SEED=7: drawn cases); docs/reliability.md
+	@$(STACK) faults --runs $(or $(RUNS),0) --seed $(or $(SEED),0)
+
 .PHONY: test
 test: .venv/dev ## Every check there is
 	@$(STACK) test

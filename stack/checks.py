@@ -29,6 +29,8 @@ SUITE_SECONDS = 1500
 # Most of a test is waiting; a worker keeps a file's tests, which share what they start.
 PARALLEL = ("--numprocesses=2", "--dist=loadfile")
 INTEGRATION = ("tests/integration", *PARALLEL)
+# `make faults` is the whole table; a case waits nearly all the time.
+FAULTS = ("--runtime=native", "--numprocesses=3", "--dist=worksteal")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ def run_all() -> list[Outcome]:
     outcomes.append(_checked("what the tests start", _prepare))
     outcomes.append(_suite("unit", ["tests/unit", *PARALLEL]))
     outcomes.append(_suite("integration, native", [*INTEGRATION, "--runtime=native"]))
+    outcomes.append(_suite("faults, quick", ["tests/faults", *FAULTS]))
     outcomes += _on_containers()
     return outcomes
 

@@ -14,12 +14,14 @@ from stack.commands import (
     config,
     doctor,
     down,
+    faults,
     heal,
     lock,
     logs,
     provision,
     queries,
     reload,
+    replay,
     status,
     test,
     up,
@@ -42,7 +44,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     up, down, verify, status, doctor, validate, reload, break_, heal, provision, queries, logs,
-    config, test, lock
+    config, replay, test, faults, lock
 )  # fmt: skip
 for module in COMMANDS:
     app.command(name=module.__name__.rpartition(".")[2].rstrip("_"))(module.run)

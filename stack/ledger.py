@@ -26,7 +26,8 @@ class Entry:
     """One vendor and signal since the collector started. Spans, data points or log records.
 
     `accepted`: by the collector from the app. `sent`: acknowledged by the vendor.
-    `failed`: refused for good by the vendor. `dropped`: the vendor's queue was full.
+    `failed`: refused for good by the vendor, whole batches and what it took out of one.
+    `dropped`: the vendor's queue was full.
     `exporter`, `queue`: ids in the collector's config, as in `Route`.
     `queued`: batches (requests, where the queue is not sized by items) that wait.
     """
@@ -76,20 +77,24 @@ def _entry(samples: Mapping[str, list[Sample]], route: Route, fronts: set[str]) 
 
     accepted = sum(total(f"receiver_accepted_{unit}", receiver=front) for front in fronts)
     stages = {route.exporter, route.queue}
+    # Both are our own build's (collector/build/durable); elsewhere there are none.
+    refused = sum(total(f"exporter_refused_{unit}", exporter=stage) for stage in stages)
+    rescued = sum(total(f"exporter_rescued_{unit}", exporter=stage) for stage in stages)
+    full = sum(total(f"exporter_enqueue_failed_{unit}", exporter=stage) for stage in stages)
     return Entry(
         vendor=route.vendor,
         signal=route.signal,
         exporter=route.exporter,
         queue=route.queue,
         accepted=accepted,
-        sent=total(f"exporter_sent_{unit}", exporter=route.exporter),
+        sent=total(f"exporter_sent_{unit}", exporter=route.exporter) - refused,
         queued=total("exporter_queue_size", exporter=route.queue, data_type=route.signal),
         queue_capacity=total(
             "exporter_queue_capacity", exporter=route.queue, data_type=route.signal
         ),
         # awsxray's own counter counts attempts, which the hop repeats; loss is the hop's.
-        failed=total(f"exporter_send_failed_{unit}", exporter=route.queue),
-        dropped=sum(total(f"exporter_enqueue_failed_{unit}", exporter=stage) for stage in stages),
+        failed=total(f"exporter_send_failed_{unit}", exporter=route.queue) + refused,
+        dropped=full - rescued,
     )
 
 

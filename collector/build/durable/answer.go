@@ -1,0 +1,111 @@
+package durable
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/extension/extensionmiddleware"
+	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+)
+
+// Answer is what an HTTP client saw of the vendor's answer. Upstream's exporter hides the status in
+// a text and only logs a partial success.
+type answer struct {
+	status  int
+	refused int
+	message string
+}
+
+type answerKey struct{}
+
+// WitnessID names the middleware that fills in an export's answer. It is in no config: the host
+// that the wrapped exporter sees has it.
+var WitnessID = component.MustNewIDWithName("durable", "witness")
+
+type witness struct {
+	component.StartFunc
+	component.ShutdownFunc
+}
+
+var _ extensionmiddleware.HTTPClient = witness{}
+
+func (witness) GetHTTPRoundTripper(context.Context) (extensionmiddleware.WrapHTTPRoundTripperFunc, error) {
+	return func(_ context.Context, base http.RoundTripper) (http.RoundTripper, error) {
+		return roundTripper{base}, nil
+	}, nil
+}
+
+type roundTripper struct{ base http.RoundTripper }
+
+const maxAnswer = 64 << 10
+
+func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := r.base.RoundTrip(request)
+	seen, asked := request.Context().Value(answerKey{}).(*answer)
+	if err != nil || !asked {
+		return response, err
+	}
+	seen.status = response.StatusCode
+	if response.StatusCode >= http.StatusMultipleChoices {
+		return response, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	response.Body = readCloser{io.MultiReader(bytes.NewReader(body), response.Body), response.Body}
+	if err == nil {
+		seen.refused, seen.message = partial(request.URL.Path, response.Header.Get("Content-Type"), body)
+	}
+	return response, nil
+}
+
+type readCloser struct {
+	io.Reader
+	io.Closer
+}
+
+func partial(path, contentType string, body []byte) (int, string) {
+	type response interface {
+		UnmarshalProto([]byte) error
+		UnmarshalJSON([]byte) error
+	}
+	read := func(into response) bool {
+		if strings.HasPrefix(contentType, "application/json") {
+			return into.UnmarshalJSON(body) == nil
+		}
+		return into.UnmarshalProto(body) == nil
+	}
+	switch {
+	case len(body) == 0:
+	case strings.HasSuffix(path, "traces"):
+		if said := ptraceotlp.NewExportResponse(); read(said) {
+			return int(said.PartialSuccess().RejectedSpans()), said.PartialSuccess().ErrorMessage()
+		}
+	case strings.HasSuffix(path, "metrics"):
+		if said := pmetricotlp.NewExportResponse(); read(said) {
+			return int(said.PartialSuccess().RejectedDataPoints()), said.PartialSuccess().ErrorMessage()
+		}
+	case strings.HasSuffix(path, "logs"):
+		if said := plogotlp.NewExportResponse(); read(said) {
+			return int(said.PartialSuccess().RejectedLogRecords()), said.PartialSuccess().ErrorMessage()
+		}
+	}
+	return 0, ""
+}
+
+// host has the witness besides the collector's own extensions.
+type host struct{ component.Host }
+
+func (h host) GetExtensions() map[component.ID]component.Component {
+	own := h.Host.GetExtensions()
+	all := make(map[component.ID]component.Component, len(own)+1)
+	for id, extension := range own {
+		all[id] = extension
+	}
+	all[WitnessID] = witness{}
+	return all
+}

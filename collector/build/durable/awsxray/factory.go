@@ -1,0 +1,301 @@
+// Package awsxray is upstream's exporter of that name, with an own way of putting segments:
+// upstream reads no UnprocessedTraceSegments, so that what X-Ray left out counts as sent.
+package awsxray
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/xray"
+	"github.com/aws/aws-sdk-go-v2/service/xray/types"
+	upstream "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsxrayexporter"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsxrayexporter/documents"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.uber.org/zap"
+
+	"otel-stack/durable"
+)
+
+const (
+	// AWS's limit.
+	maxPut = 50
+	// Upstream's, which its config has no key for.
+	putTimeout = 5 * time.Second
+	// 0.2 + 0.4 + 0.8 + 1.6 s: well inside the 30 s that the hop waits for an answer.
+	putAttempts = 5
+	firstPause  = 200 * time.Millisecond
+	// Of batches that X-Ray has in part: 50,000 × about 100 bytes.
+	maxTaken = 50_000
+)
+
+// NewFactory takes upstream's place under its name.
+func NewFactory() exporter.Factory {
+	base := upstream.NewFactory()
+	return exporter.NewFactory(base.Type(), base.CreateDefaultConfig, exporter.WithTraces(
+		func(ctx context.Context, set exporter.Settings, cfg component.Config) (exporter.Traces, error) {
+			own := cfg.(*upstream.Config)
+			client, err := documents.NewClient(ctx, set, own)
+			if err != nil {
+				return nil, err
+			}
+			putting := &putter{
+				client: client, config: own, logger: set.Logger, taken: map[string]struct{}{},
+				notes: filepath.Join(durable.QueueFolder(), strings.ReplaceAll(set.ID.String(), "/", "_")+".taken"),
+			}
+			return durable.Traces(ctx, durable.Settings{Settings: set, Config: cfg}, putting)
+		}, base.TracesStability()))
+}
+
+// putter knows what X-Ray took of a batch that it did not take whole: when the batch comes again,
+// only the rest is put.
+type putter struct {
+	client documents.Client
+	config *upstream.Config
+	logger *zap.Logger
+	notes  string
+
+	mu    sync.Mutex
+	taken map[string]struct{}
+}
+
+type segment struct {
+	id, document string
+	span         int
+}
+
+// Start reads what the last run of this collector noted: the rest of a batch waits in the hop's
+// queue on disk as the whole batch.
+func (p *putter) Start(context.Context, component.Host) error {
+	content, err := os.ReadFile(p.notes)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		for _, id := range strings.Fields(string(content)) {
+			p.taken[id] = struct{}{}
+		}
+		err = os.Remove(p.notes)
+	}
+	if err != nil {
+		p.logger.Warn("X-Ray may get some segments twice", zap.Error(err))
+	}
+	return nil
+}
+
+// Shutdown notes what X-Ray has of batches that it has not whole.
+func (p *putter) Shutdown(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.taken) == 0 {
+		return nil
+	}
+	ids := strings.Join(slices.Collect(maps.Keys(p.taken)), "\n")
+	if err := os.WriteFile(p.notes, []byte(ids), 0o600); err != nil {
+		p.logger.Warn("X-Ray may get some segments twice", zap.Error(err))
+	}
+	return nil
+}
+
+func (p *putter) Capabilities() consumer.Capabilities {
+	return consumer.Capabilities{MutatesData: false}
+}
+
+func (p *putter) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
+	all, refused := p.segments(td)
+	left := p.notTaken(all)
+	var reason string
+	pause := firstPause
+	for attempt := 1; len(left) > 0; attempt++ {
+		rest, final, why, err := p.put(ctx, left)
+		if err != nil {
+			return err
+		}
+		for _, one := range final {
+			refused[one.span], reason = true, why
+		}
+		left = rest
+		if len(left) == 0 {
+			break
+		}
+		if attempt == putAttempts {
+			return fmt.Errorf("X-Ray left %d of %d segments unprocessed: %s", len(left), len(all), why)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause + rand.N(pause/4)):
+			pause *= 2
+		}
+	}
+	p.forget(all)
+	if len(refused) == 0 {
+		return nil
+	}
+	if reason == "" {
+		reason = "the span cannot be written as a segment"
+	}
+	return &durable.PartlyError[ptrace.Traces]{Data: only(td, refused), Reason: reason}
+}
+
+// segments is every span as X-Ray's documents, and the spans that cannot be written as such.
+func (p *putter) segments(td ptrace.Traces) ([]segment, map[int]bool) {
+	var all []segment
+	refused := map[int]bool{}
+	each(td, func(number int, resource ptrace.ResourceSpans, span ptrace.Span) {
+		made, err := documents.Make(span, resource.Resource(), p.config)
+		if err != nil {
+			refused[number] = true
+			return
+		}
+		for _, document := range made {
+			var named struct {
+				ID    string `json:"id"`
+				Trace string `json:"trace_id"`
+			}
+			_ = json.Unmarshal([]byte(document), &named)
+			all = append(all, segment{named.Trace + ":" + named.ID, document, number})
+		}
+	})
+	return all, refused
+}
+
+// put sends segments, 50 at a time. Returns those to put again, those refused for good, and why.
+func (p *putter) put(ctx context.Context, all []segment) (rest, final []segment, why string, err error) {
+	for begin := 0; begin < len(all); begin += maxPut {
+		part := all[begin:min(begin+maxPut, len(all))]
+		input := &xray.PutTraceSegmentsInput{}
+		for _, one := range part {
+			input.TraceSegmentDocuments = append(input.TraceSegmentDocuments, one.document)
+		}
+		limited, cancel := context.WithTimeout(ctx, putTimeout)
+		output, failed := p.client.PutTraceSegments(limited, input)
+		cancel()
+		if failed != nil {
+			return nil, nil, "", failed
+		}
+		again, never, said := sorted(part, output.UnprocessedTraceSegments)
+		if said != "" {
+			why = said
+		}
+		rest, final = append(rest, again...), append(final, never...)
+		p.remember(part, again)
+	}
+	return rest, final, why, nil
+}
+
+func sorted(part []segment, unprocessed []types.UnprocessedTraceSegment) (again, never []segment, why string) {
+	said := map[string]types.UnprocessedTraceSegment{}
+	for _, one := range unprocessed {
+		said[text(one.Id)] = one
+		why = text(one.ErrorCode) + ": " + text(one.Message)
+	}
+	_, nameless := said[""]
+	for _, one := range part {
+		_, id, _ := strings.Cut(one.id, ":")
+		about, left := said[id]
+		switch {
+		case left && lasting(text(about.ErrorCode)):
+			never = append(never, one)
+		case left, nameless:
+			again = append(again, one)
+		}
+	}
+	return again, never, why
+}
+
+// lasting tells X-Ray's complaints about a document from those about the moment.
+func lasting(code string) bool {
+	for _, word := range []string{"Throttl", "Internal", "Unavailable", "Timeout", "Limit"} {
+		if strings.Contains(code, word) {
+			return false
+		}
+	}
+	return code != ""
+}
+
+func text(pointer *string) string {
+	if pointer == nil {
+		return ""
+	}
+	return *pointer
+}
+
+func (p *putter) notTaken(all []segment) []segment {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.taken) == 0 {
+		return all
+	}
+	var left []segment
+	for _, one := range all {
+		if _, found := p.taken[one.id]; !found {
+			left = append(left, one)
+		}
+	}
+	return left
+}
+
+func (p *putter) remember(part, again []segment) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.taken) > maxTaken {
+		p.taken = map[string]struct{}{}
+	}
+	for _, one := range part {
+		p.taken[one.id] = struct{}{}
+	}
+	for _, one := range again {
+		delete(p.taken, one.id)
+	}
+}
+
+func (p *putter) forget(all []segment) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, one := range all {
+		delete(p.taken, one.id)
+	}
+}
+
+func each(td ptrace.Traces, do func(int, ptrace.ResourceSpans, ptrace.Span)) {
+	number := 0
+	for _, resource := range td.ResourceSpans().All() {
+		for _, scope := range resource.ScopeSpans().All() {
+			for _, span := range scope.Spans().All() {
+				do(number, resource, span)
+				number++
+			}
+		}
+	}
+}
+
+// only is a copy of the spans with these numbers.
+func only(td ptrace.Traces, numbers map[int]bool) ptrace.Traces {
+	copied := ptrace.NewTraces()
+	td.CopyTo(copied)
+	number := -1
+	copied.ResourceSpans().RemoveIf(func(resource ptrace.ResourceSpans) bool {
+		resource.ScopeSpans().RemoveIf(func(scope ptrace.ScopeSpans) bool {
+			scope.Spans().RemoveIf(func(ptrace.Span) bool {
+				number++
+				return !numbers[number]
+			})
+			return scope.Spans().Len() == 0
+		})
+		return resource.ScopeSpans().Len() == 0
+	})
+	return copied
+}

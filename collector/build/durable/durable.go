@@ -1,0 +1,378 @@
+// Package durable wraps upstream's exporters so that accepted data is delivered or accounted for.
+//
+// The config keys are upstream's; a config runs unchanged where this package is not built in. What
+// it adds, for each exporter:
+//
+//   - a full queue loses that vendor's newest data, counted, and is not told to the app, whose
+//     second attempt would be a duplicate for all other vendors;
+//   - a queue that cannot be written (disk full) holds data in memory until it can;
+//   - 401, 403, 429 and 5xx are tried again, whatever upstream thinks of them;
+//   - what a vendor refuses for good is counted, named, and kept as a dead letter.
+package durable
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/config/configretry"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/exporter/exporterhelper"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+	"go.uber.org/zap"
+)
+
+// Queue is upstream's `sending_queue`.
+type Queue = configoptional.Optional[exporterhelper.QueueBatchConfig]
+
+// Settings of one exporter, under upstream's keys.
+type Settings struct {
+	exporter.Settings
+	Config component.Config
+	Queue  Queue
+	Retry  configretry.BackOffConfig
+}
+
+// NoQueue is for the copy of the config that the wrapped exporter gets.
+func NoQueue() Queue { return configoptional.None[exporterhelper.QueueBatchConfig]() }
+
+// Quiet is the settings for the wrapped exporter: counting is done once, outside.
+func Quiet(set exporter.Settings) exporter.Settings {
+	set.MeterProvider = noop.NewMeterProvider()
+	return set
+}
+
+// PartlyError says that a vendor took a batch but for `Data`, and will never take that.
+type PartlyError[T any] struct {
+	Data   T
+	Reason string
+}
+
+func (p *PartlyError[T]) Error() string { return p.Reason }
+
+// Traces, Metrics and Logs wrap an exporter that has neither queue nor retry of its own.
+
+func Traces(ctx context.Context, set Settings, inner exporter.Traces) (exporter.Traces, error) {
+	k, err := newKeeper(set, traces, inner, inner.ConsumeTraces)
+	if err != nil {
+		return nil, err
+	}
+	outer, err := exporterhelper.NewTraces(ctx, set.Settings, set.Config, k.push, k.options()...)
+	if err != nil {
+		return nil, err
+	}
+	k.queue(outer, outer.ConsumeTraces)
+	return tracesShell{shell[ptrace.Traces]{k}}, nil
+}
+
+func Metrics(ctx context.Context, set Settings, inner exporter.Metrics) (exporter.Metrics, error) {
+	k, err := newKeeper(set, metrics, inner, inner.ConsumeMetrics)
+	if err != nil {
+		return nil, err
+	}
+	outer, err := exporterhelper.NewMetrics(ctx, set.Settings, set.Config, k.push, k.options()...)
+	if err != nil {
+		return nil, err
+	}
+	k.queue(outer, outer.ConsumeMetrics)
+	return metricsShell{shell[pmetric.Metrics]{k}}, nil
+}
+
+func Logs(ctx context.Context, set Settings, inner exporter.Logs) (exporter.Logs, error) {
+	k, err := newKeeper(set, logs, inner, inner.ConsumeLogs)
+	if err != nil {
+		return nil, err
+	}
+	outer, err := exporterhelper.NewLogs(ctx, set.Settings, set.Config, k.push, k.options()...)
+	if err != nil {
+		return nil, err
+	}
+	k.queue(outer, outer.ConsumeLogs)
+	return logsShell{shell[plog.Logs]{k}}, nil
+}
+
+type keeper[T any] struct {
+	set     Settings
+	kind    kind[T]
+	inner   component.Component
+	export  func(context.Context, T) error
+	outer   component.Component
+	enqueue func(context.Context, T) error
+	letters *letters
+	seen    suspects
+
+	attributes       metric.MeasurementOption
+	refused, rescued metric.Int64Counter
+
+	mu      sync.Mutex
+	held    []T
+	holding int
+	said    time.Time
+	stop    chan struct{}
+	ended   sync.WaitGroup
+}
+
+func newKeeper[T any](set Settings, kind kind[T], inner component.Component, export func(context.Context, T) error) (*keeper[T], error) {
+	meter := set.MeterProvider.Meter("otel-stack/durable")
+	refused, err := meter.Int64Counter("otelcol_exporter_refused_"+kind.unit,
+		metric.WithDescription("Taken out of a batch by the vendor, which took the rest."))
+	if err != nil {
+		return nil, err
+	}
+	rescued, err := meter.Int64Counter("otelcol_exporter_rescued_"+kind.unit,
+		metric.WithDescription("Counted as enqueue_failed, but held in memory and tried again."))
+	if err != nil {
+		return nil, err
+	}
+	return &keeper[T]{
+		set: set, kind: kind, inner: inner, export: export,
+		letters:    newLetters(set.ID.String(), kind.signal),
+		attributes: metric.WithAttributes(attribute.String("exporter", set.ID.String())),
+		refused:    refused, rescued: rescued,
+		stop: make(chan struct{}),
+	}, nil
+}
+
+func (k *keeper[T]) options() []exporterhelper.Option {
+	return []exporterhelper.Option{
+		exporterhelper.WithStart(func(ctx context.Context, h component.Host) error {
+			return k.inner.Start(ctx, host{h})
+		}),
+		exporterhelper.WithShutdown(k.inner.Shutdown),
+		exporterhelper.WithCapabilities(consumer.Capabilities{MutatesData: false}),
+		// The wrapped exporter has its own.
+		exporterhelper.WithTimeout(exporterhelper.TimeoutConfig{Timeout: 0}),
+		exporterhelper.WithRetry(k.set.Retry),
+		exporterhelper.WithQueue(k.set.Queue),
+	}
+}
+
+func (k *keeper[T]) queue(outer component.Component, enqueue func(context.Context, T) error) {
+	k.outer, k.enqueue = outer, enqueue
+}
+
+// push is behind the queue: one attempt at one batch.
+func (k *keeper[T]) push(ctx context.Context, data T) error {
+	var seen answer
+	err := k.export(context.WithValue(ctx, answerKey{}, &seen), data)
+	var partly *PartlyError[T]
+	if errors.As(err, &partly) {
+		k.refuse(ctx, partly.Data, k.kind.items(partly.Data), seen.status, partly.Reason)
+		err = nil
+	}
+	if err == nil {
+		k.seen.pass()
+		if seen.refused > 0 {
+			k.refuse(ctx, data, seen.refused, seen.status, seen.message)
+		}
+		return nil
+	}
+	status := seen.status
+	if status == 0 {
+		status = statusOf(err)
+	}
+	final := judge(err, status)
+	if final == suspect {
+		content, failed := k.kind.marshal(data)
+		if failed == nil && k.seen.guilty(content) {
+			final = hopeless
+		}
+	}
+	switch {
+	case final == hopeless:
+		// Behind a hop the sender's own queue keeps it; here it would be kept twice.
+		if k.set.Queue.HasValue() {
+			k.keep(data, k.kind.items(data), status, err.Error())
+		}
+		return consumererror.NewPermanent(hopelessError{err})
+	case consumererror.IsPermanent(err):
+		// Without %w: upstream's mark of permanence would shine through.
+		return errors.New(err.Error())
+	}
+	return err
+}
+
+// refuse counts what a vendor took out of a batch and keeps it, or all where it does not say which.
+func (k *keeper[T]) refuse(ctx context.Context, data T, refused, status int, reason string) {
+	k.refused.Add(ctx, int64(refused), k.attributes)
+	k.keep(data, refused, status, reason)
+}
+
+func (k *keeper[T]) keep(data T, refused, status int, reason string) {
+	content, err := k.kind.marshal(data)
+	if err == nil {
+		err = k.letters.write(header{
+			Exporter: k.set.ID.String(), Signal: k.kind.signal, Items: k.kind.items(data),
+			Refused: refused, Status: status, Reason: shortened(reason), At: time.Now().UTC(),
+		}, content)
+	}
+	about := []zap.Field{zap.Int("refused", refused), zap.Int("status", status), zap.String("reason", shortened(reason))}
+	if err != nil {
+		k.set.Logger.Error("Refused for good and not kept", append(about, zap.Error(err))...)
+		return
+	}
+	k.set.Logger.Warn("Refused for good, kept as a dead letter", about...)
+}
+
+const (
+	// About 7 MB of spans at 670 bytes: a minute of 100 spans a second.
+	maxHeld = 10_000
+	every   = 500 * time.Millisecond
+)
+
+// take is before the queue: what the pipeline hands over.
+func (k *keeper[T]) take(ctx context.Context, data T) error {
+	err := k.enqueue(ctx, data)
+	if err == nil || !k.set.Queue.HasValue() {
+		return err
+	}
+	if errors.Is(err, exporterhelper.ErrQueueIsFull) {
+		k.warn("The queue is full: what comes now is lost for this vendor", err)
+		return nil
+	}
+	items := k.kind.items(data)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	select {
+	case <-k.stop:
+		return err
+	default:
+	}
+	if k.holding+items > maxHeld {
+		return err
+	}
+	k.held = append(k.held, data)
+	k.holding += items
+	k.rescued.Add(ctx, int64(items), k.attributes)
+	go k.warn("The queue cannot be written: holding data in memory until it can", err)
+	return nil
+}
+
+func (k *keeper[T]) warn(message string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if time.Since(k.said) > 10*time.Second {
+		k.said = time.Now()
+		k.set.Logger.Error(message, zap.Error(err))
+	}
+}
+
+// retake gives what is held to the queue; false while that fails.
+func (k *keeper[T]) retake(ctx context.Context) bool {
+	for {
+		k.mu.Lock()
+		if len(k.held) == 0 {
+			k.mu.Unlock()
+			return true
+		}
+		first := k.held[0]
+		k.mu.Unlock()
+		items := k.kind.items(first)
+		if err := k.enqueue(ctx, first); err != nil && !errors.Is(err, exporterhelper.ErrQueueIsFull) {
+			k.rescued.Add(ctx, int64(items), k.attributes)
+			return false
+		}
+		k.mu.Lock()
+		k.held = k.held[1:]
+		k.holding -= items
+		k.mu.Unlock()
+	}
+}
+
+// replay sends the letters again that were put into the `replay` folder.
+func (k *keeper[T]) replay(ctx context.Context) {
+	for _, path := range k.letters.waiting("replay") {
+		content, err := k.letters.read(path)
+		if err == nil {
+			var data T
+			if data, err = k.kind.unmarshal(content); err == nil {
+				err = k.enqueue(ctx, data)
+			}
+		}
+		if err == nil {
+			err = k.letters.remove(path)
+		}
+		if err != nil {
+			k.warn("A dead letter cannot be sent again now", err)
+			return
+		}
+	}
+}
+
+func (k *keeper[T]) watch() {
+	defer k.ended.Done()
+	ctx := context.Background()
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-k.stop:
+			k.retake(ctx)
+			return
+		case <-tick.C:
+			k.retake(ctx)
+			k.replay(ctx)
+		}
+	}
+}
+
+// shell is what the pipeline sees.
+type shell[T any] struct{ *keeper[T] }
+
+func (s shell[T]) Start(ctx context.Context, h component.Host) error {
+	if err := s.outer.Start(ctx, h); err != nil {
+		return err
+	}
+	s.ended.Add(1)
+	go s.watch()
+	return nil
+}
+
+func (s shell[T]) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	select {
+	case <-s.stop:
+	default:
+		close(s.stop)
+	}
+	s.mu.Unlock()
+	s.ended.Wait()
+	s.mu.Lock()
+	if s.holding > 0 {
+		s.set.Logger.Error("Lost: held in memory, and the queue cannot be written", zap.Int("items", s.holding))
+	}
+	s.mu.Unlock()
+	return s.outer.Shutdown(ctx)
+}
+
+func (s shell[T]) Capabilities() consumer.Capabilities {
+	return consumer.Capabilities{MutatesData: false}
+}
+
+type (
+	tracesShell  struct{ shell[ptrace.Traces] }
+	metricsShell struct{ shell[pmetric.Metrics] }
+	logsShell    struct{ shell[plog.Logs] }
+)
+
+func (s tracesShell) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
+	return s.take(ctx, td)
+}
+
+func (s metricsShell) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
+	return s.take(ctx, md)
+}
+
+func (s logsShell) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
+	return s.take(ctx, ld)
+}

@@ -1,0 +1,213 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/exporter/exporterhelper"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+type coded struct {
+	code   string
+	status int
+}
+
+func (c coded) Error() string       { return c.code }
+func (c coded) ErrorCode() string   { return c.code }
+func (c coded) HTTPStatusCode() int { return c.status }
+
+func TestJudge(t *testing.T) {
+	plain := consumererror.NewPermanent(errors.New("said no"))
+	for _, test := range []struct {
+		name   string
+		err    error
+		status int
+		want   verdict
+	}{
+		{"a wrong key is put right some day", plain, 401, again},
+		{"so is a right that is missing", plain, 403, again},
+		{"a limit ends", plain, 429, again},
+		{"bad data stays bad", plain, 400, hopeless},
+		{"too large stays too large", plain, 413, hopeless},
+		{"an internal error may be the data's", plain, 500, suspect},
+		{"what cannot be written as a request", plain, 0, hopeless},
+		{"nobody answered in time", context.DeadlineExceeded, 0, again},
+		{"AWS throttles with 400", coded{"ThrottlingException", 400}, 400, again},
+		{"AWS says 400 to a key", coded{"UnrecognizedClientException", 400}, 400, again},
+		{"AWS says 400 to bad data", coded{"InvalidParameterException", 400}, 400, hopeless},
+		{"AWS is broken", coded{"InternalFailure", 500}, 500, suspect},
+	} {
+		if got := judge(test.err, test.status); got != test.want {
+			t.Errorf("%s: %v, not %v", test.name, got, test.want)
+		}
+	}
+}
+
+func TestAHopSees400WhereTheDataIsToBlame(t *testing.T) {
+	t.Setenv("DEAD_LETTER_DIR", t.TempDir())
+	v := &vendor{say: func() error { return coded{"InvalidRequestException", 400} }}
+	made := wrapped(t, v, NoQueue())
+	err := made.ConsumeTraces(context.Background(), spans(1))
+	if !consumererror.IsPermanent(err) || status.Code(err) != codes.InvalidArgument {
+		t.Fatalf("%v, %v", status.Code(err), err)
+	}
+}
+
+func TestABatchIsGuiltyOnlyWhileOthersPass(t *testing.T) {
+	var s suspects
+	for range 3 * suspectAttempts {
+		if s.guilty([]byte("batch")) {
+			t.Fatal("guilty while the vendor takes nothing")
+		}
+	}
+	s.pass()
+	if !s.guilty([]byte("batch")) {
+		t.Fatal("not guilty although others pass")
+	}
+	if s.guilty([]byte("batch")) {
+		t.Fatal("a batch that comes again, replayed, is guilty at once")
+	}
+}
+
+func TestLettersAreBounded(t *testing.T) {
+	t.Setenv("DEAD_LETTER_DIR", t.TempDir())
+	l := newLetters("otlp_http/a", "traces")
+	half := make([]byte, maxLetterBytes/2)
+	if err := l.write(header{At: time.Now()}, half); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.write(header{At: time.Now()}, half); !errors.Is(err, errFull) {
+		t.Fatalf("%v", err)
+	}
+	again := newLetters("otlp_http/a", "traces")
+	if again.bytes != l.bytes {
+		t.Fatalf("after a restart %d bytes are known, not %d", again.bytes, l.bytes)
+	}
+}
+
+// vendor fails as it is told.
+type vendor struct {
+	component.StartFunc
+	component.ShutdownFunc
+	say func() error
+	got int
+}
+
+func (*vendor) Capabilities() consumer.Capabilities { return consumer.Capabilities{} }
+
+func (v *vendor) ConsumeTraces(_ context.Context, td ptrace.Traces) error {
+	if err := v.say(); err != nil {
+		return err
+	}
+	v.got += td.SpanCount()
+	return nil
+}
+
+func spans(number int) ptrace.Traces {
+	td := ptrace.NewTraces()
+	scope := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty()
+	for range number {
+		scope.Spans().AppendEmpty().SetName("span")
+	}
+	return td
+}
+
+func wrapped(t *testing.T, v *vendor, queue Queue) exporter.Traces {
+	t.Helper()
+	set := exporter.Settings{
+		ID:                component.MustNewIDWithName("otlp_http", "vendor"),
+		TelemetrySettings: componenttest.NewNopTelemetrySettings(),
+	}
+	made, err := Traces(context.Background(), Settings{Settings: set, Config: &struct{}{}, Queue: queue}, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := made.Start(context.Background(), componenttest.NewNopHost()); err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+func small(size int64) Queue {
+	queue := exporterhelper.NewDefaultQueueConfig()
+	queue.QueueSize, queue.NumConsumers = size, 1
+	return configoptional.Some(queue)
+}
+
+func TestAFullQueueIsNoErrorForTheApp(t *testing.T) {
+	t.Setenv("DEAD_LETTER_DIR", t.TempDir())
+	hang := make(chan struct{})
+	v := &vendor{say: func() error { <-hang; return nil }}
+	made := wrapped(t, v, small(1))
+	for range 5 {
+		if err := made.ConsumeTraces(context.Background(), spans(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(hang)
+	if err := made.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if v.got >= 5 {
+		t.Fatal("the queue was not full")
+	}
+}
+
+func TestARefusedBatchIsKeptAndSentAgain(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv("DEAD_LETTER_DIR", folder)
+	refuse := true
+	v := &vendor{say: func() error {
+		if refuse {
+			return consumererror.NewPermanent(coded{"InvalidRequestException", 400})
+		}
+		return nil
+	}}
+	made := wrapped(t, v, small(100))
+	if err := made.ConsumeTraces(context.Background(), spans(3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := made.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	found, _ := filepath.Glob(filepath.Join(folder, "*", "*.letter"))
+	if len(found) != 1 {
+		t.Fatalf("letters: %v", found)
+	}
+	content, _ := os.ReadFile(found[0])
+	if !strings.Contains(string(content), `"refused":3`) {
+		t.Fatalf("%s", content)
+	}
+
+	refuse = false
+	outbox := filepath.Join(filepath.Dir(found[0]), "replay")
+	_ = os.Mkdir(outbox, 0o700)
+	_ = os.Rename(found[0], filepath.Join(outbox, filepath.Base(found[0])))
+	made = wrapped(t, v, small(100))
+	deadline := time.Now().Add(10 * time.Second)
+	for left := 1; left > 0 && time.Now().Before(deadline); {
+		files, _ := filepath.Glob(filepath.Join(outbox, "*"))
+		left = len(files)
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := made.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if v.got != 3 {
+		t.Fatalf("%d of 3 spans came again", v.got)
+	}
+}

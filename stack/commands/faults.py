@@ -1,0 +1,38 @@
+"""`make faults`: every vendor, fault and circumstance; the results in docs/reliability.md."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated
+
+import typer
+
+from stack.console import console
+from stack.faults import PAGE, read_results, run_faults, totals, write_page
+from stack.settings import ROOT
+
+MANY = 2**31
+
+
+def run(
+    runs: Annotated[int, typer.Option(help="So many drawn cases instead of the table.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed to draw them with; 0 picks one.")] = 0,
+    only: Annotated[str, typer.Option(help="Only cases that hold these words.")] = "",
+) -> None:
+    """Play the fault suite and write its page."""
+    command = "make faults"
+    if runs:
+        seed = seed or secrets.randbelow(MANY) + 1
+        command = f"make faults RUNS={runs} SEED={seed}"
+        console.print(f"again with: {command}", soft_wrap=True)
+    code = run_faults(runs=runs, seed=seed, only=only)
+    found = totals(read_results())
+    if not only and not runs and found["cases"]:
+        write_page(read_results(), command)
+        console.print(f"written: {PAGE.relative_to(ROOT)}")
+    print(
+        f"{found['cases']} cases, {found['failed']} failed, "
+        f"{found['spans']} spans acknowledged, {found['lost']} lost"
+    )
+    if code:
+        raise typer.Exit(code)

@@ -1,0 +1,60 @@
+"""`make replay`: send again what a vendor refused, once the key or the limit is put right."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from stack.console import console, step
+from stack.errors import StackError
+from stack.replay import as_json, letters_folder, read_letters, send_again
+from stack.runtimes.chosen import running_plan
+from stack.suggest import suggest
+
+
+def run(
+    vendor: Annotated[str | None, typer.Argument(help="Only this vendor's.")] = None,
+    *,
+    show: Annotated[bool, typer.Option("--list", help="Show them, send nothing.")] = False,
+    in_part: Annotated[
+        bool, typer.Option("--partial", help="Also batches that the vendor took in part: twice.")
+    ] = False,
+    as_object: Annotated[bool, typer.Option("--json", help="List them as JSON.")] = False,
+) -> None:
+    """Send the dead letters again, to the vendor that refused them and to no other."""
+    folder = letters_folder(running_plan())
+    every = read_letters(folder)
+    if vendor is not None:
+        known = {one.vendor for one in every}
+        if every and vendor not in known:
+            raise StackError(f"there are no dead letters of {vendor}", suggest(vendor, known))
+        every = [one for one in every if one.vendor == vendor]
+    if as_object:
+        print(as_json(every))
+        return
+    table = Table("at", "vendor", "signal", "items", "refused", "status", "reason")
+    for one in every:
+        head = one.header
+        table.add_row(
+            head.at[:19],
+            one.vendor,
+            head.signal,
+            str(head.items),
+            str(head.refused),
+            str(head.status or "-"),
+            escape(head.reason),
+        )
+    if every:
+        Console().print(table)
+    if show:
+        return
+    chosen = [one for one in every if in_part or not one.in_part]
+    if not chosen:
+        console.print("no dead letters to send" + (" (see --partial)" if every else ""))
+        return
+    with step(f"sending {sum(one.header.items for one in chosen)} items again"):
+        send_again(chosen)

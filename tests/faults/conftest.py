@@ -1,0 +1,69 @@
+"""A bench for each worker of pytest-xdist; results are written for `docs/reliability.md`."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stack.settings import ROOT
+from tests.faults.cases import drawn, quick, table
+from tests.faults.harness.bench import Bench
+from tests.faults.harness.sender import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.faults.harness.run import Result
+
+RESULTS = ROOT / ".run/faults"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    faults = parser.getgroup("faults", "the fault suite")
+    faults.addoption("--faults", choices=("quick", "all"), default="quick", help="which table")
+    faults.addoption("--runs", type=int, default=0, help="so many drawn cases instead")
+    faults.addoption("--seed", type=int, default=0, help="the seed that they are drawn with")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case" not in metafunc.fixturenames:
+        return
+    config = metafunc.config
+    runs = config.getoption("--runs")
+    if runs:
+        cases = list(drawn(runs, config.getoption("--seed")))
+        ids = [f"{number}: {case.id}" for number, case in enumerate(cases)]
+    else:
+        cases = table() if config.getoption("--faults") == "all" else quick()
+        ids = [case.id for case in cases]
+    metafunc.parametrize("case", cases, ids=ids)
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with Bench(tmp_path_factory.mktemp("faults")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def quiet_p99(bench: Bench) -> float:
+    """Seconds of a request while every vendor is well."""
+    with Sender(bench.otlp_url) as sender:
+        time.sleep(3)
+    return sender.sent.p99()
+
+
+@pytest.fixture
+def recorded() -> Callable[[Result, str], None]:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+    def write(result: Result, verdict: str) -> None:
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        with (RESULTS / f"{worker}.jsonl").open("a") as file:
+            file.write(json.dumps(result.as_json() | {"verdict": verdict}) + "\n")
+
+    return write

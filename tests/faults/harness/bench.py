@@ -1,0 +1,120 @@
+"""The collector's own binary with the shipped config, the stand-ins as vendors, and a hard hand."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+
+from stack.applied_config import applied_config, apply_config
+from stack.collector_build import ensure_collector_binary
+from stack.ledger import Entry, read_ledger
+from stack.python_env import ensure_env
+from stack.replay import Letter, letters_folder, read_letters
+from stack.routes import front_receivers, routes
+from stack.settings import ROOT
+from stack.waiting import wait_for
+from standins.client import Client
+from tests.integration.harness.plans import shipped_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    from stack.plan import Process
+
+START_SECONDS = 30
+STOP_SECONDS = 20
+
+
+class Bench:
+    """Collector and stand-ins as the plan runs them, but started and ended one by one."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.plan = shipped_plan(folder, "native")
+        self._more = environment or {}
+        for one in self.plan.folders.values():
+            one.mkdir(parents=True, exist_ok=True)
+        own = os.environ.get("COLLECTOR_BIN")
+        self._binary = ensure_collector_binary(ROOT, Path(own) if own else None)
+        self.config = self.plan.config_source.read_text()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        standins = self.plan.process("standins")
+        if standins.python is not None:
+            ensure_env(standins.python)
+        self._start(standins)
+        self.client = Client(str(self.plan.control_url), timeout=30)
+        self.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.kill()
+                process.wait(STOP_SECONDS)
+
+    @property
+    def otlp_url(self) -> str:
+        return self.plan.otlp_url
+
+    @property
+    def log(self) -> Path:
+        return self.plan.folders["LOG_DIR"] / "collector.log"
+
+    @property
+    def collector_pid(self) -> int:
+        return self._processes["collector"].pid
+
+    @property
+    def queues(self) -> Path:
+        return self.plan.folders["QUEUE_DIR"]
+
+    def start(self) -> None:
+        """Start the collector with `config` and wait until it is healthy."""
+        apply_config(self.plan, self.config)
+        collector = self.plan.process("collector")
+        self._start(replace(collector, argv=(str(self._binary), *collector.argv[1:])))
+
+    def kill(self) -> None:
+        """End the collector as a crash does."""
+        self._processes["collector"].kill()
+        self._processes["collector"].wait(STOP_SECONDS)
+
+    def stop(self) -> None:
+        """End the collector as an operator does. Fails when that takes too long."""
+        self._processes["collector"].send_signal(signal.SIGTERM)
+        self._processes["collector"].wait(STOP_SECONDS)
+
+    def ledger(self) -> dict[tuple[str, str], Entry]:
+        """By vendor and signal."""
+        config = applied_config(self.plan)
+        entries = read_ledger(self.plan.metrics_url, routes(config), front_receivers(config))
+        return {(entry.vendor, entry.signal): entry for entry in entries}
+
+    def letters(self) -> list[Letter]:
+        return read_letters(letters_folder(self.plan))
+
+    def _start(self, process: Process) -> None:
+        log = self.plan.folders["LOG_DIR"] / f"{process.name}.log"
+        with log.open("ab") as output:
+            started = subprocess.Popen(
+                process.argv,
+                cwd=process.cwd,
+                env={"PATH": os.defpath, **process.environment, **self._more},
+                stdout=output,
+                stderr=output,
+            )
+        self._processes[process.name] = started
+
+        def healthy() -> bool:
+            assert started.poll() is None, f"{process.name} ended: {log.read_text()[-1500:]}"
+            return requests.get(process.health, timeout=2).ok
+
+        wait_for(f"{process.name} to be healthy", healthy, seconds=START_SECONDS)

@@ -1,0 +1,102 @@
+"""Every case of the table: who has what, what was counted, and what the app noticed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stack.replay import send_again
+from stack.waiting import wait_for
+from tests.faults.harness.held import ROUTES, held
+from tests.faults.harness.run import ids_in, play
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.cases import Case
+    from tests.faults.harness.bench import Bench
+    from tests.faults.harness.run import Result
+
+pytestmark = [pytest.mark.collector, pytest.mark.only_native]
+
+NOISE_SECONDS = 0.05
+"""What two busy cores do to the slowest of a hundred requests without any fault."""
+
+
+def test_nothing_is_lost(
+    bench: Bench, quiet_p99: float, case: Case, recorded: Callable[[Result, str], None]
+) -> None:
+    result = play(bench, case, quiet_p99)
+
+    verdict = "failed"
+    try:
+        assert result.sent.refused == []
+        assert len(result.sent.spans) > 100
+        _healthy_have_all_once(result)
+        _sick_has_all_or_it_is_counted(result)
+        _ledger_told_it(result)
+        _app_did_not_notice(result)
+        if case.outcome == "letters":
+            _replay_brings_the_rest(bench, result)
+        verdict = "passed"
+    finally:
+        recorded(result, verdict)
+
+
+def _healthy_have_all_once(result: Result) -> None:
+    for key in ROUTES:
+        if result.sick(key):
+            continue
+        has = result.held[key]
+        assert not has.missing, f"{key} misses {len(has.missing)} of {has.wanted}"
+        if result.case.circumstance == "kill -9":
+            # A crash between a vendor's answer and the note of it, or before the app's answer,
+            # repeats what was on its way: one second's batch and the requests in the air.
+            assert has.copies <= 0.3 * has.wanted, f"{key} has {has.copies} copies"
+        else:
+            assert has.twice <= result.sent.unsure, f"{key} has {has.copies} copies"
+
+
+def _sick_has_all_or_it_is_counted(result: Result) -> None:
+    for key in ROUTES:
+        if not result.sick(key):
+            continue
+        has, counted = result.held[key], result.counted(key)
+        if result.case.outcome == "all":
+            assert not has.missing, f"{key} misses {len(has.missing)} of {has.wanted}"
+            assert counted == 0
+        elif not result.restarts:
+            assert len(has.missing) == counted > 0, f"{key}: {len(has.missing)} missing"
+        # What was refused before a restart is no more in the counters, but it is in the letters.
+        assert has.missing <= ids_in(result.letters)
+
+
+def _ledger_told_it(result: Result) -> None:
+    """While the vendor was away something of its was queued, failed or on its way."""
+    told = [
+        entry.queued + entry.failed + entry.dropped
+        for key, entry in result.during.items()
+        if result.sick(key) and key in ROUTES
+    ]
+    if result.case.mode not in {"slow", "unprocessed"}:
+        assert sum(told) > 0, "the ledger showed nothing"
+
+
+def _app_did_not_notice(result: Result) -> None:
+    allowed = max(1.1 * result.quiet_p99, result.quiet_p99 + NOISE_SECONDS)
+    if not result.restarts:
+        assert result.sent.p99() <= allowed
+
+
+def _replay_brings_the_rest(bench: Bench, result: Result) -> None:
+    send_again(one for one in result.letters if not one.in_part)
+    for key in ROUTES:
+        missing = wait_for(
+            f"{key} to hold everything",
+            lambda key=key: held(bench.client, result.sent, *key).missing,  # type: ignore[misc]
+            until=lambda left: not left,
+            seconds=30,
+            pause=0.2,
+        )
+        assert not missing
