@@ -11,8 +11,9 @@ from dotenv import dotenv_values
 
 from stack.errors import StackError
 from stack.fragments import aws_endpoint, load, variables
+from stack.page_build import BUILT, can_serve_page
 from stack.python_env import PythonEnv
-from stack.vendors import Vendor, standin_settings, vendors
+from stack.vendors import Vendor, page_origins, standin_settings, vendors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
 RUN_DIR_MARK = "OTEL_STACK_RUN_DIR"
 """Set in every process of a native stack, so that one is found also when supervisor was killed."""
 
+PAGE = "frontend-react"
+
 STANDIN_HOSTS = {"native": "127.0.0.1", "docker": "standins"}
 """Where the stack's own processes reach the stand-ins."""
+
+INSIDE_THE_CONTAINER = ("AWS_HOP_PORT", "AWSPROXY_PORT")
+"""Ports of the collector that only itself and the other containers reach: not published."""
 
 COLLECTOR_HOSTS = {"native": "127.0.0.1", "docker": "collector"}
 
@@ -82,6 +88,13 @@ class Plan:
         return f"http://127.0.0.1:{self.settings.backend_port}"
 
     @property
+    def page_url(self) -> str | None:
+        """None where the page is left out."""
+        if all(process.name != PAGE for process in self.processes):
+            return None
+        return f"http://127.0.0.1:{self.settings.frontend_port}"
+
+    @property
     def otlp_url(self) -> str:
         return f"http://127.0.0.1:{self.settings.port('OTLP_HTTP_PORT')}"
 
@@ -129,17 +142,20 @@ def make_plan(settings: Settings, root: Path, runtime: str) -> Plan:
         "DATA_DIR": run_dir / "data",
         "LOG_DIR": run_dir / "logs",
     }
+    version = service_version(root)
     shared = {
+        **settings.collector,
         "BACKEND_PORT": str(settings.backend_port),
         "PROFILES_PORT": str(settings.profiles_port),
+        "FRONTEND_PORT": str(settings.frontend_port),
         "WEB_CONCURRENCY": str(settings.web_concurrency),
         # The routes that raise errors on purpose are for people who try the stack out.
         "DEBUG_ROUTES": str(settings.deployment_environment == "local").lower(),
+        "RELEASE": version,
+        "DEPLOYMENT_ENVIRONMENT": settings.deployment_environment,
         "OTEL_RESOURCE_ATTRIBUTES": (
-            f"service.version={service_version(root)},"
-            f"deployment.environment={settings.deployment_environment}"
+            f"service.version={version},deployment.environment={settings.deployment_environment}"
         ),
-        **settings.collector,
         **{name: str(folder) for name, folder in folders.items()},
     }
     draft = Plan(
@@ -154,9 +170,17 @@ def make_plan(settings: Settings, root: Path, runtime: str) -> Plan:
         folders=folders,
     )
     played = () if draft.control_url is None else (_standins(draft),)
-    processes = (*played, _collector(draft), _profiles(draft), _backend(draft))
+    page = (_page(draft),) if has_page(settings, root, runtime) else ()
+    processes = (*played, _collector(draft), _profiles(draft), _backend(draft), *page)
     _check_distinct([process.ports for process in processes])
     return replace(draft, processes=processes)
+
+
+def has_page(settings: Settings, root: Path, runtime: str) -> bool:
+    """Whether the page is part of the stack. There is no image of it yet."""
+    if runtime != "native" or settings.page == "off":
+        return False
+    return settings.page == "on" or can_serve_page(root)
 
 
 def service_version(root: Path) -> str:
@@ -171,8 +195,12 @@ def service_version(root: Path) -> str:
 
 def _collector(plan: Plan) -> Process:
     settings = plan.settings
+    # The page's port is in the config as the origin that may send.
+    others = {"FRONTEND_PORT", *(INSIDE_THE_CONTAINER if plan.runtime == "docker" else ())}
     ports = {
-        name: int(value) for name, value in settings.collector.items() if name.endswith("_PORT")
+        name: int(value)
+        for name, value in settings.collector.items()
+        if name.endswith("_PORT") and name not in others
     }
     return Process(
         name="collector",
@@ -257,6 +285,7 @@ def _backend(plan: Plan) -> Process:
         "DATABASE_URL": f"sqlite:///{plan.folders['DATA_DIR'] / 'cruddur.db'}",
         "DEBUG_ROUTES": plan.environment["DEBUG_ROUTES"],
         "LOG_ROUTE": plan.settings.log_route,
+        "FRONTEND_ORIGINS": ",".join(page_origins(plan.settings)),
         **_log_exporter(plan.settings),
         **merged(vendor.app for vendor in plan.vendors),
     }
@@ -308,6 +337,35 @@ def _flask(
         ports={f"{folder.upper()}_PORT": port},
         health=f"http://127.0.0.1:{port}/api/health-check",
         start_order=start_order,
+        python=python,
+    )
+
+
+def _page(plan: Plan) -> Process:
+    port = plan.settings.frontend_port
+    server = plan.root / "services/frontend/server"
+    python = PythonEnv(
+        plan.root / ".run/page-venv", server / "requirements.txt", "the page's server"
+    )
+    return Process(
+        name=PAGE,
+        argv=(str(python.bin / "gunicorn"), "page:create_app()"),
+        cwd=server,
+        environment={
+            "PAGE_DIR": str(plan.root / BUILT),
+            "BIND": f"127.0.0.1:{port}",
+            "PYTHONUNBUFFERED": "1",
+            "BACKEND_URL": plan.backend_url,
+            "COLLECTOR_URL": plan.otlp_url,
+            **{
+                name: plan.environment[name]
+                for name in ("RELEASE", "DEPLOYMENT_ENVIRONMENT", "DEBUG_ROUTES")
+            },
+            **merged(vendor.page for vendor in plan.vendors),
+        },
+        ports={"FRONTEND_PORT": port},
+        health=f"http://127.0.0.1:{port}/health",
+        start_order=40,
         python=python,
     )
 

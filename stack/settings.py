@@ -55,6 +55,10 @@ KEY_SHAPES = {
         re.compile(r"[A-Za-z0-9]{32,160}"),
         "a project's post_server_item token has 32 letters and digits or more",
     ),
+    "ROLLBAR_CLIENT_TOKEN": (
+        re.compile(r"[A-Za-z0-9]{32,160}"),
+        "a project's post_client_item token has 32 letters and digits or more",
+    ),
     "AWS_ACCESS_KEY_ID": (
         re.compile(r"A[KS]IA[A-Z0-9]{16}"),
         "it begins with AKIA or ASIA and has 20 characters",
@@ -87,6 +91,9 @@ class Settings(BaseModel):
     run_dir: Path = Path(".run")
     backend_port: Port = 4567
     profiles_port: Port = 4568
+    frontend_port: Port = 3000
+    page: Literal["on", "off"] | None = None
+    """None: on where there is Node to build it with."""
     web_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
     collector_bin: Path | None = None
     collector_config: Path = CONFIG_FILE
@@ -99,6 +106,8 @@ class Settings(BaseModel):
     honeycomb_api_key: SecretStr | None = None
     honeycomb_region: Literal["us", "eu"] = "us"
     rollbar_access_token: SecretStr | None = None
+    rollbar_client_token: SecretStr | None = None
+    """For errors in browsers: everybody who opens the page can read it."""
     aws_telemetry: Literal["local", "live"] = "local"
     aws_profile: str | None = None
     aws_access_key_id: str | None = None
@@ -124,6 +133,8 @@ class Settings(BaseModel):
             self.aws_secret_access_key is None
         ):
             raise ValueError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together")
+        if self.rollbar_client_token and not self.rollbar_access_token:
+            raise ValueError("ROLLBAR_CLIENT_TOKEN goes together with ROLLBAR_ACCESS_TOKEN")
         return self
 
     @property

@@ -37,7 +37,8 @@ NO_AMBIENT_AWS = {
 class Vendor:
     """`why`: what made it live, or what would. `url`: where its API is.
 
-    `collector` and `app`: the variables that it needs there. They may hold keys.
+    `collector`, `app` and `page`: the variables that it needs there. They may hold keys; those of
+    the page are for everybody who opens it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Vendor:
     url: str
     collector: Mapping[str, str] = field(default_factory=dict, repr=False)
     app: Mapping[str, str] = field(default_factory=dict, repr=False)
+    page: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def vendors(settings: Settings, standin_host: str) -> tuple[Vendor, ...]:
@@ -62,7 +64,16 @@ def vendors(settings: Settings, standin_host: str) -> tuple[Vendor, ...]:
 
 def standin_settings(settings: Settings) -> StandinSettings:
     """The stand-ins' ports, as the user set them, and the keys that they take."""
-    return StandinSettings(**{name: getattr(settings, f"standin_{name}") for name in STANDIN_PORTS})
+    return StandinSettings(
+        page_origins=",".join(page_origins(settings)),
+        **{name: getattr(settings, f"standin_{name}") for name in STANDIN_PORTS},
+    )
+
+
+def page_origins(settings: Settings) -> tuple[str, str]:
+    """Where a browser on this machine has the page from."""
+    port = settings.frontend_port
+    return f"http://127.0.0.1:{port}", f"http://localhost:{port}"
 
 
 def _honeycomb(settings: Settings, played: StandinSettings, host: str) -> Vendor:
@@ -131,7 +142,11 @@ def _aws(settings: Settings, played: StandinSettings, host: str) -> tuple[Vendor
 
 def _rollbar(settings: Settings, played: StandinSettings, host: str) -> Vendor:
     token = settings.rollbar_access_token
+    client = settings.rollbar_client_token
     url = ROLLBAR_URL if token else f"http://{host}:{played.rollbar_port}/api/1/"
+    # Browsers are on this machine, whichever runtime plays Rollbar.
+    for_browsers = ROLLBAR_URL if token else f"http://127.0.0.1:{played.rollbar_port}/api/1/"
+    for_pages = _secret(client) if token else played.rollbar_client_token
     return Vendor(
         name="rollbar",
         live=token is not None,
@@ -141,6 +156,9 @@ def _rollbar(settings: Settings, played: StandinSettings, host: str) -> Vendor:
             "ROLLBAR_ENDPOINT": url,
             "ROLLBAR_ACCESS_TOKEN": token.get_secret_value() if token else played.rollbar_token,
         },
+        page={"ROLLBAR_ENDPOINT": for_browsers, "ROLLBAR_CLIENT_TOKEN": for_pages}
+        if for_pages
+        else {},
     )
 
 

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from stack.plan import Plan
 
 
+LEFT_OUT = {
+    "native": "there is no Node to build it with",
+    "docker": "it has no image yet, RUNTIME=native runs it",
+}
+
+
 def run() -> None:
     """Start everything; ready when a trace of a request is in the local record."""
     plan = plan_to_start()
@@ -30,6 +36,8 @@ def run() -> None:
             "`make down` first",
         )
     announce(plan)
+    if plan.page_url is None and plan.settings.page is None:
+        console.print(f"  the page is left out: {LEFT_OUT[plan.runtime]}")
     runtime = RUNTIMES[plan.runtime]
     runtime.up(plan)
     try:
@@ -61,6 +69,8 @@ def _show(plan: Plan, proof: Proof) -> None:
         soft_wrap=True,
     )
     table = Table(box=None, show_header=False, pad_edge=True)
+    if plan.page_url:
+        table.add_row("page", plan.page_url)
     table.add_row("app", f"{plan.backend_url}/api/activities/home")
     table.add_row(
         "OTLP", f"{plan.otlp_url} (HTTP), 127.0.0.1:{plan.settings.port('OTLP_GRPC_PORT')} (gRPC)"

@@ -23,6 +23,7 @@ from stack.collector_build import ensure_collector_binary
 from stack.collector_config import validate
 from stack.console import console, step
 from stack.errors import StackError
+from stack.page_build import ensure_page
 from stack.plan import RUN_DIR_MARK
 from stack.ports import check_free
 from stack.python_env import ensure_env
@@ -81,6 +82,8 @@ def prepare(plan: Plan) -> None:
     """
     ensure_collector_binary(plan.root, plan.settings.collector_bin)
     checked_config(plan)
+    if plan.page_url:
+        ensure_page(plan.root)
     for env in {process.python for process in plan.processes if process.python}:
         ensure_env(env)
 

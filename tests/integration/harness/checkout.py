@@ -14,6 +14,7 @@ import psutil
 
 from stack.collector_build import ensure_collector_binary
 from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.page_build import ensure_page
 from stack.plan import make_plan
 from stack.python_env import ensure_env
 from stack.runtimes.docker import PROJECT_LABEL
@@ -158,6 +159,11 @@ def _lend_what_takes_minutes_to_make(checkout: Checkout) -> None:
     plan = make_plan(Settings(page="off", collector=defaults), ROOT, "native")
     checkout.settings["COLLECTOR_BIN"] = str(ensure_collector_binary(ROOT))
     checkout.run_dir.mkdir()
+    if plan.page_url:
+        page = ensure_page(ROOT)
+        (checkout.run_dir / page.name).symlink_to(page)
+        stamp = page.with_suffix(".sha256")
+        (checkout.run_dir / stamp.name).symlink_to(stamp)
     for env in {process.python for process in plan.processes if process.python}:
         ensure_env(env)
         (checkout.run_dir / env.folder.name).symlink_to(env.folder)

@@ -82,7 +82,8 @@ def test_the_runtime_sets_every_variable(variables: dict[str, str]) -> None:
 def test_a_container_gets_the_variables_that_the_process_gets_natively(
     variables: dict[str, str],
 ) -> None:
-    plan = make_plan(load_settings(ROOT), ROOT, "native")
+    without_page = load_settings(ROOT, {"PAGE": "off"})
+    plan = make_plan(without_page, ROOT, "native")
     for process in plan.processes:
         service = SERVICES[process.name]
         files = [name.replace("${ENV_DIR}", variables["ENV_DIR"]) for name in service["env_file"]]

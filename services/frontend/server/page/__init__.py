@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from whitenoise import WhiteNoise
@@ -74,7 +74,7 @@ class Page:
         def begin(status: str, headers: list[tuple[str, str]], *rest: object) -> object:
             return start(status, [*headers, *self._headers], *rest)  # type: ignore[arg-type]
 
-        return self._files(environ, begin)
+        return cast("Iterable[bytes]", self._files(environ, begin))
 
     def _other(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")

@@ -1,0 +1,143 @@
+"""The page's build: made with the machine's Node when its sources changed, kept otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stack.console import step
+from stack.errors import StackError
+from stack.locking import only_one
+from stack.program import ProgramError, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SOURCES = Path("services/frontend")
+BUILT = Path(".run/page")
+OLDEST_NODE = (20, 19)
+INSTALL_SECONDS = 600
+BUILD_SECONDS = 300
+ASK_SECONDS = 30
+
+_NOT_SOURCES = {"node_modules", "dist", "server", "Dockerfile"}
+"""Of the page's folder, what its build does not read."""
+
+
+class NoNodeError(StackError):
+    """No Node that can build the page."""
+
+
+def can_serve_page(root: Path) -> bool:
+    """Whether the page is built already or could be: one question to the machine, no work."""
+    return _is_built(root) or shutil.which("npm") is not None
+
+
+def ensure_page(root: Path) -> Path:
+    """The folder of the built page.
+
+    Raises NoNodeError where it has to be built and cannot, StackError with npm's or the build's
+    own line when it fails.
+    """
+    folder = root / BUILT
+    with only_one(folder.with_suffix(".lock")):
+        if not _is_built(root):
+            ensure_node_packages(root)
+            with step("building the page"):
+                _build(root, folder)
+    return folder
+
+
+def ensure_node_packages(root: Path) -> None:
+    """The packages of the page's lock in its node_modules. Raises as `ensure_page` does."""
+    frontend = root / SOURCES
+    lock = frontend / "package-lock.json"
+    wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
+    stamp = frontend / "node_modules/.lock-sha256"
+    with only_one(root / ".run/node-modules.lock"):
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        check_node()
+        with step("installing the page's packages"):
+            _npm(["npm", "ci", "--no-audit", "--no-fund"], frontend)
+        stamp.write_text(wanted)
+
+
+def check_node() -> None:
+    """Raises NoNodeError unless there is npm and a Node that is new enough."""
+    oldest = ".".join(map(str, OLDEST_NODE))
+    todo = f"install Node {oldest} or newer with npm, or leave the page out with PAGE=off"
+    try:
+        said = run(["node", "--version"], seconds=ASK_SECONDS).strip()
+    except ProgramError:
+        raise NoNodeError("there is no Node to build the page with", todo) from None
+    found = re.match(r"v(\d+)\.(\d+)", said)
+    if found is None or (int(found[1]), int(found[2])) < OLDEST_NODE:
+        raise NoNodeError(f"Node {said} is too old to build the page", todo)
+    if shutil.which("npm") is None:
+        raise NoNodeError("Node is there, but not npm", todo)
+
+
+def _npm(command: list[str], frontend: Path) -> None:
+    try:
+        run(command, seconds=INSTALL_SECONDS, cwd=frontend)
+    except ProgramError as failed:
+        errors = re.findall(
+            r"^npm (?:error|ERR!) (?!A complete log)(.+)$", failed.output, re.MULTILINE
+        )
+        raise StackError(
+            f"the page's packages could not be installed: {(errors or [str(failed)])[-1]}",
+            "check that npm reaches its registry, then try again",
+        ) from None
+
+
+def _build(root: Path, folder: Path) -> None:
+    fresh = folder.with_name("page-new")
+    try:
+        run(
+            ["node", "node_modules/vite/bin/vite.js", "build", "--logLevel=warn"],
+            seconds=BUILD_SECONDS,
+            environment={"PAGE_DIR": str(fresh)},
+            cwd=root / SOURCES,
+        )
+    except ProgramError as failed:
+        raise StackError(f"the page could not be built: {failed}") from None
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+    _stamp(folder).write_text(_digest(root))
+
+
+def _is_built(root: Path) -> bool:
+    folder = root / BUILT
+    stamp = _stamp(folder)
+    return (
+        (folder / "index.html").exists() and stamp.exists() and stamp.read_text() == _digest(root)
+    )
+
+
+def _stamp(folder: Path) -> Path:
+    return folder.with_suffix(".sha256")
+
+
+def _digest(root: Path) -> str:
+    seen = hashlib.sha256()
+    for file in _sources(root / SOURCES):
+        seen.update(f"{file.relative_to(root)}\0".encode())
+        seen.update(hashlib.sha256(file.read_bytes()).digest())
+    return seen.hexdigest()
+
+
+def _sources(frontend: Path) -> Iterable[Path]:
+    found: list[Path] = []
+    for folder, folders, names in os.walk(frontend):
+        folders[:] = [name for name in folders if name not in _NOT_SOURCES]
+        found += [
+            Path(folder) / name
+            for name in names
+            if name not in _NOT_SOURCES and ".test." not in name
+        ]
+    return sorted(found)
