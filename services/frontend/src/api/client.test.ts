@@ -1,0 +1,41 @@
+import { afterEach, expect, it, vi } from "vitest";
+
+import { BackendError, createApi, InvalidFieldsError } from "./client.ts";
+
+const api = createApi("http://backend");
+
+function answer(status: number, body: string): void {
+  vi.stubGlobal("fetch", vi.fn(() => Promise.resolve(new Response(body, { status }))));
+}
+
+afterEach(() => vi.unstubAllGlobals());
+
+it("tells the backend's own words about each field", async () => {
+  answer(422, JSON.stringify({ fields: { message: "has to be a text that is not empty" } }));
+  const refused = await api.post({ handle: "worf", message: "", ttl: "1-day" }).catch((e) => e);
+  expect(refused).toBeInstanceOf(InvalidFieldsError);
+  expect(refused.fields.message).toBe("has to be a text that is not empty");
+});
+
+it.each([
+  [500, '{"message": "it broke"}', "it broke"],
+  [502, "<html>", "The backend answered with status 502."],
+])("makes an error of status %i", async (status, body, message) => {
+  answer(status, body);
+  const failed = await api.home().catch((error) => error);
+  expect(failed).toBeInstanceOf(BackendError);
+  expect([failed.status, failed.message]).toEqual([status, message]);
+});
+
+it("says that nobody answers", async () => {
+  vi.stubGlobal("fetch", () => Promise.reject(new TypeError("refused")));
+  await expect(api.home()).rejects.toThrow("The backend cannot be reached.");
+});
+
+it("writes what was searched for so that it arrives whole", async () => {
+  answer(200, "[]");
+  await api.search("a&b=c d");
+  expect(vi.mocked(fetch).mock.calls[0]?.[0]).toBe(
+    "http://backend/api/activities/search?term=a%26b%3Dc+d",
+  );
+});

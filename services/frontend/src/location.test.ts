@@ -1,0 +1,33 @@
+import { expect, it } from "vitest";
+
+import { viewOf } from "./location.ts";
+import { distance } from "./parts/times.ts";
+import { route } from "./telemetry/routes.ts";
+
+it.each([
+  ["/", { kind: "home" }],
+  ["/@worf", { kind: "person", handle: "worf" }],
+  ["/search?term=a+b", { kind: "search", term: "a b" }],
+  ["/search", { kind: "search", term: "" }],
+  ["/@no-such-handle", { kind: "missing", path: "/@no-such-handle" }],
+  ["/elsewhere", { kind: "missing", path: "/elsewhere" }],
+])("%s", (address, view) => {
+  expect(viewOf(address)).toEqual(view);
+});
+
+it.each([
+  ["http://b/api/activities/@worf?x=1", "/api/activities/@{handle}"],
+  ["http://b/api/activities/0f8fad5b-d9cb-469f-a165-70867728950e", "/api/activities/{uuid}"],
+  ["/search?term=x", "/search"],
+])("%s is counted as %s", (url, expected) => {
+  expect(route(url)).toBe(expected);
+});
+
+it.each([
+  [-30, "now"],
+  [-3 * 3600, "3 hr. ago"],
+  [6 * 86_400 + 10, "in 6 days"],
+])("%i seconds from now: %s", (seconds, expected) => {
+  const now = Date.parse("2026-01-01T00:00:00Z");
+  expect(distance(new Date(now + seconds * 1000).toISOString(), now)).toBe(expected);
+});
