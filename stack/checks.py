@@ -14,6 +14,7 @@ from stack.console import console, step
 from stack.engine import ensure_engine, release
 from stack.errors import StackError
 from stack.images import ensure_images
+from stack.page_build import SOURCES, ensure_node_packages
 from stack.plan import make_plan
 from stack.runtimes import native
 from stack.settings import ROOT, load_settings
@@ -48,11 +49,26 @@ def run_all() -> list[Outcome]:
     """Run everything; an `Outcome` each, in the order they ran."""
     outcomes = [_lint(name, command) for name, command in lint_commands(ROOT).items()]
     outcomes.append(_checked("what the tests start", _prepare))
+    outcomes += _page()
     outcomes.append(_suite("unit", ["tests/unit", *PARALLEL]))
     outcomes.append(_suite("integration, native", [*INTEGRATION, "--runtime=native"]))
     outcomes.append(_suite("faults, quick", ["tests/faults", *FAULTS]))
+    outcomes.append(_suite("browser", ["tests/browser"]))
     outcomes += _on_containers()
     return outcomes
+
+
+def _page() -> list[Outcome]:
+    """The page's types and units. Without Node there is one line that says so."""
+    packages = _checked("the page's packages", lambda: ensure_node_packages(ROOT))
+    if packages.failed:
+        return [packages]
+    frontend = ROOT / SOURCES
+    commands = {
+        "tsc": ["node", "node_modules/typescript/bin/tsc", "--noEmit"],
+        "vitest": ["node", "node_modules/vitest/vitest.mjs", "run"],
+    }
+    return [packages, *(_lint(name, command, frontend) for name, command in commands.items())]
 
 
 def lint_commands(root: Path) -> dict[str, list[str]]:
@@ -83,9 +99,9 @@ def _tool(name: str) -> str:
     return str(ROOT / ".venv/bin" / name)
 
 
-def _lint(name: str, command: list[str]) -> Outcome:
+def _lint(name: str, command: list[str], folder: Path = ROOT) -> Outcome:
     started = time.monotonic()
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         print(f"--- {name}\n{done.stdout}{done.stderr}", file=sys.stderr)
     failed = int(done.returncode != 0)

@@ -8,7 +8,13 @@ from stack.console import step
 from stack.errors import StackError
 from stack.settings import ROOT
 
-LOCKS = ("services/requirements", "standins/requirements", "requirements", "requirements-dev")
+LOCKS = (
+    "services/requirements",
+    "standins/requirements",
+    "services/frontend/server/requirements",
+    "requirements",
+    "requirements-dev",
+)
 OLDEST_PYTHON = "3.11"
 
 

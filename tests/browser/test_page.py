@@ -1,0 +1,139 @@
+"""The page itself: for everybody, by keyboard, on a narrow screen, and light."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from stack.settings import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+    from tests.browser.conftest import Site, Visit
+
+AXE = ROOT / "services/frontend/node_modules/axe-core/axe.min.js"
+MOST_SCRIPT = 150_000
+MOST_TELEMETRY_MS = 20
+VIEWS = {
+    "home": "/",
+    "person": "/@worf",
+    "nobody": "/@nobody_here",
+    "search": "/search?term=collector",
+    "bad search": "/search?term=",
+    "missing": "/no/such/page",
+}
+
+
+def settled(page: Page) -> None:
+    page.locator("article, .notice").first.wait_for()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing(site: Site, visit: Visit, view: str, theme: str) -> None:
+    visit.page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    page = visit.to(site.url + VIEWS[view])
+    settled(page)
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run().then(({ violations }) => violations)")
+    told = [
+        f"{one['id']}: {one['help']}: {[node['html'] for node in one['nodes']]}" for one in found
+    ]
+    assert page.evaluate("document.documentElement.dataset.theme") == theme
+    assert not told, json.dumps(told, indent=1)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("width", [360, 1600])
+def test_nothing_is_wider_than_the_screen(site: Site, visit: Visit, view: str, width: int) -> None:
+    visit.page.set_viewport_size({"width": width, "height": 740})
+    page = visit.to(site.url + VIEWS[view])
+    settled(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_post_needs_no_mouse(site: Site, visit: Visit) -> None:
+    page = visit.to(site.url)
+    settled(page)
+    focused = "document.activeElement.tagName"
+    steps = 0
+    while page.evaluate(focused) != "TEXTAREA":
+        page.keyboard.press("Tab")
+        steps += 1
+        assert steps < 10
+    page.keyboard.type("By keyboard alone")
+    while page.evaluate("document.activeElement.innerText") != "Post":
+        page.keyboard.press("Tab")
+        steps += 1
+        assert steps < 20
+    page.keyboard.press("Enter")
+    page.get_by_text("Posted.").wait_for()
+
+
+def test_back_shows_what_was_before(site: Site, visit: Visit) -> None:
+    page = visit.to(site.url)
+    page.get_by_role("link", name="Worf").first.click()
+    page.get_by_role("heading", name="@worf").wait_for()
+    page.go_back()
+    page.get_by_role("heading", name="Home").wait_for()
+    assert page.title() == "Cruddur"
+
+
+def test_the_first_load_is_small(site: Site) -> None:
+    html = requests.get(site.url, timeout=5).text
+    scripts = re.findall(r'<script[^>]* src="([^"]+)"', html)
+    scripts += re.findall(r'<link rel="modulepreload"[^>]* href="([^"]+)"', html)
+    weight = 0
+    for name in scripts:
+        answer = requests.get(
+            site.url + name, headers={"Accept-Encoding": "gzip"}, timeout=5, stream=True
+        )
+        body = answer.raw.read()
+        weight += len(
+            body if answer.headers.get("Content-Encoding") == "gzip" else gzip.compress(body)
+        )
+    assert len(scripts) >= 2
+    assert 50_000 < weight <= MOST_SCRIPT
+
+
+def test_telemetry_costs_next_to_nothing(site: Site, visit: Visit) -> None:
+    """The page marks what its telemetry's start takes; everything else of it is asynchronous."""
+    taken = []
+    for _ in range(3):
+        page = visit.to(site.url)
+        settled(page)
+        [measure] = page.evaluate(
+            "performance.getEntriesByName('telemetry start').map(({ duration }) => duration)"
+        )
+        taken.append(measure)
+    assert min(taken) <= MOST_TELEMETRY_MS, taken
+
+
+def test_pages_headers_keep_strangers_out(site: Site) -> None:
+    headers = requests.get(site.url, timeout=5).headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert site.plan.backend_url in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_pictures_for_the_docs(site: Site, visit: Visit, screenshots: Path | None) -> None:
+    page = visit.to(site.url)
+    settled(page)
+    shot = page.screenshot()
+    assert shot.startswith(b"\x89PNG")
+    if screenshots is not None:
+        screenshots.mkdir(exist_ok=True)
+        (screenshots / "page.png").write_bytes(shot)
+        page.emulate_media(color_scheme="dark")
+        page.reload()
+        settled(page)
+        (screenshots / "page-dark.png").write_bytes(page.screenshot())

@@ -1,0 +1,100 @@
+"""Telemetry never breaks the page; errors of one click reach Rollbar under one trace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stack.runtimes import native
+from stack.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page, Route
+
+    from tests.browser.conftest import Site, Visit
+
+
+def use(page: Page) -> None:
+    """What a user does, each step waited for."""
+    page.get_by_role("article").first.wait_for()
+    page.get_by_label("What happened?").fill("Said without a collector")
+    page.get_by_role("button", name="Post").click()
+    page.get_by_text("Posted.").wait_for()
+    page.get_by_role("link", name="Worf").first.click()
+    page.get_by_role("heading", name="@worf").wait_for()
+    page.get_by_role("article").first.wait_for()
+
+
+@pytest.fixture
+def no_collector(site: Site) -> Iterator[None]:
+    native.stop_process(site.plan, "collector")
+    yield
+    native.start_process(site.plan, "collector")
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_the_page_works_without_a_collector(site: Site, visit: Visit) -> None:
+    use(visit.to(site.url))
+    assert visit.uncaught == []
+
+
+@pytest.mark.parametrize("how", ["blocked", "refusing", "hanging"])
+def test_the_page_works_whatever_the_collector_does(site: Site, visit: Visit, how: str) -> None:
+    def answer(route: Route) -> None:
+        if how == "blocked":
+            route.abort("blockedbyclient")
+        elif how == "refusing":
+            route.fulfill(status=413)
+        # Left unanswered it hangs.
+
+    visit.page.route(f"{site.plan.otlp_url}/**", answer)
+    use(visit.to(site.url))
+    assert visit.uncaught == []
+
+
+def test_one_click_two_errors_one_trace(site: Site, visit: Visit) -> None:
+    page = visit.to(site.url)
+    page.get_by_role("button", name="Raise an error").click()
+    page.get_by_text("Failed on purpose").wait_for()
+    assert visit.uncaught == ["provoked by the error button"]
+
+    span = wait_for(
+        "the click with its item",
+        lambda: [s for s in site.spans() if s.name == "click provoke error"],
+        seconds=5,
+    )[-1]
+
+    def items() -> list[dict[str, Any]]:
+        return site.standins.holds("rollbar", span.trace_id).get("items", [])
+
+    found = wait_for("both items", items, until=lambda held: len(held) == 2, seconds=5)
+    platforms = {item.get("platform", "") == "browser" for item in found}
+    assert platforms == {True, False}
+    [own] = [item for item in found if item.get("platform") == "browser"]
+    assert own["uuid"] == span.attributes["rollbar.uuid"]
+    assert own["body"]["trace"]["exception"]["class"] == "ProvokedError"
+    assert own["body"]["trace"]["frames"][-1]["filename"].startswith(f"{site.url}/assets/")
+
+
+def test_an_api_refusal_is_shown_at_its_field(site: Site, visit: Visit) -> None:
+    page = visit.to(site.url)
+    page.get_by_label("As", exact=True).fill("no such handle!")
+    page.get_by_role("button", name="Post").click()
+    page.get_by_text("handle has to be 1 to 32 letters, digits or _").wait_for()
+    page.get_by_text("message has to be a text that is not empty").wait_for()
+    focused = page.evaluate("document.activeElement.getAttribute('aria-invalid')")
+    assert focused == "true"
+
+
+def test_a_backend_that_is_away_can_be_tried_again(site: Site, visit: Visit) -> None:
+    home = f"{site.plan.backend_url}/api/activities/home"
+    visit.page.route(home, lambda route: route.abort("connectionrefused"))
+    page = visit.to(site.url)
+    page.get_by_text("The backend cannot be reached.").wait_for()
+    visit.page.unroute(home)
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("article").first.wait_for()
+    assert visit.uncaught == []
