@@ -1,0 +1,91 @@
+"""`LOG_ROUTE=watchtower`: the backend's logs go to CloudWatch by themselves, and only so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stack.waiting import wait_for
+from standins.client import Client
+from tests.integration.harness.checkout import Checkout
+from tests.integration.harness.traffic import send
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def checkout(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Checkout]:
+    made = Checkout(tmp_path_factory.mktemp("checkout"))
+    made.settings["RUNTIME"] = request.config.getoption("--runtime")
+    made.settings["LOG_ROUTE"] = "watchtower"
+    up = made.run("up")
+    assert up.code == 0, up.output
+    yield made
+    made.run("down")
+    made.close()
+
+
+@pytest.fixture
+def standins(checkout: Checkout) -> Iterator[Client]:
+    with Client(f"http://127.0.0.1:{checkout.ports['STANDIN_CONTROL_PORT']}") as client:
+        yield client
+        client.heal()
+
+
+def test_a_record_is_in_cloudwatch_once_with_its_trace_and_nowhere_else(
+    checkout: Checkout, standins: Client
+) -> None:
+    # when
+    exchange = send(f"{checkout.url}/api/activities/home")
+    # then
+    logs = wait_for(
+        "the access log's record",
+        lambda: [
+            log
+            for log in standins.holds("aws", exchange.trace_id).get("logs", [])
+            if log["stream"] == "backend-flask"
+        ],
+        seconds=15,
+    )
+    access = [log["parsed"] for log in logs if log["parsed"]["logger"] == "access"]
+    assert [record["url.path"] for record in access] == ["/api/activities/home"]
+    assert {log["group"] for log in logs} == {"cruddur"}
+    # and by the time the trace is at Honeycomb, no log record of the backend is
+    held = wait_for(
+        "the trace at Honeycomb",
+        lambda: standins.holds("honeycomb", exchange.trace_id),
+        until=lambda held: "traces" in held,
+        seconds=15,
+    )
+    assert [log for log in held.get("logs", []) if log.get("service.name") == "backend-flask"] == []
+
+
+@pytest.mark.only_native
+def test_a_cloudwatch_that_hangs_does_not_keep_the_app_from_starting_or_serving(
+    checkout: Checkout, standins: Client
+) -> None:
+    # given
+    standins.break_("aws", "hang")
+    before = checkout.main_process("cruddur:create_app()")
+    # when the app starts anew
+    before.terminate()
+    wait_for("the end of the app", lambda: not before.is_running(), seconds=15)
+    # then it serves
+    exchange = wait_for(
+        "an answer of the new one",
+        lambda: send(f"{checkout.url}/api/activities/home"),
+        until=lambda exchange: exchange.response.ok,
+        seconds=20,
+    )
+    assert exchange.response.elapsed.total_seconds() < 2
+    # and what it logged while CloudWatch hung gets there
+    standins.heal()
+    wait_for(
+        "the record from before",
+        lambda: standins.holds("aws", exchange.trace_id).get("logs"),
+        seconds=40,
+    )
