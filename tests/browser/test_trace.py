@@ -10,7 +10,6 @@ import pytest
 from stack.waiting import wait_for
 
 if TYPE_CHECKING:
-
     from stack.telemetry import Span
     from tests.browser.conftest import Site, Visit
 

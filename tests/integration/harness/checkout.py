@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
 
@@ -48,14 +48,14 @@ class Ended:
 class Checkout:
     """`ports`: those that its `.env` gives the stack, by name."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, page: bool = False) -> None:
         self.folder = folder
         _copy_sources(folder)
         self.ports = ports_by_name(env_defaults(self.config.read_text()))
         self.settings: dict[str, str] = {
             "RUNTIME": "native",
             # It needs Node, and takes longer to build than all else takes to start.
-            "PAGE": "off",
+            "PAGE": "on" if page else "off",
             "PROJECT": f"otel-stack-test-{self.ports['BACKEND_PORT']}",
             **{name: str(port) for name, port in self.ports.items()},
         }
@@ -156,13 +156,14 @@ def _copy_sources(folder: Path) -> None:
 def _lend_what_takes_minutes_to_make(checkout: Checkout) -> None:
     """Collector and Python environments of this project: building them is tested elsewhere."""
     defaults = env_defaults(checkout.config.read_text())
-    plan = make_plan(Settings(page="off", collector=defaults), ROOT, "native")
+    page: Literal["on", "off"] = "on" if checkout.settings["PAGE"] == "on" else "off"
+    plan = make_plan(Settings(page=page, collector=defaults), ROOT, "native")
     checkout.settings["COLLECTOR_BIN"] = str(ensure_collector_binary(ROOT))
     checkout.run_dir.mkdir()
     if plan.page_url:
-        page = ensure_page(ROOT)
-        (checkout.run_dir / page.name).symlink_to(page)
-        stamp = page.with_suffix(".sha256")
+        built = ensure_page(ROOT)
+        (checkout.run_dir / built.name).symlink_to(built)
+        stamp = built.with_suffix(".sha256")
         (checkout.run_dir / stamp.name).symlink_to(stamp)
     for env in {process.python for process in plan.processes if process.python}:
         ensure_env(env)
