@@ -9,9 +9,11 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension/extensionmiddleware"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+	"go.uber.org/zap"
 )
 
 // Answer is what an HTTP client saw of the vendor's answer. Upstream's exporter hides the status in
@@ -97,13 +99,19 @@ func partial(path, contentType string, body []byte) (int, string) {
 	return 0, ""
 }
 
-// host has the witness besides the collector's own extensions.
-type host struct{ component.Host }
+// host has the witness besides the collector's own extensions, and storage that is kept.
+type host struct {
+	component.Host
+	logger *zap.Logger
+}
 
 func (h host) GetExtensions() map[component.ID]component.Component {
 	own := h.Host.GetExtensions()
 	all := make(map[component.ID]component.Component, len(own)+1)
 	for id, extension := range own {
+		if files, is := extension.(storage.Extension); is {
+			extension = keptStorage{files, h.logger}
+		}
 		all[id] = extension
 	}
 	all[WitnessID] = witness{}

@@ -120,6 +120,9 @@ type keeper[T any] struct {
 	said    time.Time
 	stop    chan struct{}
 	ended   sync.WaitGroup
+	// life ends when a stop has waited long enough for the vendor's answer.
+	life context.Context
+	die  context.CancelFunc
 }
 
 func newKeeper[T any](set Settings, kind kind[T], inner component.Component, export func(context.Context, T) error) (*keeper[T], error) {
@@ -134,7 +137,9 @@ func newKeeper[T any](set Settings, kind kind[T], inner component.Component, exp
 	if err != nil {
 		return nil, err
 	}
+	life, die := context.WithCancel(context.Background())
 	return &keeper[T]{
+		life: life, die: die,
 		set: set, kind: kind, inner: inner, export: export,
 		letters:    newLetters(set.ID.String(), kind.signal),
 		attributes: metric.WithAttributes(attribute.String("exporter", set.ID.String())),
@@ -146,7 +151,7 @@ func newKeeper[T any](set Settings, kind kind[T], inner component.Component, exp
 func (k *keeper[T]) options() []exporterhelper.Option {
 	return []exporterhelper.Option{
 		exporterhelper.WithStart(func(ctx context.Context, h component.Host) error {
-			return k.inner.Start(ctx, host{h})
+			return k.inner.Start(ctx, h)
 		}),
 		exporterhelper.WithShutdown(k.inner.Shutdown),
 		exporterhelper.WithCapabilities(consumer.Capabilities{MutatesData: false}),
@@ -163,6 +168,9 @@ func (k *keeper[T]) queue(outer component.Component, enqueue func(context.Contex
 
 // push is behind the queue: one attempt at one batch.
 func (k *keeper[T]) push(ctx context.Context, data T) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(k.life, cancel)()
 	var seen answer
 	err := k.export(context.WithValue(ctx, answerKey{}, &seen), data)
 	var partly *PartlyError[T]
@@ -228,6 +236,10 @@ const (
 	// About 7 MB of spans at 670 bytes: a minute of 100 spans a second.
 	maxHeld = 10_000
 	every   = 500 * time.Millisecond
+	// Exporters are stopped one after the other, and there are seven with a queue.
+	patience = time.Second
+	// Of a stop that may take ten seconds in all.
+	farewell = 2 * time.Second
 )
 
 // take is before the queue: what the pipeline hands over.
@@ -330,7 +342,7 @@ func (k *keeper[T]) watch() {
 type shell[T any] struct{ *keeper[T] }
 
 func (s shell[T]) Start(ctx context.Context, h component.Host) error {
-	if err := s.outer.Start(ctx, h); err != nil {
+	if err := s.outer.Start(ctx, host{h, s.set.Logger}); err != nil {
 		return err
 	}
 	s.ended.Add(1)
@@ -347,11 +359,20 @@ func (s shell[T]) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.ended.Wait()
-	s.mu.Lock()
-	if s.holding > 0 {
-		s.set.Logger.Error("Lost: held in memory, and the queue cannot be written", zap.Int("items", s.holding))
+	// What no disk takes is offered to the vendor itself: it may well be there.
+	for number, data := range s.held {
+		limited, cancel := context.WithTimeout(ctx, farewell)
+		err := s.push(limited, data)
+		cancel()
+		if err != nil {
+			s.set.Logger.Error("Lost: held in memory, and neither queue nor vendor takes it",
+				zap.Int("batches", len(s.held)-number), zap.Error(err))
+			break
+		}
 	}
-	s.mu.Unlock()
+	// Upstream waits for an answer as long as the exporter's timeout, 30 s, and is killed meanwhile.
+	// What is on its way stays in the queue on disk.
+	defer time.AfterFunc(patience, s.die).Stop()
 	return s.outer.Shutdown(ctx)
 }
 

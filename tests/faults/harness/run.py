@@ -133,11 +133,9 @@ def _settle(bench: Bench, result: Result) -> None:
         result.end = bench.ledger()
         result.letters = bench.letters()
         waiting = sum(result.end[key].queued for key in ROUTES)
-        missing = any(one.missing for one in result.held.values())
-        if result.case.outcome == "all":
-            return not missing and not waiting
+        in_letters = ids_in(result.letters)
         return not waiting and all(
-            len(one.missing) <= result.counted(key) or result.restarts
+            one.missing <= in_letters if result.sick(key) else not one.missing
             for key, one in result.held.items()
         )
 

@@ -54,6 +54,7 @@ class Sender:
         self._lock = threading.Lock()
         self._own = threading.local()
         self._end = threading.Event()
+        self._hopeless = False
         self._pool = ThreadPoolExecutor(THREADS)
         # A record's millisecond is its name: CloudWatch shows no other id.
         self._millisecond = int(time.time() * 1000) - 1_000_000
@@ -68,11 +69,12 @@ class Sender:
             clock.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._end.set()
+        self._hopeless = kind is not None
         for clock in self._clocks:
             clock.join()
-        self._pool.shutdown()
+        self._pool.shutdown(cancel_futures=self._hopeless)
 
     def _pace(self, signal: str, rate: float) -> None:
         started = time.monotonic()
@@ -87,7 +89,7 @@ class Sender:
         session = self._session()
         deadline = time.monotonic() + GIVE_UP_SECONDS
         pause, tries, reason = 0.1, 0, ""
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self._hopeless:
             tries += 1
             started = time.monotonic()
             try:
