@@ -236,8 +236,9 @@ const (
 	// About 7 MB of spans at 670 bytes: a minute of 100 spans a second.
 	maxHeld = 10_000
 	every   = 500 * time.Millisecond
-	// Exporters are stopped one after the other, and there are seven with a queue.
-	patience = time.Second
+	// For all exporters together, which are stopped one after the other: Docker grants ten seconds.
+	patience = 4 * time.Second
+	atLeast  = 200 * time.Millisecond
 	// Of a stop that may take ten seconds in all.
 	farewell = 2 * time.Second
 )
@@ -338,6 +339,22 @@ func (k *keeper[T]) watch() {
 	}
 }
 
+var stopping struct {
+	sync.Mutex
+	since time.Time
+}
+
+// grace is how long this exporter may wait for its vendor's last answers.
+func grace() time.Duration {
+	stopping.Lock()
+	defer stopping.Unlock()
+	// A reload stops exporters, and the collector lives.
+	if time.Since(stopping.since) > time.Minute/2 {
+		stopping.since = time.Now()
+	}
+	return max(atLeast, patience-time.Since(stopping.since))
+}
+
 // shell is what the pipeline sees.
 type shell[T any] struct{ *keeper[T] }
 
@@ -372,7 +389,7 @@ func (s shell[T]) Shutdown(ctx context.Context) error {
 	}
 	// Upstream waits for an answer as long as the exporter's timeout, 30 s, and is killed meanwhile.
 	// What is on its way stays in the queue on disk.
-	defer time.AfterFunc(patience, s.die).Stop()
+	defer time.AfterFunc(grace(), s.die).Stop()
 	return s.outer.Shutdown(ctx)
 }
 
