@@ -20,6 +20,7 @@ from stack.console import step
 from stack.engine import ensure_engine
 from stack.errors import StackError
 from stack.locking import only_one
+from stack.page_build import ensure_image_files as ensure_image_files_of_page
 from stack.program import ProgramError, run
 from stack.settings import ROOT, Settings, load_settings
 
@@ -76,6 +77,8 @@ def ensure_images(
         for name in names:
             if name == "collector":
                 images[name] = _collector(root, settings)
+            elif name == "frontend":
+                images[name] = ensure_image(_page(root, base), root)
             elif name == "standins":
                 images[name] = ensure_image(_standins(root, base), root)
             else:
@@ -90,6 +93,19 @@ def _standins(root: Path, base: BaseImage) -> Recipe:
         context=folder,
         dockerfile=folder / "Dockerfile",
         sources=(folder,),
+        arguments={"PYTHON_IMAGE": base.reference},
+        identity=base.identity,
+    )
+
+
+def _page(root: Path, base: BaseImage) -> Recipe:
+    folder = ensure_image_files_of_page(root)
+    return Recipe(
+        name="frontend",
+        context=folder,
+        dockerfile=root / "services/frontend/Dockerfile",
+        sources=(folder,),
+        target="production",
         arguments={"PYTHON_IMAGE": base.reference},
         identity=base.identity,
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SOURCES = Path("services/frontend")
 BUILT = Path(".run/page")
+IMAGE_FILES = Path(".run/page-image")
 OLDEST_NODE = (20, 19)
 INSTALL_SECONDS = 600
 BUILD_SECONDS = 300
@@ -49,6 +50,21 @@ def ensure_page(root: Path) -> Path:
             ensure_node_packages(root)
             with step("building the page"):
                 _build(root, folder)
+    return folder
+
+
+def ensure_image_files(root: Path) -> Path:
+    """A folder with all that the page's image is made of: its build context.
+
+    Raises as `ensure_page` does.
+    """
+    page = ensure_page(root)
+    folder = root / IMAGE_FILES
+    with only_one(folder.with_suffix(".lock")):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(page, folder / "page")
+        caches = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(root / SOURCES / "server", folder / "server", ignore=caches)
     return folder
 
 

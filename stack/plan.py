@@ -170,17 +170,15 @@ def make_plan(settings: Settings, root: Path, runtime: str) -> Plan:
         folders=folders,
     )
     played = () if draft.control_url is None else (_standins(draft),)
-    page = (_page(draft),) if has_page(settings, root, runtime) else ()
+    page = (_page(draft),) if has_page(settings, root) else ()
     processes = (*played, _collector(draft), _profiles(draft), _backend(draft), *page)
     _check_distinct([process.ports for process in processes])
     return replace(draft, processes=processes)
 
 
-def has_page(settings: Settings, root: Path, runtime: str) -> bool:
-    """Whether the page is part of the stack. There is no image of it yet."""
-    if runtime != "native" or settings.page == "off":
-        return False
-    return settings.page == "on" or can_serve_page(root)
+def has_page(settings: Settings, root: Path) -> bool:
+    """Whether the page is part of the stack: unless the user said, where it can be built."""
+    return settings.page == "on" or (settings.page is None and can_serve_page(root))
 
 
 def service_version(root: Path) -> str:

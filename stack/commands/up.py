@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     from stack.plan import Plan
 
 
-LEFT_OUT = {
-    "native": "there is no Node to build it with",
-    "docker": "it has no image yet, RUNTIME=native runs it",
-}
-
-
 def run() -> None:
     """Start everything; ready when a trace of a request is in the local record."""
     plan = plan_to_start()
@@ -37,7 +31,7 @@ def run() -> None:
         )
     announce(plan)
     if plan.page_url is None and plan.settings.page is None:
-        console.print(f"  the page is left out: {LEFT_OUT[plan.runtime]}")
+        console.print("  the page is left out: there is no Node to build it with")
     runtime = RUNTIMES[plan.runtime]
     runtime.up(plan)
     try:

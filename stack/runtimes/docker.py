@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 COMPOSE_FILE = Path("compose/compose.yaml")
 STANDINS_FILE = Path("compose/local.yaml")
+PAGE_FILE = Path("compose/page.yaml")
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 
@@ -40,7 +41,7 @@ HEALTHY_SECONDS = 60
 ASK_SECONDS = 15
 OUTPUT_LINES = 5000
 
-IMAGES_OWN = {"PATH", "PYTHONPATH", "PYTHONUNBUFFERED"}
+IMAGES_OWN = {"PAGE_DIR", "PATH", "PYTHONPATH", "PYTHONUNBUFFERED"}
 """Variables of the native processes that an image sets by itself: where its programs are."""
 
 UNPRIVILEGED = 10001
@@ -135,7 +136,7 @@ def _of_fragments(plan: Plan) -> dict[str, str]:
 
 
 def _image_name(process: Process) -> str:
-    return process.name.removesuffix("-flask")
+    return process.name.removesuffix("-flask").removesuffix("-react")
 
 
 def _write_environment(plan: Plan) -> Path:
@@ -171,6 +172,7 @@ def compose_files(plan: Plan) -> list[Path]:
     return [
         COMPOSE_FILE,
         *([STANDINS_FILE] if played else []),
+        *([PAGE_FILE] if plan.page_url else []),
         *(file for file in added if (plan.root / file).is_file()),
     ]
 

@@ -20,9 +20,11 @@ from stack.settings import load_settings
 ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "compose/compose.yaml"
 STANDINS_FILE = ROOT / "compose/local.yaml"
-TEXT = FILE.read_text() + STANDINS_FILE.read_text()
+PAGE_FILE = ROOT / "compose/page.yaml"
+TEXT = FILE.read_text() + STANDINS_FILE.read_text() + PAGE_FILE.read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text())["services"]
 SERVICES["standins"] = yaml.safe_load(STANDINS_FILE.read_text())["services"]["standins"]
+SERVICES["frontend-react"] = yaml.safe_load(PAGE_FILE.read_text())["services"]["frontend-react"]
 OTHER_INSIDE = {
     "BIND",
     "COLLECTOR_BIND",
@@ -41,10 +43,11 @@ NAMED = re.compile(r"\$\{([A-Z0-9_]+)")
 def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What the runtime gives to Compose, with images that are not made."""
     monkeypatch.setenv("RUN_DIR", str(tmp_path))
+    monkeypatch.setenv("PAGE", "on")
     plan = make_plan(load_settings(ROOT), ROOT, "docker")
     apply_config(plan, plan.config_source.read_text())
     engine = Engine("unix:///var/run/docker.sock", "20.10.24", "2.26.1", "0.13.1")
-    names = ("collector", "backend", "profiles", "standins")
+    names = ("collector", "backend", "profiles", "standins", "frontend")
     return docker._variables(plan, engine, {name: f"example/{name}:1" for name in names})
 
 
@@ -82,8 +85,7 @@ def test_the_runtime_sets_every_variable(variables: dict[str, str]) -> None:
 def test_a_container_gets_the_variables_that_the_process_gets_natively(
     variables: dict[str, str],
 ) -> None:
-    without_page = load_settings(ROOT, {"PAGE": "off"})
-    plan = make_plan(without_page, ROOT, "native")
+    plan = make_plan(load_settings(ROOT, {"PAGE": "on"}), ROOT, "native")
     for process in plan.processes:
         service = SERVICES[process.name]
         files = [name.replace("${ENV_DIR}", variables["ENV_DIR"]) for name in service["env_file"]]
