@@ -101,12 +101,20 @@ func Logs(ctx context.Context, set Settings, inner exporter.Logs) (exporter.Logs
 	return logsShell{shell[plog.Logs]{k}}, nil
 }
 
+// consuming is what every exporter is. One that changes what it is given (awsemf with
+// resource_to_telemetry_conversion) has to say so through the wrapper too: else it panics on data
+// that another exporter of the pipeline shares.
+type consuming interface {
+	component.Component
+	Capabilities() consumer.Capabilities
+}
+
 type keeper[T any] struct {
 	set     Settings
 	kind    kind[T]
-	inner   component.Component
+	inner   consuming
 	export  func(context.Context, T) error
-	outer   component.Component
+	outer   consuming
 	enqueue func(context.Context, T) error
 	letters *letters
 	seen    suspects
@@ -125,7 +133,7 @@ type keeper[T any] struct {
 	die  context.CancelFunc
 }
 
-func newKeeper[T any](set Settings, kind kind[T], inner component.Component, export func(context.Context, T) error) (*keeper[T], error) {
+func newKeeper[T any](set Settings, kind kind[T], inner consuming, export func(context.Context, T) error) (*keeper[T], error) {
 	meter := set.MeterProvider.Meter("otel-stack/durable")
 	refused, err := meter.Int64Counter("otelcol_exporter_refused_"+kind.unit,
 		metric.WithDescription("Taken out of a batch by the vendor, which took the rest."))
@@ -154,7 +162,7 @@ func (k *keeper[T]) options() []exporterhelper.Option {
 			return k.inner.Start(ctx, h)
 		}),
 		exporterhelper.WithShutdown(k.inner.Shutdown),
-		exporterhelper.WithCapabilities(consumer.Capabilities{MutatesData: false}),
+		exporterhelper.WithCapabilities(k.inner.Capabilities()),
 		// The wrapped exporter has its own.
 		exporterhelper.WithTimeout(exporterhelper.TimeoutConfig{Timeout: 0}),
 		exporterhelper.WithRetry(k.set.Retry),
@@ -162,7 +170,7 @@ func (k *keeper[T]) options() []exporterhelper.Option {
 	}
 }
 
-func (k *keeper[T]) queue(outer component.Component, enqueue func(context.Context, T) error) {
+func (k *keeper[T]) queue(outer consuming, enqueue func(context.Context, T) error) {
 	k.outer, k.enqueue = outer, enqueue
 }
 
@@ -394,7 +402,7 @@ func (s shell[T]) Shutdown(ctx context.Context) error {
 }
 
 func (s shell[T]) Capabilities() consumer.Capabilities {
-	return consumer.Capabilities{MutatesData: false}
+	return s.outer.Capabilities()
 }
 
 type (
