@@ -8,6 +8,10 @@ STACK := .venv/bin/python -m stack
 up: .venv/stack ## Start everything; no key, no account, no Docker needed
 	@$(STACK) up
 
+.PHONY: dev
+dev: .venv/stack ## Start everything natively; page and services follow their sources
+	@$(STACK) dev
+
 .PHONY: down
 down: .venv/stack ## Stop everything
 	@$(STACK) down

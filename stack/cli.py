@@ -12,6 +12,7 @@ from rich.markup import escape
 from stack.commands import (
     break_,
     config,
+    dev,
     doctor,
     down,
     faults,
@@ -43,7 +44,7 @@ app = typer.Typer(
     help="Runs the stack, and shows what it did.",
 )
 COMMANDS = (
-    up, down, verify, status, doctor, validate, reload, break_, heal, provision, queries, logs,
+    up, dev, down, verify, status, doctor, validate, reload, break_, heal, provision, queries, logs,
     config, replay, test, faults, lock
 )  # fmt: skip
 for module in COMMANDS:
