@@ -30,7 +30,7 @@ const MOST_A_PAGE = 20;
 const LONGEST_MESSAGE = 2000;
 
 /**
- * Errors to Rollbar's item API, by the project's client token. Rollbar's own package is 25 kB
+ * Errors to Rollbar's item API, by the project's client token. Rollbar's own package is 32 kB
  * gzipped and wraps console, fetch and history; this is what the trace needs of it.
  */
 export function rollbarReporter(options: Options): Reporter {
