@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 
-NOISE_SECONDS = 0.25
-"""What two cores that serve others too do to the slowest of a hundred requests. One that waits for
-a vendor takes seconds."""
+NOISE_SECONDS = 1.0
+"""What several benches on two cores do to the slowest of a hundred requests. One that waits for a
+vendor takes five seconds or more; test_long.py holds the p99 itself, over thousands of requests."""
 
 
 def test_nothing_is_lost(
