@@ -93,7 +93,7 @@ def test_a_refused_key_is_red_for_that_vendor_alone_and_named(checkout: Checkout
     troubled = {
         entry["vendor"]: entry["last_error"]
         for entry in checkout.status()["ledger"]
-        if entry["failed"]
+        if entry["failed"] or entry["last_error"]
     }
     assert set(troubled) == {"honeycomb"}, troubled
     assert "401" in troubled["honeycomb"]
@@ -188,6 +188,51 @@ def test_a_broken_edit_is_refused_and_the_old_config_goes_on(
         lambda: exchange.trace_id in _traces(standins, "honeycomb"),
         seconds=10,
     )
+
+
+def test_every_request_counts_once_in_cloudwatch_also_after_an_outage(
+    checkout: Checkout, standins: Client
+) -> None:
+    """Two workers with equal labels, totals made differences, batches tried again."""
+
+    def counted() -> float:
+        points = standins.metrics(namespace="cruddur", name="http.server.request.duration")
+        return float(
+            sum(
+                point["statistics"]["count"]
+                for point in points
+                if point["dimensions"] == {"service.name": "backend-flask"}
+            )
+        )
+
+    def settled() -> bool:
+        """Whether nothing came for longer than two exports of a service are apart."""
+        seen = counted()
+        time.sleep(11)
+        return counted() == seen
+
+    # given what is on its way from earlier tests
+    wait_for("quiet", settled, seconds=60)
+    before = counted()
+    # when CloudWatch is away for some of the requests
+    send_many(f"{checkout.url}/api/activities/home", 40)
+    assert checkout.run("break", "cloudwatch", "503").code == 0
+    send_many(f"{checkout.url}/api/activities/home", 40)
+    wait_for(
+        "refused batches",
+        lambda: [r for r in standins.requests("aws") if r["status"] == 503],
+        seconds=20,
+    )
+    assert checkout.run("heal").code == 0
+    # then
+    wait_for(
+        "80 requests in CloudWatch",
+        lambda: counted() - before,
+        until=lambda count: count >= 80,
+        seconds=60,
+    )
+    wait_for("quiet", settled, seconds=60)
+    assert counted() - before == 80
 
 
 def test_provision_shows_what_it_changes_and_then_finds_nothing_to_do(checkout: Checkout) -> None:
