@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.long]
 
-NOISE_SECONDS = 0.05
-"""Of 2,000 requests' p99, beside three other benches on two cores."""
+NOISE_SECONDS = 0.25
+"""Of 2,000 requests' p99 on two cores that others use too; the page has the figures."""
 
 
 @pytest.mark.parametrize(("mode", "seconds"), [("hang", 60), ("429", 95)])
@@ -33,6 +33,10 @@ def test_xray_away_for_long(bench: Bench, quiet_p99: float, mode: Mode, seconds:
         on_time = look(bench, sender.sent)["honeycomb", "traces"]
         bench.client.heal()
 
+    print(
+        f"\nX-Ray {mode} {seconds} s: {len(sender.sent.spans)} spans, p99 "
+        f"{1000 * sender.sent.p99():.0f} ms, quiet {1000 * quiet_p99:.0f} ms, queued {told.queued}"
+    )
     found = wait_for(
         "X-Ray to have everything",
         lambda: look(bench, sender.sent),

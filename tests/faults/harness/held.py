@@ -31,7 +31,8 @@ class Held:
 
 
 def held(client: Client, sent: Sent, vendor: str, signal: str) -> Held:
-    wanted = sent.spans if signal == "traces" else sent.records
+    # A copy: the sender may still be at work.
+    wanted = frozenset(sent.spans if signal == "traces" else sent.records)
     counts: dict[str, int] = {}
     for name, count in client.ids(STANDIN[vendor], signal).items():
         key = _key(vendor, signal, name)
