@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stack import debian
 from stack.console import console, step
 from stack.engine import ensure_engine, release
 from stack.errors import StackError
@@ -30,6 +32,8 @@ SUITE_SECONDS = 1500
 # Most of a test is waiting; a worker keeps a file's tests, which share what they start.
 PARALLEL = ("--numprocesses=2", "--dist=loadfile")
 INTEGRATION = ("tests/integration", *PARALLEL)
+# By which of these names a system has it.
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # `make faults` is the whole table; a case waits nearly all the time.
 FAULTS = ("--runtime=native", "--numprocesses=3", "--dist=worksteal")
 
@@ -53,7 +57,7 @@ def run_all() -> list[Outcome]:
     outcomes.append(_suite("unit", ["tests/unit", *PARALLEL]))
     outcomes.append(_suite("integration, native", [*INTEGRATION, "--runtime=native"]))
     outcomes.append(_suite("faults, quick", ["tests/faults", *FAULTS]))
-    outcomes.append(_suite("browser", ["tests/browser"]))
+    outcomes += _in_a_browser()
     outcomes += _on_containers()
     return outcomes
 
@@ -69,6 +73,21 @@ def _page() -> list[Outcome]:
         "vitest": ["node", "node_modules/vitest/vitest.mjs", "run"],
     }
     return [packages, *(_lint(name, command, frontend) for name, command in commands.items())]
+
+
+def _in_a_browser() -> list[Outcome]:
+    """The page in Chromium, which is installed where that is possible and there is none."""
+    browser = _checked("a browser", _ensure_browser)
+    return [browser] if browser.failed else [browser, _suite("browser", ["tests/browser"])]
+
+
+def _ensure_browser() -> None:
+    if any(shutil.which(name) for name in BROWSERS):
+        return
+    if not debian.can_install():
+        raise StackError("there is no Chromium for the page's tests", "install Chromium")
+    with step("installing Chromium"):
+        debian.install(["chromium"])
 
 
 def lint_commands(root: Path) -> dict[str, list[str]]:

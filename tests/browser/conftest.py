@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import sync_playwright
 
+from stack.checks import BROWSERS
 from stack.page_build import can_serve_page
 from stack.plan import make_plan
 from stack.runtimes import native
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from stack.plan import Plan
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -70,7 +70,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert program, "no Chromium here: apt-get install --no-install-recommends chromium"
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)

@@ -40,7 +40,13 @@ def test_ready_in_under_300_ms(binary: Path, tmp_path: Path) -> None:
 
 
 def test_idle_under_60_mb_of_memory(collector: Collector) -> None:
-    assert collector.resident_bytes < 60_000_000
+    """Once Go has given back what the start took."""
+    wait_for(
+        "resident bytes below 60 MB",
+        lambda: collector.resident_bytes,
+        until=lambda found: found < 60_000_000,
+        seconds=30,
+    )
 
 
 def test_every_listener_is_on_loopback_alone(collector: Collector) -> None:
