@@ -16,7 +16,6 @@ from stack.errors import StackError
 from stack.program import ProgramError, run
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-PUBLIC_MIRROR = "http://deb.debian.org/debian"
 
 # A source that does not answer must cost seconds, not the minutes of apt's own default.
 _PATIENCE = (
@@ -90,7 +89,29 @@ def _update(apt: list[str]) -> None:
 
 
 def mirror() -> str:
-    """The address from which this machine takes Debian's main archive."""
+    """The address from which this machine takes Debian's main archive.
+
+    Raises StackError when apt knows none.
+    """
+    for look in (_mirror_in_lists, _mirror_after_update):
+        found = look()
+        if found:
+            return found
+    raise StackError(
+        "apt's sources name no Debian mirror",
+        "give apt one, or use RUNTIME=native, or an engine and images of your own",
+    )
+
+
+def _mirror_after_update() -> str | None:
+    # A machine on which `apt-get update` never ran lists nothing.
+    if not can_install():
+        return None
+    _update(["apt-get", "-qq", *_PATIENCE])
+    return _mirror_in_lists()
+
+
+def _mirror_in_lists() -> str | None:
     try:
         listed = run(
             ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)",
@@ -100,12 +121,12 @@ def mirror() -> str:
         )  # fmt: skip
         codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     except (ProgramError, OSError):
-        return PUBLIC_MIRROR
+        return None
     for line in listed.splitlines():
         uri, _, release = line.partition(" ")
         if release == codename and "security" not in uri and uri.rstrip("/").endswith("/debian"):
             return uri.rstrip("/")
-    return PUBLIC_MIRROR
+    return None
 
 
 def fetch(packages: list[str], suite: str, target: Path) -> None:

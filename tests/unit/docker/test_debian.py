@@ -50,10 +50,11 @@ def test_the_mirror_is_the_machines_own(programs: Callable[..., Path]) -> None:
     assert debian.mirror() == "http://mirror.example/debian"
 
 
-def test_without_one_it_is_the_public_mirror(programs: Callable[..., Path]) -> None:
+def test_without_one_there_is_a_line_that_says_so(programs: Callable[..., Path]) -> None:
     programs(apt_get="exit 1")
 
-    assert debian.mirror() == debian.PUBLIC_MIRROR
+    with pytest.raises(StackError, match="name no Debian mirror"):
+        debian.mirror()
 
 
 def test_what_is_installed_already_is_not_asked_for(programs: Callable[..., Path]) -> None:
@@ -99,7 +100,9 @@ def test_a_package_of_another_release_touches_nothing_of_the_machines(
     programs: Callable[..., Path], tmp_path: Path
 ) -> None:
     asked = programs(
-        apt_get='case "$*" in *indextargets*) ;; *download*) touch compose.deb;; esac', dpkg="true"
+        apt_get=f'case "$*" in *indextargets*) printf "{TARGETS}";;'
+        " *download*) touch compose.deb;; esac",
+        dpkg="true",
     )
 
     debian.fetch(["docker-compose"], "trixie", tmp_path / "out")
