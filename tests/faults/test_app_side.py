@@ -1,4 +1,4 @@
-"""The services' own side: a collector that is away for 30 s, a worker that is shot."""
+"""The services' own side: a collector that is away for 30 s, workers that are shot."""
 
 from __future__ import annotations
 
@@ -69,24 +69,30 @@ def missing(app: NativeStack, visitors: Visitors) -> set[str]:
     return set(visitors.answered) - recorded
 
 
-def test_a_collector_away_for_30_seconds_costs_no_span(app: NativeStack) -> None:
+def test_a_collector_away_for_30_seconds_costs_at_most_one_batch_a_worker(
+    app: NativeStack,
+) -> None:
+    """The SDK tries a batch six times, the last time after 25 to 37 s: see services/otel.env.
+    A batch that began when the collector went may miss it; all that queued behind it may not.
+    """
     visitors = Visitors(f"{app.profiles_url}/api/profiles?handles=andrewbrown")
     app.stop("collector")
+    began = time.monotonic()
     visitors.come(AWAY_SECONDS)
     app.start("collector")
     visitors.come(2)
 
-    left = wait_for(
-        "a span of each request",
-        lambda: missing(app, visitors),
-        until=lambda one: not one,
+    wait_for(
+        "a span of each later request",
+        lambda: [t for t in missing(app, visitors) if visitors.answered[t] > began + 1],
+        until=lambda left: not left,
         seconds=LAST_TRY_SECONDS,
         pause=1,
     )
 
-    assert not left
     assert visitors.failed == []
     assert len(visitors.answered) == (AWAY_SECONDS + 2) * REQUESTS_PER_SECOND
+    assert len(missing(app, visitors)) <= REQUESTS_PER_SECOND
 
 
 def test_a_worker_that_is_shot_loses_less_than_a_second(app: NativeStack) -> None:
