@@ -7,10 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import requests
-
 from stack.errors import StackError
 from stack.telemetry import Span, read_spans, size
+from stack.traced_request import get_in_trace
 from stack.waiting import DeadlineError, wait_for
 
 if TYPE_CHECKING:
@@ -36,15 +35,7 @@ def prove(plan: Plan, deadline: float = 20) -> Proof:
     trace_id = secrets.token_hex(16)
     record = plan.telemetry_dir / "traces.jsonl"
     offset = size(record)
-    url = f"{plan.backend_url}/api/activities/home"
-    try:
-        answer = requests.get(
-            url, headers={"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"}, timeout=10
-        )
-    except requests.RequestException as failed:
-        raise StackError(f"{url} does not answer ({failed})", "see `make logs`") from None
-    if not answer.ok:
-        raise StackError(f"{url} answers {answer.status_code}", "see `make logs`")
+    get_in_trace(f"{plan.backend_url}/api/activities/home", trace_id)
     answered = time.monotonic()
     try:
         spans = wait_for(
