@@ -8,7 +8,7 @@ import pytest
 
 from stack.waiting import wait_for
 from standins.client import Client
-from tests.integration.harness.checkout import Checkout
+from tests.integration.harness.checkout import Checkout, running_checkout
 from tests.integration.harness.traffic import send
 
 if TYPE_CHECKING:
@@ -19,14 +19,9 @@ if TYPE_CHECKING:
 def checkout(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Checkout]:
-    made = Checkout(tmp_path_factory.mktemp("checkout"))
-    made.settings["RUNTIME"] = request.config.getoption("--runtime")
-    made.settings["LOG_ROUTE"] = "watchtower"
-    up = made.run("up")
-    assert up.code == 0, up.output
-    yield made
-    made.run("down")
-    made.close()
+    folder, runtime = tmp_path_factory.mktemp("checkout"), request.config.getoption("--runtime")
+    with running_checkout(folder, runtime, LOG_ROUTE="watchtower") as checkout:
+        yield checkout
 
 
 @pytest.fixture

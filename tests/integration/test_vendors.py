@@ -6,13 +6,12 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from stack.waiting import wait_for
 from standins.client import Client
-from standins.settings import Settings as StandinSettings
-from tests.integration.harness.checkout import Checkout
+from tests.integration.harness.account import aws
+from tests.integration.harness.checkout import Checkout, running_checkout
 from tests.integration.harness.traffic import send, send_many
 
 if TYPE_CHECKING:
@@ -35,13 +34,9 @@ def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Checkout]:
     """A checkout whose stack is up, on the runtime that is under test."""
-    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
-    checkout.settings["RUNTIME"] = request.config.getoption("--runtime")
-    up = checkout.run("up")
-    assert up.code == 0, up.output
-    yield checkout
-    checkout.run("down")
-    checkout.close()
+    runtime = request.config.getoption("--runtime")
+    with running_checkout(tmp_path_factory.mktemp("checkout"), runtime) as checkout:
+        yield checkout
 
 
 @pytest.fixture
@@ -337,19 +332,6 @@ def test_a_wrong_key_is_refused_before_anything_starts(checkout: Checkout) -> No
         assert ended.code == 1
         assert said in ended.error
         assert name in ended.error
-
-
-def aws(checkout: Checkout, service: str) -> Any:
-    """AWS's own client, on the stand-in."""
-    played = StandinSettings()
-    port = {"logs": "STANDIN_AWS_PORT", "xray": "STANDIN_XRAY_PORT"}[service]
-    return boto3.client(  # type: ignore[call-overload]
-        service,
-        region_name="us-east-1",
-        endpoint_url=f"http://127.0.0.1:{checkout.ports[port]}",
-        aws_access_key_id=played.aws_access_key_id,
-        aws_secret_access_key=played.aws_secret_access_key,
-    )
 
 
 def _traces(standins: Client, vendor: str) -> set[str]:

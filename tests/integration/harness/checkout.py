@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +23,7 @@ from stack.settings import ENV_FILE, ROOT, Settings
 from tests.integration.harness.plans import ports_by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 COMMAND_SECONDS = 90
@@ -141,6 +142,20 @@ class Checkout:
         if self.processes() or (self.settings["RUNTIME"] == "docker" and self.containers()):
             self.run("down")
         shutil.rmtree(self.folder)
+
+
+@contextmanager
+def running_checkout(folder: Path, runtime: str, **settings: str) -> Iterator[Checkout]:
+    """A checkout whose stack is up, with what its `.env` adds."""
+    checkout = Checkout(folder)
+    checkout.settings |= {"RUNTIME": runtime, **settings}
+    try:
+        up = checkout.run("up")
+        assert up.code == 0, up.output
+        yield checkout
+    finally:
+        checkout.run("down")
+        checkout.close()
 
 
 def _copy_sources(folder: Path) -> None:

@@ -1,0 +1,25 @@
+"""The AWS account that a checkout's stand-ins play."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from standins.settings import Settings as StandinSettings
+
+if TYPE_CHECKING:
+    from tests.integration.harness.checkout import Checkout
+
+
+def aws(checkout: Checkout, service: str) -> Any:
+    """AWS's own client, on the stand-in."""
+    played = StandinSettings()
+    port = {"logs": "STANDIN_AWS_PORT", "xray": "STANDIN_XRAY_PORT"}[service]
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        region_name="us-east-1",
+        endpoint_url=f"http://127.0.0.1:{checkout.ports[port]}",
+        aws_access_key_id=played.aws_access_key_id,
+        aws_secret_access_key=played.aws_secret_access_key,
+    )
