@@ -50,15 +50,24 @@ class Outcome:
 
 
 def run_all() -> list[Outcome]:
-    """Run everything; an `Outcome` each, in the order they ran."""
+    """Run everything; an `Outcome` each, in the order they ran.
+
+    The engine comes first, since unit tests ask Compose too; without one everything that needs none
+    runs all the same.
+    """
     outcomes = [_lint(name, command) for name, command in lint_commands(ROOT).items()]
     outcomes.append(_checked("what the tests start", _prepare))
-    outcomes += _page()
-    outcomes.append(_suite("unit", ["tests/unit", *PARALLEL]))
-    outcomes.append(_suite("integration, native", [*INTEGRATION, "--runtime=native"]))
-    outcomes.append(_suite("faults, quick", ["tests/faults", *FAULTS]))
-    outcomes += _in_a_browser()
-    outcomes += _on_containers()
+    try:
+        engine = _checked("a Docker engine and the images", _engine_and_images)
+        outcomes += [engine, *_page()]
+        outcomes.append(_suite("unit", ["tests/unit", *PARALLEL]))
+        outcomes.append(_suite("integration, native", [*INTEGRATION, "--runtime=native"]))
+        outcomes.append(_suite("faults, quick", ["tests/faults", *FAULTS]))
+        outcomes += _in_a_browser()
+        if not engine.failed:
+            outcomes.append(_suite("integration, docker", [*INTEGRATION, "--runtime=docker"]))
+    finally:
+        release(LEASE)
     return outcomes
 
 
@@ -130,17 +139,6 @@ def _lint(name: str, command: list[str], folder: Path = ROOT) -> Outcome:
 def _prepare() -> None:
     plan = make_plan(load_settings(ROOT, {}), ROOT, "native")
     native.prepare(plan)
-
-
-def _on_containers() -> list[Outcome]:
-    """The integration suite on containers, on an engine of our own where there is none."""
-    try:
-        engine = _checked("a Docker engine and the images", _engine_and_images)
-        if engine.failed:
-            return [engine]
-        return [engine, _suite("integration, docker", [*INTEGRATION, "--runtime=docker"])]
-    finally:
-        release(LEASE)
 
 
 def _engine_and_images() -> None:

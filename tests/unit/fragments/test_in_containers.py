@@ -14,6 +14,7 @@ from stack.fragments import names
 from stack.plan import make_plan
 from stack.runtimes import docker
 from stack.settings import ROOT, load_settings
+from tests.unit.compose_cli import need_compose
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 
 def collector(folder: Path, environment: dict[str, str]) -> dict[str, Any]:
     """The collector's service as Compose understands it. Needs no engine."""
+    need_compose()
     plan = make_plan(load_settings(ROOT, {"RUN_DIR": str(folder), **environment}), ROOT, "docker")
     apply_config(plan, wanted_config(plan))
     engine = Engine("unix:///var/run/docker.sock", "20.10.24", "2.26.1", "0.13.1")
-    images = {process.name.removesuffix("-flask"): "example/x:1" for process in plan.processes}
+    images = {docker._image_name(process): "example/x:1" for process in plan.processes}
     files = [f"--file={ROOT / file}" for file in docker.compose_files(plan)]
     shown = subprocess.run(
         ["docker", "compose", "--env-file=/dev/null", *files, "config", "--format=json"],
