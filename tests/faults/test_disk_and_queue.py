@@ -132,8 +132,15 @@ def test_a_full_disk_outlives_a_restart(tmp_path: Path) -> None:
         # X-Ray's hop is closed by then: what memory held for it is lost, and the log says so.
         everything_held(bench, sender.sent, [key for key in ROUTES if key[0] != "xray"])
         assert sender.sent.refused == []
-        lost = look(bench, sender.sent)["xray", "traces"].missing
-        assert not lost or "Lost: held in memory" in bench.log.read_text()
+        wait_for(
+            "all at X-Ray, or a line that says what is not",
+            lambda: (
+                len(look(bench, sender.sent)["xray", "traces"].missing),
+                "Lost: held in memory" in bench.log.read_text(),
+            ),
+            until=lambda seen: seen[0] == 0 or seen[1],
+            seconds=60,
+        )
 
 
 def cut_off(file: Path) -> None:
