@@ -125,7 +125,7 @@ def _variables(plan: Plan, engine: Engine, images: Mapping[str, str]) -> dict[st
 
 def _of_fragments(plan: Plan) -> dict[str, str]:
     """What a fragment's own compose file names: its ports, its files by their whole path."""
-    environment = _collector(plan).environment
+    environment = plan.process("collector").environment
     chosen = [fragments.load(name, plan.root) for name in plan.settings.fragments]
     names = [name for fragment in chosen for name in fragments.variables(fragment)]
     given = {name: environment[name] for name in names if name in environment}
@@ -233,11 +233,6 @@ def is_running(plan: Plan) -> bool:
         return False
 
 
-def signal_process(plan: Plan, name: str, signal: str) -> None:
-    """Send a signal by name (`HUP`, `TERM`, …) to one service's first process."""
-    _compose(plan, "kill", "--signal", signal, name, seconds=ASK_SECONDS)
-
-
 def stop_process(plan: Plan, name: str) -> None:
     """Stop one service and wait for its end; the others go on."""
     _compose(plan, "stop", name, seconds=DOWN_SECONDS)
@@ -296,7 +291,7 @@ def _checked_config(plan: Plan, image: str) -> str:
 
 
 def _validate(plan: Plan, image: str, config: Path) -> None:
-    environment = _collector(plan).environment
+    environment = plan.process("collector").environment
     docker = ["docker", "run", "--rm", "--network=none", "--read-only", "--cap-drop=ALL"]
     mount = f"--mount=type=bind,source={config},target={config},readonly"
     # As the caller, who can read the file.
@@ -324,10 +319,6 @@ def _is_adot(image: str) -> bool:
     except ProgramError as failed:
         raise StackError(f"the image {image} cannot be looked at ({failed})") from None
     return "awscollector" in shown
-
-
-def _collector(plan: Plan) -> Process:
-    return plan.process("collector")
 
 
 def _compose_up(plan: Plan, variables: dict[str, str], only: str | None = None) -> None:

@@ -169,11 +169,6 @@ def is_running(plan: Plan) -> bool:
     return True
 
 
-def signal_process(plan: Plan, name: str, signal: str) -> None:
-    """Send a signal by name (`HUP`, `KILL`, …) to one process of the stack."""
-    _rpc(plan).signalProcess(name, signal)
-
-
 def stop_process(plan: Plan, name: str) -> None:
     """Stop one process and wait for its end; the others go on."""
     _rpc(plan).stopProcess(name, True)
