@@ -7,6 +7,7 @@ go 1.25.0
 require (
 	github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsxrayexporter/documents v0.0.0
 	otel-stack/durable v0.0.0
+	otel-stack/lean v0.0.0
 	github.com/open-telemetry/opentelemetry-collector-contrib/connector/spanmetricsconnector v0.159.0
 	github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awscloudwatchlogsexporter v0.156.0
 	github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsemfexporter v0.158.0
@@ -297,5 +298,7 @@ replace github.com/open-telemetry/opentelemetry-collector-contrib/internal/aws/p
 replace github.com/open-telemetry/opentelemetry-collector-contrib/extension/internal/basicauth => github.com/open-telemetry/opentelemetry-collector-contrib/extension/internal/basicauth v0.158.0
 
 replace otel-stack/durable => ./durable
+
+replace otel-stack/lean => ./lean
 
 replace github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsxrayexporter/documents => ./xraydocuments

@@ -1,4 +1,4 @@
-"""Our exporters take upstream's places: under the same names, in manifest and sources alike."""
+"""Our components take upstream's places: under the same names, in manifest and sources alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 from stack.collector_build import SOURCES
 from stack.settings import ROOT
 
-OWN = {"otlphttp", "awscloudwatchlogs", "awsemf", "awsxray", "file"}
+KINDS = ("receivers", "processors", "exporters", "connectors", "extensions")
 
 
 def test_manifest_and_sources_name_the_same_packages() -> None:
@@ -17,10 +17,11 @@ def test_manifest_and_sources_name_the_same_packages() -> None:
     sources = (ROOT / SOURCES / "components.go").read_text()
 
     named = {
-        entry["import"].rpartition("/")[2]
-        for entry in manifest["exporters"]
-        if entry["gomod"].startswith("otel-stack/durable")
+        entry["import"]
+        for kind in KINDS
+        for entry in manifest[kind]
+        if entry["gomod"].startswith("otel-stack/")
     }
 
-    assert named == OWN
-    assert set(re.findall(r'"otel-stack/durable/(\w+)"', sources)) == OWN
+    assert {"otel-stack/durable/otlphttp", "otel-stack/durable/awsxray"} <= named
+    assert set(re.findall(r'"(otel-stack/\w+/\w+)"', sources)) == named

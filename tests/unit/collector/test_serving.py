@@ -39,12 +39,12 @@ def test_ready_in_under_300_ms(binary: Path, tmp_path: Path) -> None:
     assert min(took) < 0.3, took
 
 
-def test_idle_under_60_mb_of_memory(collector: Collector) -> None:
-    """Once Go has given back what the start took."""
+def test_idle_under_40_mb_of_memory(collector: Collector) -> None:
+    """Once it has given back what the start took, which is 55 to 61 MB: collector/build/lean."""
     wait_for(
-        "resident bytes below 60 MB",
+        "resident bytes below 40 MB",
         lambda: collector.resident_bytes,
-        until=lambda found: found < 60_000_000,
+        until=lambda found: found < 40_000_000,
         seconds=30,
     )
 
