@@ -322,6 +322,8 @@ def _flask(
                 key: plan.environment[key]
                 for key in ("WEB_CONCURRENCY", "OTEL_RESOURCE_ATTRIBUTES")
             },
+            "TRUSTED_PROXIES": str(plan.settings.trusted_proxies),
+            "CLIENT_ADDRESS": plan.settings.client_address,
             "OTEL_EXPORTER_OTLP_ENDPOINT": plan.otlp_url,
             **_sampler(plan),
             "PATH": f"{python.bin}{os.pathsep}{os.defpath}",

@@ -101,6 +101,9 @@ class Settings(BaseModel):
     python_image: str | None = None
     traces_sampler: Literal["always_on", "xray_remote"] = "always_on"
     log_route: Literal["otlp", "watchtower"] = "otlp"
+    trusted_proxies: Annotated[int, Field(ge=0, le=8)] = 0
+    """How many proxies before the services write X-Forwarded-For; 0 believes none."""
+    client_address: Literal["full", "network", "none"] = "full"
     fragments: Names = Field(default=(), alias="with")
     """Other vendors, by their file in collector/vendors."""
     honeycomb_api_key: SecretStr | None = None

@@ -1,10 +1,11 @@
-"""What both Flask services do alike: log, report errors, answer health checks."""
+"""What both Flask services do alike: log, report errors, answer health checks, know the client."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from serving import access_log, errors, health
+from serving.client_address import ClientAddress
 from serving.json_logging import configure_logging
 
 if TYPE_CHECKING:
@@ -14,7 +15,11 @@ __all__ = ["configure_logging", "serve"]
 
 
 def serve(app: Flask) -> None:
-    """Give `app` its access log, its JSON error bodies and `/api/health-check`."""
+    """Give `app` its access log, its JSON error bodies and `/api/health-check`.
+
+    Raises ValueError when `TRUSTED_PROXIES` or `CLIENT_ADDRESS` cannot be right.
+    """
+    ClientAddress.from_environ().init_app(app)
     access_log.init_app(app)
     errors.init_app(app)
     app.register_blueprint(health.blueprint)

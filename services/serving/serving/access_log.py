@@ -1,4 +1,9 @@
-"""One log record for each request, with OpenTelemetry's own attribute names."""
+"""One log record for each request, with OpenTelemetry's own attribute names.
+
+A request worth counting for an alarm has `security_event` and `security_client` besides: `probe`
+(and `security_rule.name`, the shape), `denied`, `not_found` or `invalid`. They are written without
+a dot because CloudWatch's rules by contributor cannot name a field that has one.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,9 @@ import time
 from typing import TYPE_CHECKING
 
 from flask import g, request
+from opentelemetry import trace
+
+from serving import probes
 
 if TYPE_CHECKING:
     from flask import Flask, Response
@@ -15,6 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("access")
 
 _QUIET = frozenset({"/api/health-check"})
+_EVENTS = {400: "invalid", 401: "denied", 403: "denied", 404: "not_found", 422: "invalid"}
 _LONGEST_PATH = 256
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TOKEN = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9._~+=-]{24,}")
@@ -47,8 +56,12 @@ def _start() -> None:
 
 
 def _record(response: Response) -> Response:
+    shape = probes.shape(request.path, request.query_string.decode("latin-1"))
     # Health checks come every few seconds and would be most of the log.
     level = logging.DEBUG if request.path in _QUIET else logging.INFO
+    if shape:
+        level = logging.WARNING
+        trace.get_current_span().set_attribute("security_rule.name", shape)
     path = path_without_secrets(request.path)
     seconds = time.perf_counter() - g.request_start if "request_start" in g else 0.0
     logger.log(
@@ -58,13 +71,26 @@ def _record(response: Response) -> Response:
         path,
         response.status_code,
         extra={
-            "client.address": request.remote_addr or "",
+            **({"client.address": request.remote_addr} if request.remote_addr else {}),
             "http.request.method": request.method,
             "url.scheme": request.scheme,
             "url.path": path,
             "http.route": request.url_rule.rule if request.url_rule else "",
             "http.response.status_code": response.status_code,
             "http.server.request.duration": round(seconds, 6),
+            **_security(response.status_code, shape),
         },
     )
     return response
+
+
+def _security(status: int, shape: str | None) -> dict[str, str]:
+    event = "probe" if shape else _EVENTS.get(status)
+    if event is None:
+        return {}
+    found = {"security_event": event}
+    if shape:
+        found["security_rule.name"] = shape
+    if request.remote_addr:
+        found["security_client"] = request.remote_addr
+    return found

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from serving.client_address import ClientAddress
 from serving.json_logging import configure_logging, console_handler
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def settings(app: str, port: int, check: Callable[[], object]) -> dict[str, Any]
     def on_starting(_server: object) -> None:
         try:
             check()
+            ClientAddress.from_environ()
         except ValueError as wrong:
             sys.exit(f"error: {wrong}")
 
