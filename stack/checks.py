@@ -72,13 +72,14 @@ def run_all() -> list[Outcome]:
 
 
 def _page() -> list[Outcome]:
-    """The page's types and units. Without Node there is one line that says so."""
+    """The page's types, lint and units. Without Node there is one line that says so."""
     packages = _checked("the page's packages", lambda: ensure_node_packages(ROOT))
     if packages.failed:
         return [packages]
     frontend = ROOT / SOURCES
     commands = {
         "tsc": ["node", "node_modules/typescript/bin/tsc", "--noEmit"],
+        "eslint": ["node", "node_modules/eslint/bin/eslint.js", "--max-warnings=0", "."],
         "vitest": ["node", "node_modules/vitest/vitest.mjs", "run"],
     }
     return [packages, *(_lint(name, command, frontend) for name, command in commands.items())]

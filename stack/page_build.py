@@ -25,7 +25,7 @@ INSTALL_SECONDS = 600
 BUILD_SECONDS = 300
 ASK_SECONDS = 30
 
-_NOT_SOURCES = {"node_modules", "dist", "server", "Dockerfile"}
+_NOT_SOURCES = {"node_modules", "dist", "server", "Dockerfile", "eslint.config.js"}
 """Of the page's folder, what its build does not read."""
 
 

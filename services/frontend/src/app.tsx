@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef, useState, type FormEvent } from "react";
+import { useCallback, useEffect, useRef, useState, type SubmitEvent } from "react";
 
 import type { Activity, Api } from "./api/client.ts";
 import { go, useAddress, viewOf, type View } from "./location.ts";
@@ -101,10 +101,10 @@ function Found({ term, search }: { readonly term: string; readonly search: Api["
   return <Feed load={load} empty={`Nothing here holds “${term}”.`} />;
 }
 
-function searchFor(event: FormEvent<HTMLFormElement>): void {
+function searchFor(event: SubmitEvent<HTMLFormElement>): void {
   event.preventDefault();
-  const term = String(new FormData(event.currentTarget).get("term") ?? "");
-  go(`/search?${new URLSearchParams({ term })}`);
+  const term = new FormData(event.currentTarget).get("term");
+  if (typeof term === "string") go(`/search?${new URLSearchParams({ term })}`);
 }
 
 function Header({ view }: { readonly view: View }) {

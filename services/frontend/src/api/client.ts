@@ -43,11 +43,11 @@ const TIMEOUT_MS = 10_000;
 /** Cruddur's API. Every call rejects with InvalidFieldsError or BackendError, an aborted one with
  * the signal's reason. */
 export interface Api {
-  home(signal?: AbortSignal): Promise<Activity[]>;
-  person(handle: string, signal?: AbortSignal): Promise<Activity[]>;
-  search(term: string, signal?: AbortSignal): Promise<Activity[]>;
-  post(activity: NewActivity): Promise<Activity>;
-  fail(): Promise<never>;
+  readonly home: (signal?: AbortSignal) => Promise<Activity[]>;
+  readonly person: (handle: string, signal?: AbortSignal) => Promise<Activity[]>;
+  readonly search: (term: string, signal?: AbortSignal) => Promise<Activity[]>;
+  readonly post: (activity: NewActivity) => Promise<Activity>;
+  readonly fail: () => Promise<never>;
 }
 
 export function createApi(backend: string): Api {

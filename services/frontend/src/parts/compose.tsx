@@ -1,4 +1,4 @@
-import { useId, useState, type FormEvent } from "react";
+import { useId, useState, type SubmitEvent } from "react";
 
 import { InvalidFieldsError, type Activity, type Api } from "../api/client.ts";
 import { told } from "./feed.tsx";
@@ -23,7 +23,7 @@ export function Compose({ post, posted }: Props) {
   const [done, setDone] = useState("");
   const [busy, setBusy] = useState(false);
 
-  const send = async (event: FormEvent): Promise<void> => {
+  const send = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     if (busy) return;
     setBusy(true);
@@ -38,7 +38,7 @@ export function Compose({ post, posted }: Props) {
       if (error instanceof InvalidFieldsError) {
         setWrong(error.fields);
         const first = ["handle", "message", "ttl"].find((name) => name in error.fields);
-        document.getElementById(`${id}-${first}`)?.focus();
+        if (first) document.getElementById(`${id}-${first}`)?.focus();
       } else setFailed(told(error));
     } finally {
       setBusy(false);
@@ -57,7 +57,7 @@ export function Compose({ post, posted }: Props) {
     );
   const left = LONGEST_MESSAGE - message.trim().length;
   return (
-    <form className="card compose" data-action="post" aria-label="Post" noValidate onSubmit={send}>
+    <form className="card compose" data-action="post" aria-label="Post" noValidate onSubmit={(event) => void send(event)}>
       <label htmlFor={`${id}-message`}>What happened?</label>
       <textarea
         {...described("message")}

@@ -41,7 +41,10 @@ export function startTelemetry(settings: Settings): Reporter {
         send: plainFetch,
       })
     : NOBODY;
-  window.addEventListener("error", ({ error }) => error && reporter.report(error));
+  window.addEventListener("error", ({ error }: { error: unknown }) => {
+    // Without one it is a stranger's script, of which the browser tells nothing.
+    if (error) reporter.report(error);
+  });
   window.addEventListener("unhandledrejection", ({ reason }) => reporter.report(reason));
   return reporter;
 }

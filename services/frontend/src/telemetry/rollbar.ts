@@ -11,7 +11,7 @@ export interface Frame {
 
 export interface Reporter {
   /** Send an error once, with the trace that is open now. */
-  report(error: unknown): void;
+  readonly report: (error: unknown) => void;
 }
 
 interface Options {
