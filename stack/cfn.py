@@ -6,7 +6,7 @@ Known are Ref, Sub, If, Equals, Not and conditions on resources. Anything else i
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -22,6 +22,7 @@ NAME_PROPERTIES = {
     "AWS::Logs::LogGroup": "LogGroupName",
     "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::CloudWatch::Dashboard": "DashboardName",
+    "AWS::CloudWatch::InsightRule": "RuleName",
     "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
 }
 _ABSENT = object()
@@ -120,11 +121,11 @@ def _call(call: _Call, scope: _Scope) -> Any:
     match call.name:
         case "Ref":
             return _reference(call.argument, scope)
-        case "Sub" if isinstance(call.argument, str):
+        case "Sub":
+            text, own = call.argument if isinstance(call.argument, list) else (call.argument, {})
+            inner = replace(scope, values=scope.values | _resolve(own, scope))
             return re.sub(
-                r"\$\{([^}!]+)\}",
-                lambda found: str(_reference(found.group(1), scope)),
-                call.argument,
+                r"\$\{([^}!]+)\}", lambda found: str(_reference(found.group(1), inner)), text
             )
         case "If":
             condition, if_true, if_false = call.argument

@@ -162,13 +162,17 @@ def load_desired(
     return Desired(group, rule, tuple(resources))
 
 
-def template_parameters(collector: Mapping[str, str]) -> dict[str, str]:
-    """Name the groups and the namespace as the collector does, by its variables."""
+def template_parameters(collector: Mapping[str, str], log_route: str) -> dict[str, str]:
+    """Name the groups and the namespace as the collector does, by its variables.
+
+    `log_route`: `otlp` or `watchtower`, as in `.env`.
+    """
     group, namespace = collector["CLOUDWATCH_LOG_GROUP"], collector["CLOUDWATCH_NAMESPACE"]
     return {
         "LogGroupName": group,
         "MetricNamespace": namespace,
         "MetricsLogGroupName": f"/metrics/{namespace}",
+        "LogRoute": log_route,
     }
 
 
@@ -325,6 +329,19 @@ def _plan_metric_filter(target: Target, properties: dict[str, Any]) -> Change | 
     return _compared("metric filter", name, found, wanted, (call,))
 
 
+def _plan_insight_rule(target: Target, properties: dict[str, Any]) -> Change | None:
+    name, body = properties["RuleName"], json.loads(properties["RuleBody"])
+    rules = _list(target, "cloudwatch", "describe_insight_rules", "InsightRules", {})
+    found = _named(rules, "Name", name)
+    if found is not None:
+        found = {"Definition": json.loads(found["Definition"]), "State": found["State"]}
+    state = properties["RuleState"]
+    arguments = {"RuleName": name, "RuleDefinition": json.dumps(body), "RuleState": state}
+    call = Call("cloudwatch", "put_insight_rule", arguments)
+    wanted = {"Definition": body, "State": state}
+    return _compared("contributor rule", name, found, wanted, (call,))
+
+
 def _plan_alarm(target: Target, properties: dict[str, Any]) -> Change | None:
     name = properties["AlarmName"]
     answer = _ask(target, "cloudwatch", "describe_alarms", {"AlarmNames": [name]})
@@ -348,6 +365,7 @@ def _plan_dashboard(target: Target, properties: dict[str, Any]) -> Change | None
 _PLANNERS: dict[str, Callable[[Target, dict[str, Any]], Change | None]] = {
     "AWS::Logs::LogGroup": _plan_log_group,
     "AWS::Logs::MetricFilter": _plan_metric_filter,
+    "AWS::CloudWatch::InsightRule": _plan_insight_rule,
     "AWS::CloudWatch::Alarm": _plan_alarm,
     "AWS::CloudWatch::Dashboard": _plan_dashboard,
 }
@@ -420,13 +438,13 @@ def _named(items: Iterable[dict[str, Any]], key: str, name: str) -> dict[str, An
 
 def _list(
     target: Target,
-    service: Literal["xray", "logs"],
+    service: Literal["xray", "logs", "cloudwatch"],
     operation: str,
     key: str,
     arguments: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """Return the items of every page."""
-    token_name = "NextToken" if service == "xray" else "nextToken"
+    token_name = "nextToken" if service == "logs" else "NextToken"
     items: list[dict[str, Any]] = []
     page = arguments
     while True:

@@ -45,9 +45,8 @@ def run(
     announce(make_plan(settings, ROOT, "native") if live else running_plan())
     target = aws_target(settings)
     account = account_of(target)
-    desired = load_desired(
-        ROOT, settings.aws_region, account, template_parameters(settings.collector)
-    )
+    parameters = template_parameters(settings.collector, settings.log_route)
+    desired = load_desired(ROOT, settings.aws_region, account, parameters)
     check_service_names(desired, service_names(ROOT))
     with step(f"comparing account {account} in {settings.aws_region} with aws/"):
         changes = plan_changes(target, desired)

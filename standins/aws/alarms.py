@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from standins.aws import contributor_insights
 from standins.aws.metric_math import MathError, Series, compute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from standins.aws.contributor_insights import Event
+    from standins.aws.metric_math import RuleMetric
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": operator.gt,
@@ -36,18 +40,31 @@ class Metric:
     unit: str | None = None
 
 
-def evaluate(backend: Any, now: datetime) -> None:
-    """Bring every alarm of moto's CloudWatch `backend` to the state that its data give it."""
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """What alarms look at: metric data, Contributor Insights rules by name and what these read."""
+
+    metrics: list[Any]
+    rules: dict[str, Any]
+    events: Callable[[], list[Event]]
+
+
+def evaluate(backend: Any, events: Callable[[], list[Event]], now: datetime) -> None:
+    """Bring every alarm of moto's CloudWatch `backend` to the state that its data give it.
+
+    `events`: the log events of the region, asked for only by an alarm on contributors.
+    """
+    data = _Data(list(backend.metric_data), backend.insight_rules, events)
     for alarm in list(backend.alarms.values()):
         if alarm.rule or alarm.comparison_operator not in _COMPARE:
             continue
-        state, reason, values = _state(alarm, backend.metric_data, now)
+        state, reason, values = _state(alarm, data, now)
         if state != alarm.state_value:
-            data = json.dumps({"recentDatapoints": values})
-            backend.set_alarm_state(alarm.name, reason, data, state)
+            recent = json.dumps({"recentDatapoints": values})
+            backend.set_alarm_state(alarm.name, reason, recent, state)
 
 
-def _state(alarm: Any, data: Iterable[Any], now: datetime) -> tuple[str, str, Series]:
+def _state(alarm: Any, data: _Data, now: datetime) -> tuple[str, str, Series]:
     periods = int(alarm.evaluation_periods)
     needed = int(alarm.datapoints_to_alarm or periods)
     try:
@@ -69,7 +86,7 @@ def _state(alarm: Any, data: Iterable[Any], now: datetime) -> tuple[str, str, Se
     return ("ALARM" if breaching >= needed else "OK"), reason, values
 
 
-def _values(alarm: Any, data: Iterable[Any], now: datetime, periods: int) -> Series:
+def _values(alarm: Any, data: _Data, now: datetime, periods: int) -> Series:
     if not alarm.metric_data_queries:
         stat = alarm.extended_statistic or alarm.statistic
         metric = Metric(
@@ -79,11 +96,11 @@ def _values(alarm: Any, data: Iterable[Any], now: datetime, periods: int) -> Ser
             stat,
             alarm.unit,
         )
-        return _series(metric, data, now, int(alarm.period), periods)
+        return _series(metric, data.metrics, now, int(alarm.period), periods)
     queries = alarm.metric_data_queries
     stats = [one.metric_stat for one in queries if one.metric_stat is not None]
-    length = int(stats[0].period) if stats else 60
-    data = list(data)
+    lengths = [one.period for one in (*stats, *queries) if one.period]
+    length = int(lengths[0]) if lengths else 60
     series: dict[str, Series] = {}
     for query in queries:
         if query.metric_stat is not None:
@@ -95,14 +112,15 @@ def _values(alarm: Any, data: Iterable[Any], now: datetime, periods: int) -> Ser
                 asked.stat,
                 asked.unit,
             )
-            series[query.id] = _series(metric, data, now, length, periods)
+            series[query.id] = _series(metric, data.metrics, now, length, periods)
+    rules = _by_contributor(data, _windows(now, length, periods))
     pending = [one for one in queries if one.expression]
     while pending:
         # An expression may use another one, whatever their order.
         later: list[Any] = []
         for query in pending:
             try:
-                series[query.id] = compute(query.expression, series, periods)
+                series[query.id] = compute(query.expression, series, periods, rules)
             except MathError:
                 later.append(query)
                 if len(later) == len(pending):
@@ -110,6 +128,26 @@ def _values(alarm: Any, data: Iterable[Any], now: datetime, periods: int) -> Ser
         pending = later
     shown = next((one for one in queries if _returns(one)), queries[0])
     return series[shown.id]
+
+
+def _by_contributor(data: _Data, windows: list[tuple[int, int]]) -> RuleMetric:
+    def values(rule: str, metric: str) -> Series:
+        found = data.rules.get(rule)
+        if found is None or metric not in contributor_insights.METRICS:
+            raise MathError(f"there is no rule {rule!r} with a metric {metric!r}")
+        if found.state != "ENABLED":
+            return [None] * len(windows)
+        read = contributor_insights.parse(found.definition)
+        return contributor_insights.metric(read, metric, data.events(), windows)
+
+    return values
+
+
+def _windows(now: datetime, length: int, periods: int) -> list[tuple[int, int]]:
+    """From and to before which, in epoch ms, each of the last `periods` of `length` seconds is."""
+    last = int(now.timestamp()) // length
+    starts = range(last - periods + 1, last + 1)
+    return [(at * length * 1000, (at + 1) * length * 1000) for at in starts]
 
 
 def _returns(query: Any) -> bool:

@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from standins import awsmodel, otlp, otlp_http
-from standins.aws import emf, insights, log_events, metric_filters
+from standins.aws import contributor_insights, emf, insights, log_events, metric_filters
 from standins.aws.backend import Moto
 from standins.aws.events import flatten
 from standins.awsvendor import ACCOUNT, FAULT_CODES, AwsError, AwsVendor, rest_json_error
@@ -218,6 +218,10 @@ class Aws(AwsVendor):
                 return self._query_definitions(ask)
             case "DescribeAlarms":
                 await self.moto.evaluate_alarms(region)
+            case "GetInsightRuleReport":
+                return await self.moto.insight_report(region, ask)
+            case "PutInsightRule":
+                contributor_insights.parse(ask["RuleDefinition"])
             case "PutMetricFilter":
                 metric_filters.check(ask)
             case "PutRetentionPolicy":

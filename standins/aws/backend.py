@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from standins.aws import alarms
+from standins.aws import alarms, contributor_insights
 from standins.aws.emf import MetricValue
 from standins.awsvendor import ACCOUNT, AwsError
 
@@ -85,7 +85,15 @@ class Moto:
     async def evaluate_alarms(self, region: str) -> None:
         """Bring every alarm to the state that its data give it now."""
         now = datetime.now(UTC)
-        await self._run(lambda: alarms.evaluate(_cloudwatch(region), now))
+        await self._run(
+            lambda: alarms.evaluate(
+                _cloudwatch(region), lambda: _events(region, list(_logs(region).groups)), now
+            )
+        )
+
+    async def insight_report(self, region: str, ask: dict[str, Any]) -> dict[str, Any]:
+        """GetInsightRuleReport's answer. Raises AwsError for a rule that is not there."""
+        return await self._run(lambda: _insight_report(region, ask))
 
     async def trim(self, gone: Mapping[tuple[str, str, str], int]) -> None:
         """Drop the oldest events of streams: (region, group, stream) → how many."""
@@ -248,6 +256,14 @@ def _events(region: str, groups: Iterable[str]) -> list[tuple[str, str, int, str
         for stream in _group(region, name).streams.values()
         for event in stream.events
     ]
+
+
+def _insight_report(region: str, ask: dict[str, Any]) -> dict[str, Any]:
+    found = _cloudwatch(region).insight_rules.get(ask["RuleName"])
+    if found is None:
+        raise AwsError("ResourceNotFound", f"The rule {ask['RuleName']} does not exist.")
+    events = _events(region, list(_logs(region).groups))
+    return contributor_insights.report(contributor_insights.parse(found.definition), ask, events)
 
 
 def _reset() -> None:

@@ -16,7 +16,7 @@ from moto.cloudformation.exceptions import UnformattedGetAttTemplateException, V
 from moto.cloudformation.parsing import NULL_MODELS, get_model_map
 from moto.core.common_models import CloudFormationModel
 
-from standins.aws import metric_filters
+from standins.aws import contributor_insights, metric_filters
 from standins.awsvendor import AwsError
 from standins.xray.groups import GroupError
 from standins.xray.sampling import RuleError
@@ -309,6 +309,24 @@ class Alarm(_Resource, CloudFormationModel):
     def remove(self) -> None:
         asked = {"AlarmNames": [self.name]}
         WORLD.get().call("GraniteServiceVersion20100801.DeleteAlarms", self.region, asked)
+
+
+class InsightRule(_Resource, CloudFormationModel):
+    """A Contributor Insights rule."""
+
+    kind = "AWS::CloudWatch::InsightRule"
+    name_property = "RuleName"
+
+    def create(self) -> None:
+        definition = self.properties["RuleBody"]
+        contributor_insights.parse(definition)
+        asked = {"RuleName": self.name, "RuleDefinition": definition}
+        asked["RuleState"] = self.properties["RuleState"]
+        WORLD.get().call("GraniteServiceVersion20100801.PutInsightRule", self.region, asked)
+
+    def remove(self) -> None:
+        asked = {"RuleNames": [self.name]}
+        WORLD.get().call("GraniteServiceVersion20100801.DeleteInsightRules", self.region, asked)
 
 
 _NUMERIC = frozenset({"Threshold", "Period", "EvaluationPeriods", "DatapointsToAlarm"})

@@ -1,8 +1,8 @@
 """Metric math: the expressions of an alarm.
 
 Read: `+ - * /`, comparisons, `AND`, `OR`, brackets, `IF`, `FILL`, `SUM`, `AVG`, `MIN`, `MAX`,
-`ABS`, `CEIL`, `FLOOR`, with metrics by their ids. A value is computed for each period; a period
-that one side lacks has none.
+`ABS`, `CEIL`, `FLOOR`, `INSIGHT_RULE_METRIC`, with metrics by their ids. A value is computed for
+each period; a period that one side lacks has none.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ from __future__ import annotations
 import math
 import operator
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # A value for each period, None where there is none.
 Series = list[float | None]
+# A metric of a Contributor Insights rule: (rule, metric) → its values. Raises MathError.
+RuleMetric = Callable[[str, str], Series]
 
-_TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?)|([A-Za-z_]\w*)|(<=|>=|==|!=|&&|\|\||[-+*/(),<>\[\]]))")
+_TOKEN = re.compile(
+    r"\s*(?:(\d+(?:\.\d+)?)|([A-Za-z_]\w*)|(\"[^\"]*\"|'[^']*')|"
+    r"(<=|>=|==|!=|&&|\|\||[-+*/(),<>\[\]]))",
+)
 MAX_DEPTH = 20
 _SIGNS: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
@@ -49,7 +51,13 @@ class MathError(Exception):
     """An expression that is not read here; the text says where."""
 
 
-def compute(expression: str, series: dict[str, Series], periods: int) -> Series:
+def _no_rules(rule: str, metric: str) -> Series:
+    raise MathError(f"there is no rule {rule!r} with a metric {metric!r}")
+
+
+def compute(
+    expression: str, series: dict[str, Series], periods: int, rules: RuleMetric = _no_rules
+) -> Series:
     """The value of `expression` in each of `periods`. Raises MathError."""
     tokens: list[str] = []
     at, end = 0, len(expression.rstrip())
@@ -59,7 +67,7 @@ def compute(expression: str, series: dict[str, Series], periods: int) -> Series:
             raise MathError(f"cannot read {expression[at : at + 20].strip()!r}")
         tokens.append(match.group().strip())
         at = match.end()
-    parser = _Parser(tokens, series, periods)
+    parser = _Parser(tokens, series, periods, rules)
     value = parser.level(0)
     if parser.at < len(tokens):
         raise MathError(f"unexpected {tokens[parser.at]!r}")
@@ -71,6 +79,7 @@ class _Parser:
     tokens: list[str]
     series: dict[str, Series]
     periods: int
+    rules: RuleMetric
     at: int = 0
     depth: int = 0
 
@@ -120,6 +129,12 @@ class _Parser:
             raise MathError(f"no metric has the id {token!r}")
         return self.function(token)
 
+    def text(self) -> str:
+        token = self.next()
+        if token[0] not in "\"'":
+            raise MathError(f"a text in quotes expected, not {token!r}")
+        return token[1:-1]
+
     def function(self, name: str) -> Series:
         if name == "FILL":
             value = self.level(0)
@@ -128,6 +143,12 @@ class _Parser:
             self.skip(")")
             pairs = zip(value, filler, strict=True)
             return [other if one is None else one for one, other in pairs]
+        if name == "INSIGHT_RULE_METRIC":
+            rule = self.text()
+            self.skip(",")
+            metric = self.text()
+            self.skip(")")
+            return self.rules(rule, metric)
         bracket = self.took("[")
         arguments = [self.level(0)]
         while self.took(","):

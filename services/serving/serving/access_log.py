@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("access")
 
 _QUIET = frozenset({"/api/health-check"})
-_EVENTS = {400: "invalid", 401: "denied", 403: "denied", 404: "not_found", 422: "invalid"}
+EVENTS = {400: "invalid", 401: "denied", 403: "denied", 404: "not_found", 422: "invalid"}
 _LONGEST_PATH = 256
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TOKEN = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9._~+=-]{24,}")
@@ -85,7 +85,7 @@ def _record(response: Response) -> Response:
 
 
 def _security(status: int, shape: str | None) -> dict[str, str]:
-    event = "probe" if shape else _EVENTS.get(status)
+    event = "probe" if shape else EVENTS.get(status)
     if event is None:
         return {}
     found = {"security_event": event}

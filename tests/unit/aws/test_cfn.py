@@ -34,6 +34,12 @@ def test_references_lead_to_parameters_and_to_the_names_of_resources(tmp_path: P
     assert properties(tmp_path, text, Name="x")["F"]["a"] == "g-x"
 
 
+def test_a_text_may_have_values_of_its_own(tmp_path: Path) -> None:
+    text = "  F: {Type: T, Properties: {a: !Sub ['${Name} ${x}', {x: !If [Second, 1, 2]}]}}"
+    assert properties(tmp_path, text)["F"] == {"a": "first 2"}
+    assert properties(tmp_path, text, Name="second")["F"] == {"a": "second 1"}
+
+
 def test_pseudo_parameters_are_those_of_the_region(tmp_path: Path) -> None:
     text = "  F: {Type: T, Properties: {a: !Sub '${AWS::Partition}:${AWS::Region}'}}"
     assert properties(tmp_path, text)["F"] == {"a": "aws-cn:cn-north-1"}

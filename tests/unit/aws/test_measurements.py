@@ -24,7 +24,7 @@ from standins import inprocess
 from standins.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from standins.client import Client
 
@@ -50,22 +50,30 @@ def target(played: Client) -> Target:
     )
 
 
-def by_collector(status: int, seconds: float, service: str = "backend-flask") -> Shape:
+def by_collector(
+    status: int,
+    seconds: float,
+    service: str = "backend-flask",
+    security: Mapping[str, str] | None = None,
+) -> Shape:
     """Write a record of the access log as awscloudwatchlogs does."""
+    http = {"http.response.status_code": status, "http.server.request.duration": seconds}
     return {
         "body": f"GET /api/activities/home {status}",
         "severity_text": "INFO",
         "trace_id": TRACE_ID,
         "span_id": "53995c3f42cd8ad8",
-        "attributes": {
-            "http.response.status_code": status,
-            "http.server.request.duration": seconds,
-        },
+        "attributes": {**http, **(security or {})},
         "resource": {"service.name": service},
     }
 
 
-def by_watchtower(status: int, seconds: float, service: str = "backend-flask") -> Shape:
+def by_watchtower(
+    status: int,
+    seconds: float,
+    service: str = "backend-flask",
+    security: Mapping[str, str] | None = None,
+) -> Shape:
     """Write the same record as the app does with LOG_ROUTE=watchtower."""
     return {
         "level": "INFO",
@@ -74,6 +82,7 @@ def by_watchtower(status: int, seconds: float, service: str = "backend-flask") -
         "trace_id": TRACE_ID,
         "http.response.status_code": status,
         "http.server.request.duration": seconds,
+        **(security or {}),
     }
 
 
@@ -93,11 +102,14 @@ def test_the_access_log_is_measured_on_either_route(
     # given a provisioned account
     apply(target, plan_changes(target, load_desired(ROOT, target.region, account_of(target))))
     # when requests of all kinds are logged, and others that are not ours or not requests
-    statuses = [200, 200, 401, 403, 404, 500, 503]
+    statuses = [200, 200, 400, 401, 403, 404, 422, 500, 503]
+    probe = {"security_event": "probe", "security_client": "192.0.2.7"}
     write(
         target,
         [
             *(record(status, 0.25) for status in statuses),
+            record(200, 0.25, security=probe),
+            record(200, 9.0, service="profiles-flask", security=probe),
             record(500, 9.0, service="profiles-flask"),
             {"body": "starting", "resource": {"service.name": "backend-flask"}},
         ],
@@ -109,9 +121,80 @@ def test_the_access_log_is_measured_on_either_route(
             for metric in played.metrics("cruddur", name)
             for value, count in metric["values"]
         )
-        for name in ("Requests", "Errors", "Denied", "NotFound", "Latency")
+        for name in ("Requests", "Errors", "Denied", "NotFound", "Invalid", "Probes", "Latency")
     }
-    assert counted == {"Requests": 7, "Errors": 2, "Denied": 2, "NotFound": 1, "Latency": 1.75}
+    assert counted == {
+        "Requests": 10,
+        "Errors": 2,
+        "Denied": 2,
+        "NotFound": 1,
+        "Invalid": 2,
+        "Probes": 1,
+        "Latency": 2.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("route", "record"), [("otlp", by_collector), ("watchtower", by_watchtower)]
+)
+@pytest.mark.parametrize(("clients", "state"), [(1, "ALARM"), (3, "OK")])
+def test_what_one_client_does_is_told_from_what_many_do(
+    target: Target, route: str, record: Callable[..., Shape], clients: int, state: str
+) -> None:
+    # given an account whose alarm by client goes off at more than 60
+    account = account_of(target)
+    desired = load_desired(ROOT, target.region, account, {"LogRoute": route})
+    apply(target, plan_changes(target, desired))
+    # when 61 requests are refused, by one client or by three
+    refused = [
+        {"security_event": "not_found", "security_client": f"192.0.2.{at % clients}"}
+        for at in range(61)
+    ]
+    write(target, [record(404, 0.1, security=security) for security in refused])
+    # then
+    cloudwatch = target.client("cloudwatch")
+    [alarm] = cloudwatch.describe_alarms(AlarmNames=["cruddur-one-client"])["MetricAlarms"]
+    assert alarm["StateValue"] == state, alarm["StateReason"]
+
+
+@pytest.mark.parametrize("record", [by_collector, by_watchtower])
+def test_the_saved_queries_tell_who_was_refused_and_what_was_probed(
+    target: Target, record: Callable[..., Shape]
+) -> None:
+    # given
+    apply(target, plan_changes(target, load_desired(ROOT, target.region, account_of(target))))
+    one, other = ({"security_client": f"192.0.2.{last}"} for last in (1, 2))
+    write(
+        target,
+        [
+            record(200, 0.1),
+            *(record(404, 0.1, security=one | {"security_event": "not_found"}) for _ in range(3)),
+            record(422, 0.1, security=other | {"security_event": "invalid"}),
+            record(
+                500,
+                0.1,
+                security=other | {"security_event": "probe", "security_rule.name": "sql_injection"},
+            ),
+        ],
+    )
+    # when
+    refused = ask(target, saved_query("cruddur/refused by client"))
+    [probe] = ask(target, saved_query("cruddur/probes"))
+    [invalid] = ask(target, saved_query("cruddur/invalid by route"))
+    # then
+    assert {(row["client"], row["event"], row["requests"]) for row in refused} == {
+        ("192.0.2.1", "not_found", "3"),
+        ("192.0.2.2", "invalid", "1"),
+        ("192.0.2.2", "probe", "1"),
+    }
+    assert refused[0]["trace"] == TRACE_ID
+    assert (probe["client"], probe["shape"], probe["status"], probe["trace_id"]) == (
+        "192.0.2.2",
+        "sql_injection",
+        "500",
+        TRACE_ID,
+    )
+    assert (invalid["status"], invalid["requests"], invalid["clients"]) == ("422", "1", "1")
 
 
 def ask(target: Target, query: str) -> list[dict[str, str]]:

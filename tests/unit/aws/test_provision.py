@@ -68,8 +68,9 @@ def test_an_empty_account_gets_everything_and_then_nothing_more(
         "X-Ray group": 1,
         "X-Ray sampling rule": 1,
         "log group": 2,
-        "metric filter": 6,
-        "alarm": 3,
+        "metric filter": 8,
+        "contributor rule": 1,
+        "alarm": 8,
         "dashboard": 1,
     }
     assert {change.action for change in changes} == {"create"}
@@ -84,6 +85,20 @@ def test_an_empty_account_gets_everything_and_then_nothing_more(
         ("cruddur", 30),
         ("/metrics/cruddur", 30),
     }
+    assert plan_changes(target, desired) == []
+
+
+def test_a_contributor_rule_that_someone_switched_off_is_switched_on_again(
+    target: Target, desired: Desired
+) -> None:
+    # given
+    apply(target, plan_changes(target, desired))
+    target.client("cloudwatch").disable_insight_rules(RuleNames=["cruddur-clients"])
+    # when
+    [change] = plan_changes(target, desired)
+    # then
+    assert change.differences == (Difference("State", "DISABLED", "ENABLED"),)
+    apply(target, [change])
     assert plan_changes(target, desired) == []
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cfnlint import api as cfnlint
+from serving.access_log import EVENTS
 
 from stack.cfn import Resource, load_resources
 from stack.collector_config import CONFIG_FILE, env_defaults
@@ -85,7 +86,7 @@ def test_the_collector_writes_where_the_template_looks() -> None:
     # given the names that the collector's config has by default
     config = (ROOT / CONFIG_FILE).read_text()
     # when the template is used with them
-    named = resources(**template_parameters(env_defaults(config)))
+    named = resources(**template_parameters(env_defaults(config), "otlp"))
     # then nothing differs from the template's own defaults
     assert named == resources()
     # and a group that an exporter made would be kept as long
@@ -127,6 +128,56 @@ def test_alarms_tell_the_topic_only_when_there_is_one() -> None:
         each["AlarmActions"] == [topic]
         for each in of_kind("AWS::CloudWatch::Alarm", AlarmTopicArn=topic)
     )
+
+
+SECURITY = {
+    "cruddur-denied-burst": ("Denied", "BurstDenied"),
+    "cruddur-not-found-burst": ("NotFound", "BurstNotFound"),
+    "cruddur-invalid-burst": ("Invalid", "BurstInvalid"),
+    "cruddur-probes": ("Probes", "BurstProbes"),
+    "cruddur-one-client": (None, "BurstOneClient"),
+}
+
+
+@pytest.mark.parametrize("name", SECURITY)
+def test_a_security_alarm_is_told_when_and_how_much_by_parameters(name: str) -> None:
+    # when
+    metric, parameter = SECURITY[name]
+    alarms = of_kind("AWS::CloudWatch::Alarm", BurstSeconds=900, **{parameter: 4711})
+    # then
+    [alarm] = [each for each in alarms if each["AlarmName"] == name]
+    period = alarm.get("Period") or alarm["Metrics"][0]["Period"]
+    assert (alarm["Threshold"], alarm.get("MetricName"), period) == (4711, metric, 900)
+    # a service that nobody asks anything is not under attack
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+
+
+@pytest.mark.parametrize(("route", "record"), [("otlp", "$.attributes"), ("watchtower", "$")])
+def test_the_alarm_by_client_asks_the_rule_that_reads_what_the_service_writes(
+    route: str, record: str
+) -> None:
+    # when
+    named = resources(LogRoute=route)
+    rule = named["ClientsRule"].properties
+    contribution = json.loads(rule["RuleBody"])["Contribution"]
+    # then the alarm's rule is there, and reads where the route puts the record's fields
+    [query] = named["OneClientAlarm"].properties["Metrics"]
+    assert (
+        query["Expression"] == f'INSIGHT_RULE_METRIC("{rule["RuleName"]}", "MaxContributorValue")'
+    )
+    assert contribution["Keys"] == [f"{record}.security_client"]
+    [filter_] = contribution["Filters"]
+    assert filter_["Match"] == f"{record}.security_event"
+    # and counts every kind of event that the service has
+    assert set(filter_["In"]) == {"probe", *EVENTS.values()}
+
+
+def test_every_saved_query_that_an_alarm_sends_people_to_exists() -> None:
+    queries = {each["Name"] for each in of_kind("AWS::Logs::QueryDefinition")}
+    told = " ".join(each["AlarmDescription"] for each in of_kind("AWS::CloudWatch::Alarm"))
+    named = set(re.findall(r"cruddur/[a-z ]+(?=[,.;])", told))
+    assert named == queries - {"cruddur/logs of one trace", "cruddur/traces with errors"}
 
 
 def test_transaction_search_is_an_option() -> None:
