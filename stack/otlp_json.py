@@ -9,6 +9,7 @@ from typing import Any
 import requests
 
 from stack.errors import StackError
+from stack.telemetry import KINDS
 
 SCOPE = {"name": "otel-stack"}
 
@@ -29,16 +30,36 @@ def send(otlp_url: str, signal: str, message: dict[str, Any]) -> None:
 def span(service: str, trace_id: str, name: str) -> dict[str, Any]:
     """An export of one finished server span of 1 ms."""
     now = time.time_ns()
-    body = {
-        "traceId": trace_id,
-        "spanId": secrets.token_hex(8),
-        "name": name,
-        "kind": 2,
-        "startTimeUnixNano": str(now - 1_000_000),
-        "endTimeUnixNano": str(now),
-    }
-    scoped = {"scope": SCOPE, "spans": [body]}
+    body = span_body(trace_id, secrets.token_hex(8), name, "SERVER", start=now - 1_000_000, end=now)
+    return spans(service, [body])
+
+
+def spans(service: str, bodies: list[dict[str, Any]]) -> dict[str, Any]:
+    """An export of spans, each as `span_body` makes it."""
+    scoped = {"scope": SCOPE, "spans": bodies}
     return {"resourceSpans": [{"resource": _resource(service), "scopeSpans": [scoped]}]}
+
+
+def span_body(
+    trace_id: str,
+    span_id: str,
+    name: str,
+    kind: str,
+    *,
+    start: int,
+    end: int,
+    parent_id: str = "",
+) -> dict[str, Any]:
+    """One finished span. `kind` as in `stack.telemetry.KINDS`; times in nanoseconds since 1970."""
+    return {
+        "traceId": trace_id,
+        "spanId": span_id,
+        **({"parentSpanId": parent_id} if parent_id else {}),
+        "name": name,
+        "kind": KINDS.index(kind),
+        "startTimeUnixNano": str(start),
+        "endTimeUnixNano": str(end),
+    }
 
 
 def gauge_value(trace_id: str) -> int:

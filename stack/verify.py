@@ -1,19 +1,26 @@
-"""One trace, one metric, one log record through the stack, and who got them."""
+"""One trace, one metric, one log record through the stack, and who got them.
+
+From the app: a request of our own, and one of each signal straight to the collector. From the page:
+a click as a browser sends it, which is one trace through every service; a vendor has it once it has
+every span of it.
+"""
 
 from __future__ import annotations
 
 import secrets
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
-from stack import otlp_json
+from stack import otlp_json, page_visit
 from stack.applied_config import applied_config
 from stack.errors import StackError
 from stack.ledger import Entry, read_ledger
+from stack.plan import PAGE
 from stack.played import STANDIN_OF_VENDOR
 from stack.routes import LOCAL_RECORD, Route, front_receivers, routes
-from stack.telemetry import size
+from stack.telemetry import Span, read_spans, size
 from stack.traced_request import get_in_trace
 from standins.client import Client, StandInError
 
@@ -29,8 +36,20 @@ ERRORS = "errors"
 """What Rollbar gets; it comes from the app, not through the collector."""
 
 
+HOME = "/api/activities/home"
+ROLLBAR_TEST = "/rollbar/test"
+THROUGH = frozenset({PAGE, "backend-flask", "profiles-flask"})
+"""The services that a click on the page passes, besides the database."""
+
 RECORD_FILES = {"traces": "traces.jsonl", "metrics": "metrics.jsonl", "logs": "logs.jsonl"}
 PAUSE_SECONDS = 0.1
+
+
+class Start(StrEnum):
+    """Where what is sent begins."""
+
+    APP = "app"
+    PAGE = "page"
 
 
 @dataclass(frozen=True)
@@ -50,27 +69,46 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Report:
+    """`steps`: the trace of a click, a span each with its depth; empty when it began in the app."""
+
     trace_id: str
     deliveries: tuple[Delivery, ...]
+    steps: tuple[Step, ...] = ()
 
     @property
     def complete(self) -> bool:
         return all(delivery.state == "arrived" for delivery in self.deliveries)
 
 
+@dataclass(frozen=True)
+class Step:
+    """A span of a trace; `depth` is 0 at its root."""
+
+    depth: int
+    service: str
+    name: str
+
+
 def verify(
-    plan: Plan, deadline: float, show: Callable[[Sequence[Delivery]], None] = lambda _: None
+    plan: Plan,
+    deadline: float,
+    show: Callable[[Sequence[Delivery]], None] = lambda _: None,
+    start: Start = Start.APP,
 ) -> Report:
     """Send one of each signal under a fresh trace id, and wait until every vendor has it.
 
     `show` is called with what is known so far each time something arrives. Raises StackError when
-    the collector or the app does not take what is sent.
+    the collector, the app or the page does not take what is sent.
     """
     trace_id = secrets.token_hex(16)
     config = applied_config(plan)
-    witnesses = list(_witnesses(plan, config, trace_id))
+    clicked = _Click(plan, config, trace_id) if start is Start.PAGE else None
+    witnesses = list(_witnesses(plan, config, trace_id, clicked))
     started = time.monotonic()
-    _send(plan, trace_id)
+    if clicked:
+        clicked.send()
+    else:
+        _send(plan, trace_id)
     waiting = {
         (witness.vendor, witness.signal): Delivery(
             witness.vendor, witness.signal, "missing", None, witness.by
@@ -98,7 +136,55 @@ def verify(
         if waiting[key].state != "arrived":
             why = witness.reason()
             waiting[key] = replace(waiting[key], state="rejected" if why else "missing", why=why)
-    return Report(trace_id, tuple(waiting.values()))
+    steps = tuple(_steps(clicked.spans)) if clicked else ()
+    return Report(trace_id, tuple(waiting.values()), steps)
+
+
+class _Click:
+    """A click on the page, and its trace as the local record has it.
+
+    Where the config keeps no record of traces, the page's own spans stand for the trace.
+    """
+
+    def __init__(self, plan: Plan, config: Mapping[str, object], trace_id: str) -> None:
+        self._plan = plan
+        self._trace_id = trace_id
+        self._record = plan.telemetry_dir / RECORD_FILES["traces"]
+        self._offset = size(self._record)
+        self._recorded = any(
+            (route.vendor, route.signal) == (LOCAL_RECORD, "traces") for route in routes(config)
+        )
+        self._page = page_visit.open_page(plan)
+        self._own: frozenset[str] = frozenset()
+        self.spans: list[Span] = []
+
+    def send(self) -> None:
+        tests = [ROLLBAR_TEST] if _has_test_routes(self._plan) else []
+        self._own = page_visit.click(self._page, self._trace_id, [HOME, *tests])
+        if tests:
+            page_visit.report(self._page, self._trace_id)
+
+    def whole(self) -> frozenset[str]:
+        """The ids of the trace's spans; none as long as it is not whole: every service and the
+        database in it, and the parent of every span.
+        """
+        if not self._recorded:
+            return self._own
+        self.spans = read_spans(self._record, self._trace_id, self._offset)
+        ids = frozenset(span.span_id for span in self.spans)
+        whole = (
+            {span.service for span in self.spans} >= THROUGH
+            and any("db.system" in span.attributes for span in self.spans)
+            and all(not span.parent_id or span.parent_id in ids for span in self.spans)
+        )
+        return ids if whole and self._own <= ids else frozenset()
+
+
+def _steps(spans: Sequence[Span], parent: str = "", depth: int = 0) -> Iterator[Step]:
+    for span in sorted(spans, key=lambda one: one.start):
+        if span.parent_id == parent:
+            yield Step(depth, span.service, span.name)
+            yield from _steps(spans, span.span_id, depth + 1)
 
 
 @dataclass(frozen=True)
@@ -117,25 +203,32 @@ class Witness:
     final_no: Callable[[], bool] = lambda: False
 
 
-def _witnesses(plan: Plan, config: Mapping[str, object], trace_id: str) -> Iterator[Witness]:
+def _witnesses(
+    plan: Plan, config: Mapping[str, object], trace_id: str, clicked: _Click | None
+) -> Iterator[Witness]:
     played = {vendor.name for vendor in plan.vendors if not vendor.live}
     client = Client(plan.control_url) if plan.control_url else None
     ledger = _Ledger(plan, config)
     for route in routes(config):
+        if clicked and route.signal == "metrics":
+            continue  # a page sends none
         if route.vendor == LOCAL_RECORD:
-            yield _record_witness(plan.telemetry_dir / RECORD_FILES[route.signal], route, trace_id)
+            file = plan.telemetry_dir / RECORD_FILES[route.signal]
+            yield _record_witness(file, route, trace_id, clicked)
         elif route.vendor in played and client is not None:
-            yield _standin_witness(client, ledger, route, trace_id)
+            yield _standin_witness(client, ledger, route, trace_id, clicked)
         else:
             yield _ledger_witness(ledger, route)
     if "rollbar" in played and client is not None and _has_test_routes(plan):
-        yield _rollbar_witness(client, trace_id)
+        yield _rollbar_witness(client, trace_id, 2 if clicked else 1)
 
 
-def _record_witness(file: Path, route: Route, trace_id: str) -> Witness:
+def _record_witness(file: Path, route: Route, trace_id: str, clicked: _Click | None) -> Witness:
     offset = size(file)
 
     def arrived() -> bool:
+        if clicked and route.signal == "traces":
+            return bool(clicked.whole())
         if not file.exists():
             return False
         with file.open("rb") as stream:
@@ -146,7 +239,9 @@ def _record_witness(file: Path, route: Route, trace_id: str) -> Witness:
     return Witness(route.vendor, route.signal, f"read in {file.name}", arrived, lambda: "")
 
 
-def _standin_witness(client: Client, ledger: _Ledger, route: Route, trace_id: str) -> Witness:
+def _standin_witness(
+    client: Client, ledger: _Ledger, route: Route, trace_id: str, clicked: _Click | None
+) -> Witness:
     standin = STANDIN_OF_VENDOR[route.vendor]
     began = time.time()
 
@@ -156,7 +251,11 @@ def _standin_witness(client: Client, ledger: _Ledger, route: Route, trace_id: st
             value = otlp_json.gauge_value(trace_id)
             points = client.metrics(name=METRIC)
             return any(value == number for p in points for number, _ in p.get("values", ()))
-        return bool(_held(client, standin, trace_id).get(route.signal))
+        held = _held(client, standin, trace_id).get(route.signal, [])
+        if clicked and route.signal == "traces":
+            whole = clicked.whole()
+            return bool(whole) and whole <= {_span_id(item) for item in held}
+        return bool(held)
 
     def reason() -> str:
         return _refusal(client, standin, began, route.signal)
@@ -171,11 +270,16 @@ def _standin_witness(client: Client, ledger: _Ledger, route: Route, trace_id: st
     )
 
 
-def _rollbar_witness(client: Client, trace_id: str) -> Witness:
+def _span_id(item: Mapping[str, Any]) -> str:
+    """Of a span as Honeycomb's stand-in holds it, or of a segment as X-Ray's does."""
+    return str(item["event"]["trace.span_id"] if "event" in item else item["id"])
+
+
+def _rollbar_witness(client: Client, trace_id: str, items: int) -> Witness:
     began = time.time()
 
     def arrived() -> bool:
-        return bool(_held(client, "rollbar", trace_id))
+        return len(_held(client, "rollbar", trace_id).get("items", ())) >= items
 
     def reason() -> str:
         return _refusal(client, "rollbar", began, ERRORS)
@@ -253,7 +357,7 @@ def _send(plan: Plan, trace_id: str) -> None:
         ("logs", otlp_json.log(SERVICE, trace_id, "a log record of `make verify`")),
     ):
         otlp_json.send(plan.otlp_url, signal, message)
-    path = "/rollbar/test" if _has_test_routes(plan) else "/api/activities/home"
+    path = ROLLBAR_TEST if _has_test_routes(plan) else HOME
     get_in_trace(f"{plan.backend_url}{path}", trace_id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from stack.exporter_log import last_errors
 from stack.ledger import Entry, read_ledger
 from stack.routes import front_receivers, routes, vendor
 from stack.runtimes.chosen import RUNTIMES, running_plan
+from stack.telemetry import Recorded, spans_by_service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from stack.plan import Plan
     from stack.runtimes.service import Service
 
+RECORD = "traces.jsonl"
 FULL = 0.8
 """A queue filled beyond this share is shown in red: there is little time left to act."""
 
@@ -33,11 +36,12 @@ FULL = 0.8
 def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show every service, and the ledger: accepted, sent, queued, failed, dropped."""
+    """Show every service, the ledger, and whose spans are in the local record."""
     plan = running_plan()
     runtime = RUNTIMES[plan.runtime]
     services = runtime.status(plan)
     entries, unread = _ledger(plan)
+    recorded = spans_by_service(plan.telemetry_dir / RECORD)
     errors = last_errors(runtime.output(plan, "collector"), entries)
     if as_json:
         print(
@@ -48,6 +52,7 @@ def run(
                     "services": [asdict(service) for service in services],
                     "ledger": [asdict(e) | {"last_error": errors.get(e.queue)} for e in entries],
                     "ledger_unread": unread,
+                    "spans": [asdict(one) for one in recorded],
                 }
             )
         )
@@ -55,6 +60,8 @@ def run(
         announce(plan)
         Console().print(_services(services))
         Console().print(_entries(entries))
+        if recorded:
+            Console().print(_recorded(recorded))
         for queue, said in errors.items():
             Console().print(f"[red]{vendor(queue)}[/]: {escape(said)}", soft_wrap=True)
         if unread:
@@ -81,6 +88,24 @@ def _services(services: Sequence[Service]) -> Table:
             service.name, f"[{colour}]{service.state}[/]", str(service.restarts), service.detail
         )
     return table
+
+
+def _recorded(recorded: Sequence[Recorded]) -> Table:
+    """By service: the collector's own counts do not tell one sender from another."""
+    table = Table("service", title=f"spans in {RECORD}", title_justify="left")
+    for column in ("spans", "last one"):
+        table.add_column(column, justify="right")
+    for one in recorded:
+        table.add_row(escape(one.service), str(one.spans), _ago(time.time() - one.last))
+    return table
+
+
+def _ago(seconds: float) -> str:
+    """How long ago, in the largest unit of which there are two: 90 s, 5 min, 3 h."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return f"{max(seconds, 0):.0f} s ago"
 
 
 def _entries(entries: Sequence[Entry]) -> Table:

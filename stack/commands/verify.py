@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from stack.announce import announce
 from stack.console import console
 from stack.runtimes.chosen import running_plan
-from stack.verify import Delivery, verify
+from stack.verify import Delivery, Report, Start, verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,25 +25,40 @@ COLOURS = {"arrived": "green", "missing": "yellow", "rejected": "red"}
 
 def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    start: Annotated[
+        Start, typer.Option("--from", help="Where it begins: a request to the app, or the page.")
+    ] = Start.APP,
     deadline: Annotated[float, typer.Option(min=1, help="Seconds to wait for arrivals.")] = 10,
 ) -> None:
     """Send one of each signal under a fresh trace id; exit 0 when every vendor has it."""
     plan = running_plan()
     announce(plan)
     if as_json:
-        report = verify(plan, deadline)
+        report = verify(plan, deadline, start=start)
         print(json.dumps({"complete": report.complete, **asdict(report)}))
     else:
         with Live(_table(()), console=console, transient=True) as live:
-            report = verify(plan, deadline, lambda known: live.update(_table(known)))
+            report = verify(plan, deadline, lambda known: live.update(_table(known)), start)
+        _show_trace(report)
         Console().print(_table(report.deliveries))
         Console().print(f"trace id {report.trace_id}")
     if not report.complete:
         raise typer.Exit(1)
 
 
+def _show_trace(report: Report) -> None:
+    width = max((len(step.service) for step in report.steps), default=0)
+    for step in report.steps:
+        indent = "  " * step.depth
+        Console().print(f"[dim]{step.service:{width}}[/]  {indent}{escape(step.name)}")
+
+
 def _table(deliveries: Sequence[Delivery]) -> Table:
-    table = Table("vendor", "signal", "", "after", "how it is known", "what the vendor said")
+    # Where nobody complains, a table that fits a narrow terminal.
+    said = any(one.why for one in deliveries)
+    table = Table("vendor", "signal", "", "after", "how it is known")
+    if said:
+        table.add_column("what the vendor said")
     for one in deliveries:
         table.add_row(
             one.vendor,
@@ -50,6 +66,6 @@ def _table(deliveries: Sequence[Delivery]) -> Table:
             f"[{COLOURS[one.state]}]{one.state}[/]",
             "" if one.seconds is None else f"{one.seconds:.1f} s",
             one.by,
-            one.why,
+            *([escape(one.why)] if said else []),
         )
     return table

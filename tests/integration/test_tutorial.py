@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,20 +26,30 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
 
 
 def commands() -> list[str]:
-    """The words after `make` of each line in a block of commands."""
+    """Each line in a block of commands."""
     text = (ROOT / "docs/tutorial.md").read_text()
     lines = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
-    return [line.removeprefix("make ").strip() for line in lines.splitlines() if line]
+    return [line.strip() for line in lines.splitlines() if line]
+
+
+def words(command: str) -> list[str]:
+    """What the Makefile has the `stack` command do for a line that begins with `make`."""
+    dry = ["--dry-run", "--old-file=.venv/stack", "STACK="]
+    make = [*command.split(), *dry]
+    said = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True)
+    return said.stdout.split()
 
 
 @pytest.mark.only_native
 def test_the_tutorials_commands_do_what_it_says(checkout: Checkout) -> None:
     given = commands()
-    assert (given[0], given[-1]) == ("up", "down")
+    assert (given[0], given[-1]) == ("make up", "make down")
     for command in given:
-        ended = checkout.run(command)
-        assert ended.code == 0, f"make {command}: {ended.output}"
-        if command == "up" and checkout.settings["PAGE"] == "on":
+        ended = checkout.run(*words(command))
+        assert ended.code == 0, f"{command}: {ended.output}"
+        if command == "make verify FROM=page":
+            assert "click verify" in ended.output
+        if command == "make up" and checkout.settings["PAGE"] == "on":
             page = f"http://127.0.0.1:{checkout.ports['FRONTEND_PORT']}"
             assert page in ended.output
             assert "Cruddur" in requests.get(page, timeout=5).text

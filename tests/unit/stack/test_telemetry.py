@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from stack.telemetry import Event, read_logs, read_points, read_spans, size
+from stack.telemetry import (
+    Event,
+    Recorded,
+    read_logs,
+    read_points,
+    read_spans,
+    size,
+    spans_by_service,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,3 +172,25 @@ def test_logs_of_one_trace(tmp_path: Path) -> None:
     assert (found.body, found.severity, found.span_id) == ("hello", "INFO", "b7ad6b7169203331")
     assert (found.scope, found.attributes) == ("cruddur.access", {"url.path": "/"})
     assert len(read_logs(file)) == 2
+
+
+def test_spans_are_counted_by_service_with_the_time_of_the_last(tmp_path: Path) -> None:
+    # given two services, one of them in two exports, and a line that is not whole yet
+    other = traces(span(endTimeUnixNano="5000000000"))
+    other["resourceSpans"][0]["resource"]["attributes"] = [
+        attribute("service.name", "stringValue", "frontend-react")
+    ]
+    file = write(
+        tmp_path / "traces.jsonl",
+        traces(span(endTimeUnixNano="3000000000"), span(endTimeUnixNano="2000000000")),
+        other,
+        traces(span(endTimeUnixNano="1000000000")),
+    )
+    with file.open("a") as stream:
+        stream.write('{"resourceSpans": [')
+    # then
+    assert spans_by_service(file) == [
+        Recorded("backend-flask", 3, 3.0),
+        Recorded("frontend-react", 1, 5.0),
+    ]
+    assert spans_by_service(tmp_path / "none.jsonl") == []

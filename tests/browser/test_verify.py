@@ -1,0 +1,117 @@
+"""`verify` from the page's side: one trace through every service, at every vendor."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stack import page_visit
+from stack.errors import StackError
+from stack.runtimes import native
+from stack.telemetry import spans_by_service
+from stack.verify import HOME, RECORD_FILES, Start, Step, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.browser.conftest import Site
+
+DEADLINE = 15
+TOO_SHORT = 3
+"""Seconds, where something is not to arrive; what does takes 1.3."""
+
+
+def states(deliveries: object) -> dict[tuple[str, str], str]:
+    assert isinstance(deliveries, tuple)
+    return {(one.vendor, one.signal): one.state for one in deliveries}
+
+
+@pytest.fixture
+def no_profiles(site: Site) -> Iterator[None]:
+    native.stop_process(site.plan, "profiles-flask")
+    yield
+    native.start_process(site.plan, "profiles-flask")
+
+
+@pytest.fixture
+def bad_key(site: Site) -> Iterator[None]:
+    site.standins.break_("honeycomb", "401")
+    yield
+    site.standins.heal()
+
+
+def test_a_click_arrives_everywhere_as_one_trace(site: Site) -> None:
+    # when
+    report = verify(site.plan, DEADLINE, start=Start.PAGE)
+    # then every vendor has it
+    assert report.complete, report.deliveries
+    assert set(states(report.deliveries)) == {
+        ("local record", "traces"),
+        ("honeycomb", "traces"),
+        ("xray", "traces"),
+        ("local record", "logs"),
+        ("honeycomb", "logs"),
+        ("cloudwatch", "logs"),
+        ("rollbar", "errors"),
+    }
+    # and it is one trace, the backend's spans under the page's
+    assert report.steps[:2] == (
+        Step(0, "frontend-react", "click verify"),
+        Step(1, "frontend-react", f"GET {HOME}"),
+    )
+    deep = {(step.depth, step.service) for step in report.steps}
+    assert {(2, "backend-flask"), (5, "profiles-flask")} <= deep
+    assert [step.depth for step in report.steps].count(0) == 1
+    assert "SELECT cruddur" in {step.name for step in report.steps}
+    # and Rollbar has an item of the backend and one of the page
+    items = site.standins.holds("rollbar", report.trace_id)["items"]
+    assert [item.get("platform") == "browser" for item in items].count(True) == 1
+    assert len(items) == 2
+
+
+def test_a_trace_without_profiles_is_not_whole(site: Site, no_profiles: None) -> None:
+    del no_profiles
+    report = verify(site.plan, TOO_SHORT, start=Start.PAGE)
+    assert {states(report.deliveries)[key, "traces"] for key in ("honeycomb", "xray")} == {
+        "missing"
+    }
+    assert not report.complete
+
+
+def test_a_vendor_that_refuses_is_named_with_what_it_says(site: Site, bad_key: None) -> None:
+    del bad_key
+    report = verify(site.plan, TOO_SHORT, start=Start.PAGE)
+    found = states(report.deliveries)
+    assert (found["honeycomb", "traces"], found["xray", "traces"]) == ("rejected", "arrived")
+    assert any(one.why.startswith("401") for one in report.deliveries)
+
+
+@pytest.mark.parametrize("to", ["backend", "collector"])
+def test_a_page_that_is_in_no_cors_list_is_said_to_be(site: Site, to: str) -> None:
+    stranger = dataclasses.replace(page_visit.open_page(site.plan), origin="http://127.0.0.2:3000")
+    paths = [HOME] if to == "backend" else []
+    with pytest.raises(StackError, match="its CORS list lacks") as refused:
+        page_visit.click(stranger, secrets.token_hex(16), paths)
+    assert {"backend": site.plan.backend_url, "collector": site.plan.otlp_url}[to] in str(
+        refused.value
+    )
+
+
+def test_a_stack_without_a_page_says_so(site: Site) -> None:
+    without = dataclasses.replace(site.plan, processes=site.plan.processes[:-1])
+    with pytest.raises(StackError, match="the page is no part of this stack"):
+        verify(without, 1, start=Start.PAGE)
+
+
+def test_the_pages_spans_are_counted(site: Site) -> None:
+    def recorded() -> int:
+        counted = spans_by_service(site.plan.telemetry_dir / RECORD_FILES["traces"])
+        return next((one.spans for one in counted if one.service == "frontend-react"), 0)
+
+    before = recorded()
+    assert verify(site.plan, DEADLINE, start=Start.PAGE).complete
+    # The click, and its two requests.
+    assert recorded() - before == 3
