@@ -56,6 +56,10 @@ validate: .venv/stack ## Check collector/otel-config.yaml
 reload: .venv/stack ## Apply an edited collector config; refuse a bad one; lose nothing
 	@$(STACK) reload
 
+.PHONY: certificates
+certificates: .venv/stack ## Certificates and a token of this machine, for OTLP_ACCESS in .env
+	@$(STACK) certificates
+
 .PHONY: replay
 replay: .venv/stack ## Send again what a vendor refused for good, once its key or limit is put right
 	@$(STACK) replay $(VENDOR)
@@ -74,7 +78,7 @@ lock: .venv/dev ## Renew the lock files from the *.in files
 
 .PHONY: help
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 # An environment whose lock changed is filled again; pip leaves what is right untouched.
 .venv/stack: requirements.txt

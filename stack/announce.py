@@ -15,9 +15,15 @@ def announce(plan: Plan) -> None:
     live = [vendor.name for vendor in plan.vendors if vendor.live]
     played = [vendor.name for vendor in plan.vendors if not vendor.live]
     besides = plan.settings.fragments
+    asked = [way for way in plan.access.ways if way != "open"]
     who = " · ".join(
         f"{how}: {', '.join(names)}"
-        for how, names in (("live", live), ("played by stand-ins", played), ("with", besides))
+        for how, names in (
+            ("live", live),
+            ("played by stand-ins", played),
+            ("with", besides),
+            ("OTLP asks for", asked),
+        )
         if names
     )
     console.print(f"[bold]{plan.runtime}[/] runtime · {who}", soft_wrap=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from stack.access import check
 from stack.collector_config import env_required, parse, shown
 from stack.errors import StackError
-from stack.fragments import check_keys, load, merge
+from stack.fragments import check_keys, merge
+from stack.plan import COLLECTOR_HOSTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,10 +18,11 @@ if TYPE_CHECKING:
 
 
 def wanted_config(plan: Plan) -> str:
-    """The edited file and the fragments that WITH names, as one config.
+    """The edited file, and the fragments that WITH and OTLP_ACCESS name, as one config.
 
     Raises StackError for a key that is not set, and for files that contradict.
     """
+    check_access(plan)
     text = plan.config_source.read_text()
     variables = plan.process("collector").environment
     for name, line in env_required(text).items():
@@ -27,15 +30,23 @@ def wanted_config(plan: Plan) -> str:
             raise StackError(
                 f"{name} is not set; {shown(plan.config_source)}:{line} needs it", "put it in .env"
             )
-    fragments = [load(name, plan.root) for name in plan.settings.fragments]
-    check_keys(fragments, variables, plan.root)
-    return merge(text, fragments, shown(plan.config_source))
+    check_keys(plan.fragments, variables, plan.root)
+    return merge(text, plan.fragments, shown(plan.config_source))
+
+
+def check_access(plan: Plan) -> float | None:
+    """When the first certificate of the plan's senders and collector ends, in seconds since 1970.
+
+    Raises StackError for what would keep the senders out, or let others in.
+    """
+    names = dict.fromkeys((COLLECTOR_HOSTS["native"], COLLECTOR_HOSTS[plan.runtime]))
+    return check(plan.access, names)
 
 
 def wanted_file(plan: Plan) -> Path:
     """A file with `wanted_config`, for the collector to check: the edited one where that is all."""
     wanted = wanted_config(plan)
-    if not plan.settings.fragments:
+    if not plan.fragments:
         return plan.config_source
     file = plan.config_applied.with_name("wanted.yaml")
     file.parent.mkdir(parents=True, exist_ok=True)

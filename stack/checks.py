@@ -32,6 +32,7 @@ SUITE_SECONDS = 1500
 # Most of a test is waiting; a worker keeps a file's tests, which share what they start.
 PARALLEL = ("--numprocesses=2", "--dist=loadfile")
 INTEGRATION = ("tests/integration", *PARALLEL)
+SECURITY = ("tests/security", *PARALLEL)
 # By which of these names a system has it.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # `make faults` is the whole table; a case waits nearly all the time.
@@ -62,10 +63,12 @@ def run_all() -> list[Outcome]:
         outcomes += [engine, *_page()]
         outcomes.append(_suite("unit", ["tests/unit", *PARALLEL]))
         outcomes.append(_suite("integration, native", [*INTEGRATION, "--runtime=native"]))
+        outcomes.append(_suite("security, native", [*SECURITY, "--runtime=native"]))
         outcomes.append(_suite("faults, quick", ["tests/faults", *FAULTS]))
         outcomes += _in_a_browser()
         if not engine.failed:
             outcomes.append(_suite("integration, docker", [*INTEGRATION, "--runtime=docker"]))
+            outcomes.append(_suite("security, docker", [*SECURITY, "--runtime=docker"]))
     finally:
         release(LEASE)
     return outcomes

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from stack.commands import (
     break_,
+    certificates,
     config,
     dev,
     doctor,
@@ -45,7 +46,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     up, dev, down, verify, status, doctor, validate, reload, break_, heal, provision, queries, logs,
-    config, replay, test, faults, lock
+    config, certificates, replay, test, faults, lock
 )  # fmt: skip
 for module in COMMANDS:
     app.command(name=module.__name__.rpartition(".")[2].rstrip("_"))(module.run)

@@ -254,6 +254,12 @@ def _drop_authenticators(form: dict[str, Any], extensions: set[str], losses: lis
             for owner in _with_auth(body):
                 if owner["auth"].get("authenticator") in extensions:
                     lost = owner.pop("auth")["authenticator"]
+                    if kind == "receivers":
+                        raise StackError(
+                            f"ADOT has no {component_type(lost)}: receiver {name} would take from "
+                            "everybody",
+                            "ask for certificates instead (OTLP_ACCESS=mtls)",
+                        )
                     losses.append(f"authentication of {kind.removesuffix('s')} {name} by {lost}")
 
 

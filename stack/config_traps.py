@@ -498,7 +498,7 @@ def _too_open(look: _Look) -> Iterator[Trap]:
                     "warning",
                     keys,
                     f"{_called(owner)} listens on {value}, where other machines reach it",
-                    "bind it to 127.0.0.1 (COLLECTOR_BIND), or put a firewall before it",
+                    "bind it to 127.0.0.1, or put a firewall before it",
                 )
 
 

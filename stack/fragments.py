@@ -60,9 +60,13 @@ def load(name: str, root: Path = ROOT) -> Fragment:
             f"WITH names {name}, and {VENDORS} has no {name}.yaml",
             f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
         )
-    file = VENDORS / f"{name}.yaml"
+    return load_file(VENDORS / f"{name}.yaml", root)
+
+
+def load_file(file: Path, root: Path = ROOT) -> Fragment:
+    """The fragment in `root/file`. Raises StackError for a broken one."""
     text = (root / file).read_text(encoding="utf-8")
-    return Fragment(name, str(file), text, parse(text, root / file))
+    return Fragment(file.stem, str(file), text, parse(text, root / file))
 
 
 def variables(fragment: Fragment) -> dict[str, str | None]:

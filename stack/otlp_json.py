@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 
 from stack.errors import StackError
 from stack.telemetry import KINDS
 
+if TYPE_CHECKING:
+    from stack.access import Access
+
 SCOPE = {"name": "otel-stack"}
 
 
-def send(otlp_url: str, signal: str, message: dict[str, Any]) -> None:
+def send(otlp_url: str, signal: str, message: dict[str, Any], access: Access) -> None:
     """POST one message to a collector. Raises StackError when it is not taken."""
     url = f"{otlp_url}/v1/{signal}"
     try:
-        answer = requests.post(url, json=message, timeout=10)
+        with local_session(access) as session:
+            answer = session.post(url, json=message, timeout=10)
     except requests.RequestException as failed:
         raise StackError(f"the collector does not answer on {url} ({failed})") from None
     if not answer.ok:
         raise StackError(
             f"the collector answers {answer.status_code} on {url}: {answer.text[:200]}"
         )
+
+
+def local_session(access: Access) -> requests.Session:
+    """Sends to a collector of this machine what `access` asks for."""
+    session = requests.Session()
+    # Neither a proxy nor a CA bundle of the caller's environment, which win over what is set here.
+    session.trust_env = False
+    options = access.request_options()
+    session.verify = options.get("verify", True)
+    session.cert = options.get("cert")
+    session.headers.update(options.get("headers", {}))
+    return session
 
 
 def span(service: str, trace_id: str, name: str) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 
+from stack.access import FRAGMENTS as ACCESS
 from stack.errors import StackError
-from stack.fragments import aws_endpoint, load, variables
+from stack.fragments import aws_endpoint, load, load_file, variables
 from stack.page_build import BUILT, can_serve_page
 from stack.python_env import PythonEnv
 from stack.vendors import Vendor, page_origins, standin_settings, vendors
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from stack.access import Access
+    from stack.fragments import Fragment
     from stack.settings import Settings
 
 RUN_DIR_MARK = "OTEL_STACK_RUN_DIR"
@@ -33,6 +36,9 @@ INSIDE_THE_CONTAINER = ("AWS_HOP_PORT", "AWSPROXY_PORT")
 """Ports of the collector that only itself and the other containers reach: not published."""
 
 COLLECTOR_HOSTS = {"native": "127.0.0.1", "docker": "collector"}
+
+SECRETS_INSIDE = "/run/otlp-secrets"
+"""Where a container sees its folder of OTLP_SERVER_SECRETS or OTLP_CLIENT_SECRETS."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +101,13 @@ class Plan:
         return f"http://127.0.0.1:{self.settings.frontend_port}"
 
     @property
+    def access(self) -> Access:
+        """Who may send OTLP."""
+        return self.settings.access
+
+    @property
     def otlp_url(self) -> str:
-        return f"http://127.0.0.1:{self.settings.port('OTLP_HTTP_PORT')}"
+        return f"{self.access.scheme}://127.0.0.1:{self.settings.port('OTLP_HTTP_PORT')}"
 
     @property
     def metrics_url(self) -> str:
@@ -115,8 +126,14 @@ class Plan:
     @property
     def config_sources(self) -> tuple[Path, ...]:
         """`config_source` and the files of the fragments that are merged into it."""
-        fragments = (load(name, self.root) for name in self.settings.fragments)
-        return (self.config_source, *(self.root / fragment.file for fragment in fragments))
+        return (self.config_source, *(self.root / fragment.file for fragment in self.fragments))
+
+    @property
+    def fragments(self) -> tuple[Fragment, ...]:
+        """Other vendors, and who may send."""
+        vendors = (load(name, self.root) for name in self.settings.fragments)
+        access = (ACCESS / f"{name}.yaml" for name in self.access.fragments)
+        return (*vendors, *(load_file(file, self.root) for file in access))
 
     @property
     def config_applied(self) -> Path:
@@ -194,6 +211,7 @@ def service_version(root: Path) -> str:
 def _collector(plan: Plan) -> Process:
     settings = plan.settings
     # The page's port is in the config as the origin that may send.
+    restricted = plan.access.restricted
     others = {"FRONTEND_PORT", *(INSIDE_THE_CONTAINER if plan.runtime == "docker" else ())}
     ports = {
         name: int(value)
@@ -215,6 +233,7 @@ def _collector(plan: Plan) -> Process:
             },
             **merged(vendor.collector for vendor in plan.vendors),
             **_named_in_config(plan),
+            **({"OTLP_SERVER_SECRETS": _seen(plan, plan.access.server)} if restricted else {}),
         },
         ports=ports,
         health=f"http://127.0.0.1:{ports['COLLECTOR_HEALTH_PORT']}/",
@@ -324,7 +343,7 @@ def _flask(
             },
             "TRUSTED_PROXIES": str(plan.settings.trusted_proxies),
             "CLIENT_ADDRESS": plan.settings.client_address,
-            "OTEL_EXPORTER_OTLP_ENDPOINT": plan.otlp_url,
+            **_sending(plan),
             **_sampler(plan),
             "PATH": f"{python.bin}{os.pathsep}{os.defpath}",
             "PYTHONPATH": os.pathsep.join(
@@ -356,7 +375,8 @@ def _page(plan: Plan) -> Process:
             "BIND": f"127.0.0.1:{port}",
             "PYTHONUNBUFFERED": "1",
             "BACKEND_URL": plan.backend_url,
-            "COLLECTOR_URL": plan.otlp_url,
+            # A browser has neither certificate nor token: its server sends for it.
+            **(_sending(plan) if plan.access.restricted else {"COLLECTOR_URL": plan.otlp_url}),
             **{
                 name: plan.environment[name]
                 for name in ("RELEASE", "DEPLOYMENT_ENVIRONMENT", "DEBUG_ROUTES")
@@ -368,6 +388,20 @@ def _page(plan: Plan) -> Process:
         start_order=40,
         python=python,
     )
+
+
+def _sending(plan: Plan) -> dict[str, str]:
+    """How a process of the stack sends OTLP, in OpenTelemetry's own variables."""
+    host, port = COLLECTOR_HOSTS[plan.runtime], plan.settings.port("OTLP_HTTP_PORT")
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"{plan.access.scheme}://{host}:{port}",
+        **plan.access.sender_variables(_seen(plan, plan.access.client)),
+    }
+
+
+def _seen(plan: Plan, secrets: Path) -> str:
+    """The folder as the plan's processes see it."""
+    return SECRETS_INSIDE if plan.runtime == "docker" else str(secrets)
 
 
 def merged(groups: Iterable[Mapping[str, str]]) -> dict[str, str]:

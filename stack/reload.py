@@ -31,7 +31,7 @@ def reload(plan: Plan) -> bool:
     if plan.settings.collector_image is None:
         with step("trying it beside the running collector"):
             binary = ensure_collector_binary(plan.root, plan.settings.collector_bin)
-            smoke(binary, wanted, plan.process("collector").environment)
+            smoke(binary, wanted, plan.process("collector").environment, plan.access)
     with step("changing over"):
         try:
             runtime.switch_config(plan, wanted)

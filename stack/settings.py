@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from stack.access import Access
 from stack.collector_config import CONFIG_FILE, env_defaults, env_required
 from stack.errors import StackError
 from stack.fragments import all_variables, load, variables
@@ -104,6 +105,11 @@ class Settings(BaseModel):
     trusted_proxies: Annotated[int, Field(ge=0, le=8)] = 0
     """How many proxies before the services write X-Forwarded-For; 0 believes none."""
     client_address: Literal["full", "network", "none"] = "full"
+    otlp_access: Annotated[
+        tuple[Literal["tls", "mtls", "token", "open"], ...], BeforeValidator(_names)
+    ] = ()
+    otlp_server_secrets: Path = Path(".run/access/server")
+    otlp_client_secrets: Path = Path(".run/access/client")
     fragments: Names = Field(default=(), alias="with")
     """Other vendors, by their file in collector/vendors."""
     honeycomb_api_key: SecretStr | None = None
@@ -139,6 +145,13 @@ class Settings(BaseModel):
         if self.rollbar_client_token and not self.rollbar_access_token:
             raise ValueError("ROLLBAR_CLIENT_TOKEN goes together with ROLLBAR_ACCESS_TOKEN")
         return self
+
+    @property
+    def access(self) -> Access:
+        """Who may send OTLP."""
+        return Access(
+            self.otlp_access, ROOT / self.otlp_server_secrets, ROOT / self.otlp_client_secrets
+        )
 
     @property
     def aws_region(self) -> str:
@@ -185,6 +198,7 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     _check_shapes(values, origins)
     collector = {name: values.get(name, default) for name, default in defaults.items()}
     _check_ports(collector, origins)
+    _check_bind(collector, origins)
     fields = {name.lower(): value for name, value in values.items() if name in own}
     try:
         settings = Settings(collector=collector, **fields)  # type: ignore[arg-type]
@@ -200,6 +214,7 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
             f"{name} cannot be {shown} ({origins[name]}): {first['msg'].lower()}",
             f"put {name} right",
         ) from None
+    _check_open(settings, origins)
     wanted = {name for one in settings.fragments for name in variables(load(one, root))}
     named = {name: value for name, value in values.items() if name in wanted | (required - own)}
     return settings.model_copy(update={"config_values": named})
@@ -301,3 +316,40 @@ def _check_ports(collector: Mapping[str, str], origins: Mapping[str, str]) -> No
                 f"{name} cannot be {value!r} ({origins.get(name, CONFIG_FILE)})",
                 "a port is a number from 1 to 65535",
             )
+
+
+LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - compared
+
+
+def _check_bind(collector: Mapping[str, str], origins: Mapping[str, str]) -> None:
+    if collector.get("COLLECTOR_BIND", LOOPBACK) != LOOPBACK:
+        raise StackError(
+            "COLLECTOR_BIND would open every port of the collector, also the one that signs for "
+            f"AWS ({origins['COLLECTOR_BIND']})",
+            "OTLP_BIND opens those of OTLP alone",
+        )
+    bind = collector.get("OTLP_BIND", LOOPBACK)
+    if bind not in {LOOPBACK, EVERYWHERE}:
+        raise StackError(
+            f"OTLP_BIND cannot be {bind!r} ({origins['OTLP_BIND']})",
+            f"{EVERYWHERE} is every address of this machine, {LOOPBACK} only itself; a firewall "
+            "chooses among them",
+        )
+
+
+def _check_open(settings: Settings, origins: Mapping[str, str]) -> None:
+    """Nobody opens a port to the network without a word about who may use it."""
+    access = settings.access
+    if "open" in access.ways and access.restricted:
+        raise StackError(
+            f"OTLP_ACCESS is both open and restricted ({origins['OTLP_ACCESS']})",
+            "keep one of them",
+        )
+    asked = access.mutual or (access.encrypted and access.by_token)
+    beyond = settings.collector.get("OTLP_BIND", LOOPBACK) != LOOPBACK
+    if beyond and not asked and "open" not in access.ways:
+        raise StackError(
+            "OTLP_BIND lets other machines send, and OTLP_ACCESS does not ask them who they are "
+            f"({origins['OTLP_BIND']})",
+            "set OTLP_ACCESS=mtls or tls,token; OTLP_ACCESS=open takes from everybody",
+        )

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING
 import requests
 
 from stack.errors import StackError
+from stack.otlp_json import local_session
 from stack.waiting import DeadlineError, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from stack.access import Access
+
 START_SECONDS = 15
 STOP_SECONDS = 10
-LOOPBACK_ONLY = {"COLLECTOR_BIND": "127.0.0.1"}
+LOOPBACK_ONLY = {"COLLECTOR_BIND": "127.0.0.1", "OTLP_BIND": "127.0.0.1"}
 
 
-def smoke(binary: Path, config: str, variables: Mapping[str, str]) -> None:
+def smoke(binary: Path, config: str, variables: Mapping[str, str], access: Access) -> None:
     """Start `binary` with `config` until it is healthy and takes an empty export of each signal.
 
     Every `…_PORT` of `variables` is replaced by a free port and every folder by a temporary one,
@@ -33,6 +36,8 @@ def smoke(binary: Path, config: str, variables: Mapping[str, str]) -> None:
         own = {
             **variables,
             **LOOPBACK_ONLY,
+            # As this process sees it, whichever runtime the config is for.
+            "OTLP_SERVER_SECRETS": str(access.server),
             **_free_ports(variables),
             **_folders(folder, variables),
         }
@@ -48,7 +53,7 @@ def smoke(binary: Path, config: str, variables: Mapping[str, str]) -> None:
             )
         try:
             _wait_healthy(process, own, printed)
-            _send_empty(own)
+            _send_empty(own, access)
         finally:
             _stop(process)
 
@@ -101,13 +106,13 @@ def _reason(printed: Path) -> str:
     return " ".join(errors[-1].split())
 
 
-def _send_empty(own: Mapping[str, str]) -> None:
+def _send_empty(own: Mapping[str, str], access: Access) -> None:
     for signal in ("traces", "metrics", "logs"):
-        url = f"http://127.0.0.1:{own['OTLP_HTTP_PORT']}/v1/{signal}"
+        url = f"{access.scheme}://127.0.0.1:{own['OTLP_HTTP_PORT']}/v1/{signal}"
+        kind = {"content-type": "application/x-protobuf"}
         try:
-            answer = requests.post(
-                url, data=b"", headers={"content-type": "application/x-protobuf"}, timeout=5
-            )
+            with local_session(access) as session:
+                answer = session.post(url, data=b"", headers=kind, timeout=5)
         except requests.RequestException as failed:
             raise StackError(
                 f"the new config takes no {signal} over OTLP/HTTP ({failed})"

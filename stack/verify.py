@@ -356,7 +356,7 @@ def _send(plan: Plan, trace_id: str) -> None:
         ("metrics", otlp_json.gauge(SERVICE, trace_id, METRIC)),
         ("logs", otlp_json.log(SERVICE, trace_id, "a log record of `make verify`")),
     ):
-        otlp_json.send(plan.otlp_url, signal, message)
+        otlp_json.send(plan.otlp_url, signal, message, plan.access)
     path = ROLLBAR_TEST if _has_test_routes(plan) else HOME
     get_in_trace(f"{plan.backend_url}{path}", trace_id)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stack.doctor.access import check_senders
 from stack.doctor.aws import check_cloudwatch, check_identity, check_xray
 from stack.doctor.chosen import check_settings
 from stack.doctor.clock import check_clock
@@ -24,6 +25,7 @@ CHECKS: Mapping[str, Check] = {
     "versions": check_versions,
     "ports": check_ports,
     "folders": check_folders,
+    "access": check_senders,
     "config": check_config,
     "collector": check_collector,
     "delivery": check_delivery,

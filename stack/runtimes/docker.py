@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from stack import fragments
-from stack.applied_config import apply_config, wanted_file
+from stack.applied_config import apply_config, check_access, wanted_file
 from stack.collector_config import load, render_for_adot, validate
 from stack.console import console, step
 from stack.engine import Engine, ensure_engine, find_engine, release
@@ -54,6 +54,7 @@ def up(plan: Plan) -> None:
     Whatever goes wrong, also Ctrl-C, removes what this call started, the engine included if it
     did not run before. Raises StackError.
     """
+    check_access(plan)
     engine = ensure_engine(_lease(plan))
     try:
         running = is_running(plan)
@@ -105,7 +106,35 @@ def prepare(plan: Plan, engine: Engine) -> dict[str, str]:
         folder.mkdir(parents=True, exist_ok=True)
     for name in ("TELEMETRY_DIR", "QUEUE_DIR", "DATA_DIR"):
         _give(plan.folders[name], user)
+    _copy_secrets(plan, user)
     return images
+
+
+def _copy_secrets(plan: Plan, user: str) -> None:
+    """What each side shows, where only the containers' user reads it; no more than it needs."""
+    sides = {
+        "OTLP_SERVER_SECRETS": plan.access.server_files,
+        "OTLP_CLIENT_SECRETS": plan.access.client_files,
+    }
+    for name, files in sides.items():
+        folder = _secrets(plan)[name]
+        # The folder stays the same one: it is what a running container has mounted.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            if old.name not in files:
+                old.unlink()
+        for file in files.values():
+            fresh = folder / f"{file.name}.new"
+            fresh.touch(mode=0o600)
+            fresh.write_bytes(file.read_bytes())
+            fresh.replace(folder / file.name)
+        _give(folder, user)
+
+
+def _secrets(plan: Plan) -> dict[str, Path]:
+    """The folders that are mounted, by the variable of the compose file."""
+    folder = plan.run_dir / "secrets"
+    return {"OTLP_SERVER_SECRETS": folder / "server", "OTLP_CLIENT_SECRETS": folder / "client"}
 
 
 def _variables(plan: Plan, engine: Engine, images: Mapping[str, str]) -> dict[str, str]:
@@ -119,6 +148,8 @@ def _variables(plan: Plan, engine: Engine, images: Mapping[str, str]) -> dict[st
         "CONFIG_DIR": str(config.parent),
         "COLLECTOR_CONFIG_SHA256": hashlib.sha256(config.read_bytes()).hexdigest(),
         "ENV_DIR": str(_write_environment(plan)),
+        "OTLP_SCHEME": plan.access.scheme,
+        **{name: str(folder) for name, folder in _secrets(plan).items()},
         **_of_fragments(plan),
     }
 

@@ -18,7 +18,7 @@ import psutil
 import requests
 from supervisor.xmlrpc import SupervisorTransport
 
-from stack.applied_config import apply_config, wanted_file
+from stack.applied_config import apply_config, check_access, wanted_file
 from stack.collector_build import ensure_collector_binary
 from stack.collector_config import validate
 from stack.console import console, step
@@ -52,6 +52,7 @@ def up(plan: Plan) -> None:
 
     Whatever goes wrong, also Ctrl-C, stops what this call started. Raises StackError.
     """
+    check_access(plan)
     running = is_running(plan)
     if not running:
         _end_leftovers(plan)

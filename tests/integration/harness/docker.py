@@ -259,6 +259,7 @@ class DockerStack:
         if service == COLLECTOR:
             return {
                 "COLLECTOR_BIND": EVERY_ADDRESS,
+                "OTLP_BIND": EVERY_ADDRESS,
                 "TELEMETRY_DIR": f"{RECORDS}/telemetry",
                 "QUEUE_DIR": f"{RECORDS}/queues",
             }

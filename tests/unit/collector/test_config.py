@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 CONFIG = ROOT / CONFIG_FILE
 
 WITH_CONNECTOR = """
-receivers: {otlp: {protocols: {http: {auth: {authenticator: bearertokenauth}}}}}
+receivers: {otlp: {protocols: {http: {}}}}
 connectors: {span_metrics: {}}
-exporters: {debug: {}, otlp_http/x: {endpoint: "http://127.0.0.1:1"}}
+exporters:
+  debug: {}
+  otlp_http/x: {endpoint: "http://127.0.0.1:1", auth: {authenticator: bearertokenauth}}
 extensions: {bearertokenauth: {token: t}, health_check: {}}
 service:
   extensions: [bearertokenauth, health_check]
@@ -93,10 +95,16 @@ def test_connectors_and_authenticators_go_with_what_hangs_on_them() -> None:
         "traces": {"receivers": ["otlp"], "exporters": ["debug"]}
     }
     assert form["service"]["extensions"] == ["health_check"]
-    assert form["receivers"]["otlp"]["protocols"]["http"] == {}
     assert {"connector span_metrics", "extension bearertokenauth"} <= set(losses)
-    assert "authentication of receiver otlp by bearertokenauth" in losses
+    assert "authentication of exporter otlp_http/x by bearertokenauth" in losses
     assert any(loss.startswith("pipeline metrics") for loss in losses)
+
+
+def test_a_receiver_is_not_left_open_where_adot_has_no_authenticator_for_it() -> None:
+    guarded = WITH_CONNECTOR.replace("http: {}", "http: {auth: {authenticator: bearertokenauth}}")
+
+    with pytest.raises(StackError, match="receiver otlp would take from everybody"):
+        for_adot(parse(guarded, CONFIG))
 
 
 @pytest.mark.collector

@@ -31,6 +31,7 @@ OTHER_INSIDE = {
     "COLLECTOR_BIND",
     "DATABASE_URL",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTLP_BIND",
     "PROFILES_URL",
     "QUEUE_DIR",
     "STANDIN_BIND",
@@ -67,8 +68,16 @@ def test_every_service_is_hardened(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_ports_are_on_loopback_and_the_same_inside(name: str) -> None:
+    """The collector's two of OTLP are where OTLP_BIND says, which is loopback unless it is set."""
     for port in SERVICES[name]["ports"]:
-        assert re.fullmatch(r"127\.0\.0\.1:\$\{(\w+)(:\?)?\}:\$\{\1\}", port), port
+        parts = re.fullmatch(r"(.+):\$\{(\w+)(?::\?)?\}:\$\{(\w+)\}", port)
+        assert parts, port
+        address, outside, inside = parts.groups()
+        assert outside == inside
+        assert address == "127.0.0.1" or (
+            re.fullmatch(r"\$\{OTLP_BIND(:\?)?\}", address)
+            and outside in {"OTLP_GRPC_PORT", "OTLP_HTTP_PORT"}
+        ), port
 
 
 def test_no_port_is_written_down_here(variables: dict[str, str]) -> None:

@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 
 from whitenoise import WhiteNoise
 
+from page import forward
+from page.forward import Forwarder, Sender
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -34,6 +37,8 @@ class Config:
     debug: bool
     rollbar: str
     rollbar_token: str
+    sender: Sender | None = None
+    """Of the page's spans, where the collector takes none from browsers."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Config:
@@ -52,6 +57,7 @@ class Config:
                 "ROLLBAR_ENDPOINT", environ.get("ROLLBAR_ENDPOINT", "https://api.rollbar.com/api/1")
             ),
             rollbar_token=environ.get("ROLLBAR_CLIENT_TOKEN", ""),
+            sender=Sender.from_environ(environ),
         )
 
 
@@ -65,6 +71,7 @@ class Page:
             ("X-Content-Type-Options", "nosniff"),
             ("Referrer-Policy", "no-referrer"),
         ]
+        self._forward = Forwarder(config.sender) if config.sender else None
         self._index = (config.folder / "index.html").read_bytes()
         self._files = WhiteNoise(
             self._other, root=config.folder, max_age=0, immutable_file_test=_immutable
@@ -78,6 +85,9 @@ class Page:
 
     def _other(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
+        if self._forward and path == forward.PATH:
+            status, body = self._forward(environ)
+            return _answer(environ, start, status, "application/octet-stream", body)
         if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
             return _answer(environ, start, "405 Method Not Allowed", "text/plain", b"")
         if path == "/health":
@@ -106,11 +116,15 @@ def script(config: Config) -> bytes:
         if config.rollbar_token
         else None,
     }
-    return f"window.CRUDDUR = {json.dumps(told)};\n".encode()
+    # Where the page came from takes its spans; only the browser knows by which name that was.
+    own = "window.CRUDDUR.collector = window.location.origin;\n" if config.sender else ""
+    return f"window.CRUDDUR = {json.dumps(told)};\n{own}".encode()
 
 
 def _policy(config: Config) -> str:
-    asked = {config.backend, config.collector}
+    asked = {config.backend}
+    if not config.sender:
+        asked.add(config.collector)
     if config.rollbar_token:
         asked.add(config.rollbar)
     origins = sorted(f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in asked)

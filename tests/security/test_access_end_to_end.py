@@ -1,0 +1,160 @@
+"""OTLP_ACCESS=mtls,token as a user sets it: the services, the page and the commands go on."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from stack.access import Access
+from stack.otlp_json import span
+from stack.page_build import can_serve_page
+from stack.settings import ROOT
+from stack.telemetry import read_spans
+from stack.waiting import wait_for
+from standins.client import Client
+from tests.integration.harness.checkout import Checkout
+from tests.integration.harness.traffic import send
+from tests.security.sending import Sender, bearer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stack.telemetry import Span
+
+ARRIVAL_SECONDS = 15
+SERVICES = {"backend-flask", "profiles-flask"}
+
+
+@pytest.fixture(scope="module")
+def checkout(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Checkout]:
+    runtime = request.config.getoption("--runtime")
+    # The page's image takes longer to build than all the rest; its server is the same one.
+    page = runtime == "native" and can_serve_page(ROOT)
+    made = Checkout(tmp_path_factory.mktemp("checkout"), page=page)
+    made.settings |= {"RUNTIME": runtime, "OTLP_ACCESS": "mtls,token"}
+    try:
+        for command in ("certificates", "up"):
+            ended = made.run(command)
+            assert ended.code == 0, ended.output
+        yield made
+    finally:
+        made.run("down")
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def access(checkout: Checkout) -> Access:
+    made = checkout.run_dir / "access"
+    return Access(("mtls", "token"), made / "server", made / "client")
+
+
+def spans(checkout: Checkout, trace_id: str) -> list[Span]:
+    return read_spans(checkout.run_dir / "telemetry/traces.jsonl", trace_id)
+
+
+def test_a_request_is_one_trace_at_the_record_and_at_the_vendors(checkout: Checkout) -> None:
+    exchange = send(f"{checkout.url}/api/activities/home")
+
+    wait_for(
+        "the spans of both services",
+        lambda: {one.service for one in spans(checkout, exchange.trace_id)},
+        until=lambda found: found >= SERVICES,
+        seconds=ARRIVAL_SECONDS,
+    )
+    with Client(f"http://127.0.0.1:{checkout.ports['STANDIN_CONTROL_PORT']}") as standins:
+        for vendor in ("honeycomb", "xray"):
+            wait_for(
+                f"the trace at {vendor}",
+                lambda vendor=vendor: standins.holds(vendor, exchange.trace_id),  # type: ignore[misc]
+                seconds=ARRIVAL_SECONDS,
+            )
+
+
+def test_strangers_get_nothing_to_any_vendor(
+    checkout: Checkout, access: Access, theirs: Access
+) -> None:
+    # given
+    port = checkout.ports["OTLP_HTTP_PORT"]
+    whole = Sender(access.client, access.client, bearer(access))
+    strangers = [
+        Sender(),
+        Sender(access.client, None, bearer(access)),
+        Sender(access.client, theirs.client, bearer(access)),
+        Sender(access.client, access.client),
+        Sender(access.client, access.client, bearer(theirs)),
+    ]
+    # when
+    refused = [secrets.token_hex(16) for _ in strangers]
+    answers = [one.send(port, trace_id) for one, trace_id in zip(strangers, refused, strict=True)]
+    taken = secrets.token_hex(16)
+    assert whole.send(port, taken) == "200"
+    # then
+    assert "200" not in answers
+    with Client(f"http://127.0.0.1:{checkout.ports['STANDIN_CONTROL_PORT']}") as standins:
+        for vendor in ("honeycomb", "xray"):
+            wait_for(
+                f"the good span at {vendor}",
+                lambda vendor=vendor: standins.holds(vendor, taken),  # type: ignore[misc]
+                seconds=ARRIVAL_SECONDS,
+            )
+        for trace_id in refused:
+            assert not any(standins.holds_all(trace_id).values())
+            assert spans(checkout, trace_id) == []
+
+
+def test_verify_sends_and_finds_all(checkout: Checkout) -> None:
+    ended = checkout.run("verify")
+
+    assert ended.code == 0, ended.output
+    assert "OTLP asks for: mtls, token" in ended.output
+
+
+def test_status_and_doctor_find_nothing_wrong(checkout: Checkout) -> None:
+    assert checkout.status()["services"]
+
+    ended = checkout.run("doctor", "--json")
+
+    findings = json.loads(ended.output.strip().splitlines()[-1])["findings"]
+    assert [one for one in findings if one["check"] == "access"]
+    assert [one for one in findings if one["verdict"] == "problem"] == []
+
+
+def test_reload_tries_the_config_with_the_same_secrets(checkout: Checkout) -> None:
+    with checkout.config.open("a") as config:
+        config.write("\n# edited\n")
+
+    ended = checkout.run("reload")
+
+    assert ended.code == 0, ended.output
+    assert "the new config is in effect" in ended.output
+
+
+def test_no_secret_is_on_a_command_line(checkout: Checkout, access: Access) -> None:
+    token = bearer(access).removeprefix("Bearer ")
+
+    lines = [" ".join(process.cmdline()) for process in checkout.processes()]
+
+    assert lines
+    assert not any(token in line for line in lines)
+
+
+@pytest.mark.only_native
+@pytest.mark.skipif(not can_serve_page(ROOT), reason="no Node to build the page with")
+def test_the_page_sends_through_its_own_server(checkout: Checkout) -> None:
+    # given
+    page = f"http://127.0.0.1:{checkout.ports['FRONTEND_PORT']}"
+    told = requests.get(f"{page}/config.js", timeout=5).text
+    assert "CRUDDUR.collector = window.location.origin" in told
+    trace_id = secrets.token_hex(16)
+    # when
+    message = span("frontend-react", trace_id, "click")
+    answer = requests.post(f"{page}/v1/traces", json=message, headers={"Origin": page}, timeout=5)
+    # then
+    assert answer.status_code == 200
+    wait_for("the page's span", lambda: spans(checkout, trace_id), seconds=ARRIVAL_SECONDS)
