@@ -347,7 +347,7 @@ def _flask(
             **_sampler(plan),
             "PATH": f"{python.bin}{os.pathsep}{os.defpath}",
             "PYTHONPATH": os.pathsep.join(
-                str(services / name) for name in ("serving", "sampler", folder)
+                str(services / name) for name in ("serving", "sampler", "exporter", folder)
             ),
             "PYTHONUNBUFFERED": "1",
             "BIND": f"127.0.0.1:{port}",

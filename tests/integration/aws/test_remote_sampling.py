@@ -123,7 +123,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sampled]:
                     f"endpoint={started.url('AWSPROXY_PORT')},polling_interval=1"
                 ),
                 "PYTHONPATH": os.pathsep.join(
-                    str(SERVICES / name) for name in ("serving", "sampler", "backend")
+                    str(SERVICES / name) for name in ("serving", "sampler", "exporter", "backend")
                 ),
                 "PATH": f"{python.bin}{os.pathsep}{os.defpath}",
                 "BIND": f"127.0.0.1:{backend_port}",

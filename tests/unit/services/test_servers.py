@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 import requests
+
+from stack.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,6 +111,29 @@ def test_gunicorn_serves_logs_json_and_ends_on_sigterm(
     assert sum("Booting worker" in record["message"] for record in records) == 2
     # gunicorn 27 opens a control socket under HOME unless told not to
     assert list((tmp_path / "home").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere gunicorn's workers look themselves")
+def test_workers_end_with_a_master_that_is_killed(start: Callable[..., Server]) -> None:
+    # given: workers that wait for a request, which is when gunicorn looks at the parent rarely
+    server = start("profiles", GUNICORN)
+    server.get("/api/health-check")
+    workers = psutil.Process(server.process.pid).children()
+    assert len(workers) == 2
+
+    # when
+    server.process.kill()
+
+    # then: they end at once, and the port is the next master's
+    wait_for("the workers' end", lambda: not any(map(_runs, workers)), seconds=0.9)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", server.port))
+
+
+def _runs(process: psutil.Process) -> bool:
+    # A zombie waits for an init that may take its time.
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def test_a_wrong_setting_ends_gunicorn_with_one_line(start: Callable[..., Server]) -> None:

@@ -1,0 +1,110 @@
+"""An OTLP/HTTP receiver that answers as it is told: a real HTTP server on a port of its own."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass
+class FakeCollector:
+    """What was accepted, by name; `asked` counts requests for spans, whatever their answer.
+
+    `script`: statuses for the next requests; 200 once they are used up, or `then` if it is set.
+    `lost`: the last `telemetry.lost` by (signal, reason). `hangs`: accepts and never answers.
+    """
+
+    url: str = ""
+    spans: list[str] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
+    lost: dict[tuple[str, str], int] = field(default_factory=dict)
+    metrics: set[str] = field(default_factory=set)
+    asked: int = 0
+    script: list[int] = field(default_factory=list)
+    then: int = 200
+    hangs: bool = False
+    ends: threading.Event = field(default_factory=threading.Event)
+
+    def status(self) -> int:
+        return self.script.pop(0) if self.script else self.then
+
+    def keep(self, path: str, body: bytes) -> None:
+        if path == "/v1/traces":
+            traces = ExportTraceServiceRequest.FromString(body)
+            self.spans += [
+                span.name
+                for resource in traces.resource_spans
+                for scope in resource.scope_spans
+                for span in scope.spans
+            ]
+        elif path == "/v1/logs":
+            logs = ExportLogsServiceRequest.FromString(body)
+            self.logs += [
+                record.body.string_value
+                for resource in logs.resource_logs
+                for scope in resource.scope_logs
+                for record in scope.log_records
+            ]
+        else:
+            self._keep_metrics(ExportMetricsServiceRequest.FromString(body))
+
+    def _keep_metrics(self, request: ExportMetricsServiceRequest) -> None:
+        for resource in request.resource_metrics:
+            for scope in resource.scope_metrics:
+                for metric in scope.metrics:
+                    self.metrics.add(metric.name)
+                    if metric.name != "telemetry.lost":
+                        continue
+                    for point in metric.sum.data_points:
+                        labels = {one.key: one.value.string_value for one in point.attributes}
+                        self.lost[labels["signal"], labels["reason"]] = point.as_int
+
+
+@contextmanager
+def serve_otlp() -> Iterator[FakeCollector]:
+    fake = FakeCollector()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/v1/traces":
+                fake.asked += 1
+            if fake.hangs:
+                fake.ends.wait()
+                return
+            status = fake.status()
+            if status == 200:
+                fake.keep(self.path, body)
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output clean."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    fake.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield fake
+    finally:
+        fake.ends.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
