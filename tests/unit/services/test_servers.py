@@ -118,8 +118,10 @@ def test_workers_end_with_a_master_that_is_killed(start: Callable[..., Server]) 
     # given: workers that wait for a request, which is when gunicorn looks at the parent rarely
     server = start("profiles", GUNICORN)
     server.get("/api/health-check")
-    workers = psutil.Process(server.process.pid).children()
-    assert len(workers) == 2
+    master = psutil.Process(server.process.pid)
+    workers = wait_for(
+        "both workers", master.children, until=lambda found: len(found) == 2, seconds=5
+    )
 
     # when
     server.process.kill()
