@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -32,6 +34,8 @@ from stack.commands import (
 )
 from stack.console import console
 from stack.errors import StackError
+from stack.secrecy import redactor
+from stack.settings import ROOT
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -53,6 +57,9 @@ for module in COMMANDS:
 
 
 def main() -> NoReturn:
+    # A core file holds the environment, keys included. What is started here inherits the limit, and
+    # cannot raise it.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # A stop from outside cleans up as Ctrl-C does.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -60,7 +67,9 @@ def main() -> NoReturn:
         # Outside of standalone mode typer turns an interrupt and typer.Exit into a return value.
         code = app(standalone_mode=False)
     except StackError as error:
-        console.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
+        # A vendor's answer is part of some, and may repeat the key that it refuses.
+        said = redactor(ROOT, os.environ).text(str(error))
+        console.print(f"[red]error:[/] {escape(said)}", soft_wrap=True)
         sys.exit(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)

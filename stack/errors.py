@@ -19,3 +19,11 @@ class StackError(Exception):
 
     def __str__(self) -> str:
         return f"{self.what}; {self.todo}" if self.todo else self.what
+
+
+SHORT = 16
+
+
+def quoted(value: str) -> str:
+    """A wrong value as an error shows it: a long one may be a key that ended up there."""
+    return repr(value) if len(value) <= SHORT else f"a value of {len(value)} characters"

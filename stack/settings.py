@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import re
 from pathlib import Path
@@ -22,7 +23,7 @@ from pydantic import (
 
 from stack.access import Access
 from stack.collector_config import CONFIG_FILE, env_defaults, env_required
-from stack.errors import StackError
+from stack.errors import StackError, quoted
 from stack.fragments import all_variables, load, variables
 from standins.settings import Settings as StandinSettings
 
@@ -45,7 +46,14 @@ def _names(value: object) -> object:
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 PLAYED = StandinSettings()
-SHORT = 16
+
+SECRET_NAME = re.compile(r"(KEY(_ID)?|TOKEN|SECRET|PASSWORD|CREDENTIALS|HEADERS)$")
+"""How the names of keys end, those of the vendors' fragments too."""
+
+_LIKE_A_KEY = re.compile(r"hc[a-z]{2}[a-z]?_\w{20,}|A[KS]IA[A-Z0-9]{16}|(?=\D*\d)[A-Za-z0-9]{30,}")
+"""Keys that are known, and long words of letters and digits: no port, path or name is one."""
+
+_KEY_FILE_LIMIT = 16 * 1024
 
 KEY_SHAPES = {
     "HONEYCOMB_API_KEY": (
@@ -135,6 +143,8 @@ class Settings(BaseModel):
     config_values: dict[str, str] = Field(default={}, repr=False)
     """What the user set besides, of what `fragments` and the collector's config name; keys are
     among it."""
+    key_files: tuple[Path, ...] = ()
+    """The files that keys were read from."""
 
     @model_validator(mode="after")
     def _whole_aws_credentials(self) -> Settings:
@@ -164,7 +174,8 @@ class Settings(BaseModel):
 
 
 def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -> Settings:
-    """Read `root/.env` under the environment: a variable that is set there wins.
+    """Read `root/.env` under the environment: a variable that is set there wins. A key may be in a
+    file of its own instead, which `<NAME>_FILE` names, seen from `root`.
 
     Raises StackError that names the line for an unknown name, an empty value or one that cannot
     be right.
@@ -178,12 +189,14 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     defaults = env_defaults(text)
     required = set(env_required(text))
     others = all_variables(root) | required
+    known = own | set(defaults) | others
+    pointers = {f"{name}_FILE" for name in known if SECRET_NAME.search(name)} - known
     for name, (_, line) in from_file.items():
-        _check_known(name, line, own | set(defaults) | others)
+        _check_known(name, line, known | pointers)
 
     values: dict[str, str] = {}
     origins: dict[str, str] = {}
-    for name in own | set(defaults) | others:
+    for name in known | pointers:
         if name in from_file:
             value, line = from_file[name]
             if value == "":
@@ -195,6 +208,8 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
         if environ.get(name):
             values[name], origins[name] = environ[name], "environment"
 
+    key_files = _read_key_files(pointers & values.keys(), values, origins, root)
+    _check_misplaced(own | set(defaults), values, origins)
     _check_shapes(values, origins)
     collector = {name: values.get(name, default) for name, default in defaults.items()}
     _check_ports(collector, origins)
@@ -208,21 +223,20 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
             raise StackError(first["msg"].removeprefix("Value error, "), "set both") from None
         name = str(first["loc"][0]).upper()
         # A key that ended up under a wrong name must not be printed.
-        given = str(first["input"])
-        shown = repr(given) if len(given) <= SHORT else f"a value of {len(given)} characters"
+        given = quoted(str(first["input"]))
         raise StackError(
-            f"{name} cannot be {shown} ({origins[name]}): {first['msg'].lower()}",
+            f"{name} cannot be {given} ({origins[name]}): {first['msg'].lower()}",
             f"put {name} right",
         ) from None
     _check_open(settings, origins)
     wanted = {name for one in settings.fragments for name in variables(load(one, root))}
     named = {name: value for name, value in values.items() if name in wanted | (required - own)}
-    return settings.model_copy(update={"config_values": named})
+    return settings.model_copy(update={"config_values": named, "key_files": key_files})
 
 
 def _own_names() -> set[str]:
     """What a setting is called in `.env`."""
-    computed = {"collector", "config_values"}
+    computed = {"collector", "config_values", "key_files"}
     return {
         (field.alias or name).upper()
         for name, field in Settings.model_fields.items()
@@ -234,7 +248,10 @@ def _collector_config(
     root: Path, from_file: Mapping[str, tuple[str, int]], environ: Mapping[str, str]
 ) -> Path:
     name = "COLLECTOR_CONFIG"
-    chosen = environ.get(name) or from_file.get(name, ("", 0))[0] or CONFIG_FILE
+    value, line = from_file.get(name, ("", 0))
+    chosen = environ.get(name) or value or CONFIG_FILE
+    origin = "environment" if environ.get(name) else f"{ENV_FILE} line {line}"
+    _check_misplaced([name], {name: str(chosen)}, {name: origin})
     return root / chosen
 
 
@@ -253,27 +270,30 @@ def _read_env_file(path: Path) -> dict[str, tuple[str, int]]:
     if not path.exists():
         return {}
     try:
-        stream = path.open(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except OSError as failed:
         raise StackError(f"{ENV_FILE} cannot be read ({failed.strerror})") from None
+    except UnicodeDecodeError as failed:
+        raise StackError(
+            f"{ENV_FILE} is not UTF-8 text (byte {failed.start})", "save it as UTF-8"
+        ) from None
     found: dict[str, tuple[str, int]] = {}
-    with stream:
-        for binding in parse_stream(stream):
-            line = binding.original.line + _leading_newlines(binding.original.string)
-            if binding.error or (binding.key is not None and binding.value is None):
-                raise StackError(
-                    f"{ENV_FILE} line {line} is not of the form NAME=value",
-                    "write it so, or put a # before it",
-                )
-            if binding.key is None or binding.value is None:
-                continue
-            if binding.key in found:
-                raise StackError(
-                    f"{binding.key} stands twice in {ENV_FILE} "
-                    f"(lines {found[binding.key][1]} and {line})",
-                    "keep one of them",
-                )
-            found[binding.key] = (binding.value.strip(), line)
+    for binding in parse_stream(io.StringIO(text)):
+        line = binding.original.line + _leading_newlines(binding.original.string)
+        if binding.error or (binding.key is not None and binding.value is None):
+            raise StackError(
+                f"{ENV_FILE} line {line} is not of the form NAME=value",
+                "write it so, or put a # before it",
+            )
+        if binding.key is None or binding.value is None:
+            continue
+        if binding.key in found:
+            raise StackError(
+                f"{_shown_name(binding.key)} stands twice in {ENV_FILE} "
+                f"(lines {found[binding.key][1]} and {line})",
+                "keep one of them",
+            )
+        found[binding.key] = (binding.value.strip(), line)
     return found
 
 
@@ -291,9 +311,59 @@ def _check_known(name: str, line: int, known: Iterable[str]) -> None:
         )
     close = difflib.get_close_matches(name.upper(), list(known), n=1, cutoff=0.6)
     raise StackError(
-        f"unknown name {name} in {ENV_FILE} line {line}",
+        f"unknown name {name if close else _shown_name(name)} in {ENV_FILE} line {line}",
         f"did you mean {close[0]}?" if close else ".env.example lists the known names",
     )
+
+
+def _shown_name(name: str) -> str:
+    """A key that was written where a name belongs must not be printed."""
+    return name if re.fullmatch(r"[A-Za-z_]{1,40}", name) else quoted(name)
+
+
+def _read_key_files(
+    pointers: Iterable[str], values: dict[str, str], origins: dict[str, str], root: Path
+) -> tuple[Path, ...]:
+    """Put what the files hold into `values`, under the keys' own names. Returns the files."""
+    files = []
+    for pointer in sorted(pointers):
+        name = pointer.removesuffix("_FILE")
+        path, origin = root / values.pop(pointer), origins.pop(pointer)
+        if name in values:
+            raise StackError(
+                f"{name} ({origins[name]}) and {pointer} ({origin}) are both set",
+                "keep one of them",
+            )
+        # The path is not shown: it may be the key itself, under the wrong name.
+        try:
+            key = path.read_bytes()[:_KEY_FILE_LIMIT].decode().strip()
+        except OSError as failed:
+            raise StackError(
+                f"the file that {pointer} names cannot be read ({origin}): {failed.strerror}",
+                f"write the key into a file, and its path, seen from {root}, after {pointer}=",
+            ) from None
+        except UnicodeDecodeError:
+            key = ""
+        if not key or len(key.split()) != 1:
+            raise StackError(
+                f"the file that {pointer} names ({origin}) does not hold one word",
+                "write the key into it, and nothing else",
+            )
+        values[name], origins[name] = key, f"the file that {pointer} names"
+        files.append(path)
+    return tuple(files)
+
+
+def _check_misplaced(
+    names: Iterable[str], values: Mapping[str, str], origins: Mapping[str, str]
+) -> None:
+    """Refuse a key under a name that is none's: it would be printed, or stand on every span."""
+    for name in sorted({*names} - {"AWS_PROFILE"}):
+        if not SECRET_NAME.search(name) and _LIKE_A_KEY.fullmatch(values.get(name, "")):
+            raise StackError(
+                f"{name} cannot be {quoted(values[name])} ({origins[name]}): it looks like a key",
+                "write it after the key's own name",
+            )
 
 
 def _check_shapes(values: Mapping[str, str], origins: Mapping[str, str]) -> None:
@@ -313,7 +383,7 @@ def _check_ports(collector: Mapping[str, str], origins: Mapping[str, str]) -> No
             re.fullmatch(r"[0-9]{1,5}", value) and 0 < int(value) <= 65535  # noqa: PLR2004
         ):
             raise StackError(
-                f"{name} cannot be {value!r} ({origins.get(name, CONFIG_FILE)})",
+                f"{name} cannot be {quoted(value)} ({origins.get(name, CONFIG_FILE)})",
                 "a port is a number from 1 to 65535",
             )
 

@@ -15,8 +15,8 @@ from rich.table import Table
 from stack.announce import announce
 from stack.console import step
 from stack.doctor.finding import Finding
-from stack.doctor.secret import Redactor, secrets_of
 from stack.errors import StackError
+from stack.secrecy import Redactor, secrets_of
 from stack.settings import ROOT, Settings, load_settings
 from stack.vendors import vendors
 

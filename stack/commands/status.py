@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,7 @@ from stack.exporter_log import last_errors
 from stack.ledger import Entry, read_ledger
 from stack.routes import front_receivers, routes, vendor
 from stack.runtimes.chosen import RUNTIMES, running_plan
+from stack.secrecy import Redactor, secrets_of
 from stack.telemetry import Recorded, spans_by_service
 
 if TYPE_CHECKING:
@@ -42,7 +44,9 @@ def run(
     services = runtime.status(plan)
     entries, unread = _ledger(plan)
     recorded = spans_by_service(plan.telemetry_dir / RECORD)
-    errors = last_errors(runtime.output(plan, "collector"), entries)
+    hide = Redactor(secrets_of(plan.settings, plan.vendors, os.environ))
+    printed = last_errors(runtime.output(plan, "collector"), entries)
+    errors = {queue: hide.text(said) for queue, said in printed.items()}
     if as_json:
         print(
             json.dumps(

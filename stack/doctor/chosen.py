@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import psutil
 
 from stack.doctor.finding import About, Finding
 from stack.doctor.machine import listeners
+from stack.private_file import others_may_read
 from stack.program import ProgramError, run
 from stack.runtimes.docker import PROJECT_LABEL, SERVICE_LABEL
-from stack.settings import ENV_FILE
+from stack.settings import ENV_FILE, SECRET_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,10 +37,12 @@ def check_settings(setup: Setup) -> Iterator[Finding]:
     parts = [f"live: {', '.join(live)}"] if live else []
     parts += [f"played by stand-ins: {', '.join(played)}"] if played else []
     yield about.ok(f"{source}; {'; '.join(parts)}")
-    if file.exists() and file.stat().st_mode & 0o077 and live:
+    keys = live or any(map(SECRET_NAME.search, setup.settings.config_values))
+    holders = [*([file] if file.exists() and keys else []), *setup.settings.key_files]
+    for holder in filter(others_may_read, holders):
+        shown = os.path.relpath(holder, setup.root)
         yield about.warning(
-            f"other users of this machine may read {ENV_FILE}, which holds keys",
-            f"chmod 600 {ENV_FILE}",
+            f"other users of this machine may read {shown}, which holds keys", f"chmod 600 {shown}"
         )
     other = changed_since_start(setup.plan) if setup.up else []
     if other:

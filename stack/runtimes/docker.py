@@ -20,6 +20,7 @@ from stack.engine import Engine, ensure_engine, find_engine, release
 from stack.errors import StackError
 from stack.images import ensure_images
 from stack.ports import check_free
+from stack.private_file import write_private
 from stack.program import ProgramError, run
 from stack.runtimes.service import Service
 from stack.waiting import DeadlineError, wait_for
@@ -175,7 +176,7 @@ def _write_environment(plan: Plan) -> Path:
 
     Raises StackError for a value that such a file cannot hold.
     """
-    folder = plan.run_dir / "compose"
+    folder = _environment_folder(plan)
     folder.mkdir(parents=True, exist_ok=True)
     for process in plan.processes:
         lines = [
@@ -183,10 +184,13 @@ def _write_environment(plan: Plan) -> Path:
             for name, value in process.environment.items()
             if name not in IMAGES_OWN
         ]
-        file = folder / f"{process.name}.env"
-        file.touch(mode=0o600)  # it holds the keys that the service gets
-        file.write_text("".join(lines))
+        # It holds the keys that the service gets.
+        write_private(folder / f"{process.name}.env", "".join(lines))
     return folder
+
+
+def _environment_folder(plan: Plan) -> Path:
+    return plan.run_dir / "compose"
 
 
 def _quoted(name: str, value: str) -> str:
@@ -225,6 +229,8 @@ def down(plan: Plan) -> bool:
                 f"look with `docker ps --filter label={PROJECT_LABEL}={plan.project}`",
             ) from None
     release(_lease(plan))
+    for file in _environment_folder(plan).glob("*.env"):
+        file.unlink()  # it holds keys
     return ran
 
 

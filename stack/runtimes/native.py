@@ -26,6 +26,7 @@ from stack.errors import StackError
 from stack.page_build import ensure_page
 from stack.plan import RUN_DIR_MARK
 from stack.ports import check_free
+from stack.private_file import write_private
 from stack.python_env import ensure_env
 from stack.runtimes.service import Service
 from stack.waiting import DeadlineError, wait_for
@@ -111,14 +112,21 @@ def down(plan: Plan) -> bool:
     """
     processes = _marked(plan)
     if not processes:
-        _socket(plan).unlink(missing_ok=True)
+        _forget(plan)
         return False
     if is_running(plan):
         _rpc(plan).shutdown()
         longest = STOP_SECONDS * len(plan.processes) + 5
         _, processes = psutil.wait_procs(processes, timeout=longest)
     _end(plan, processes)
+    _forget(plan)
     return True
+
+
+def _forget(plan: Plan) -> None:
+    """Remove what nobody needs any more: it holds keys."""
+    _socket(plan).unlink(missing_ok=True)
+    _config_file(plan).unlink(missing_ok=True)
 
 
 def status(plan: Plan) -> list[Service]:
@@ -263,8 +271,8 @@ def _last_line(plan: Plan, name: str) -> str:
 def _write_config(plan: Plan) -> None:
     file = _config_file(plan)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)  # it holds the keys that processes get
-    file.write_text(_config_text(plan))
+    # It holds the keys that processes get.
+    write_private(file, _config_text(plan))
 
 
 def _config_text(plan: Plan) -> str:

@@ -3,8 +3,11 @@ package durable
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"io"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 
 	"go.opentelemetry.io/collector/component"
@@ -54,15 +57,46 @@ func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 		return response, err
 	}
 	seen.status = response.StatusCode
-	if response.StatusCode >= http.StatusMultipleChoices {
-		return response, nil
-	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	hideKeys(body, request.Header)
 	response.Body = readCloser{io.MultiReader(bytes.NewReader(body), response.Body), response.Body}
-	if err == nil {
+	if err == nil && response.StatusCode < http.StatusMultipleChoices {
 		seen.refused, seen.message = partial(request.URL.Path, response.Header.Get("Content-Type"), body)
 	}
 	return response, nil
+}
+
+var (
+	keyHeader = regexp.MustCompile(`(?i)(authorization|cookie|key|token|team|secret|password)$`)
+	// Shorter words would hide words of the sentences themselves.
+	shortestKey = 8
+)
+
+// hideKeys writes over the keys that a vendor repeats of the request it refuses: upstream logs what
+// it says. The length stays, since the answer is protobuf.
+func hideKeys(answer []byte, sent http.Header) {
+	for name, values := range sent {
+		if !keyHeader.MatchString(name) {
+			continue
+		}
+		for _, key := range keysOf(strings.Join(values, " ")) {
+			hidden := bytes.Repeat([]byte{'*'}, len(key))
+			copy(answer, bytes.ReplaceAll(answer, []byte(key), hidden))
+		}
+	}
+}
+
+// keysOf a header: `Bearer <key>`, `Basic <base64 of user:key>`, `<key>`.
+func keysOf(header string) []string {
+	var found []string
+	for _, word := range strings.FieldsFunc(header, func(r rune) bool { return r == ' ' || r == ',' }) {
+		found = append(found, word)
+		plain, err := base64.StdEncoding.DecodeString(word)
+		if _, password, is := strings.Cut(string(plain), ":"); is && err == nil {
+			found = append(found, password)
+		}
+	}
+	return slices.DeleteFunc(found, func(word string) bool { return len(word) < shortestKey })
 }
 
 type readCloser struct {

@@ -60,6 +60,7 @@ def test_every_service_is_hardened(name: str) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["ulimits"] == {"core": 0}
     assert "CONTAINER_USER" in service["user"]
     assert service["mem_limit"]
     assert service["pids_limit"]

@@ -83,6 +83,35 @@ def test_keys_that_others_may_read_are_a_warning(
         assert ("chmod 600" in text(check_settings(setup))) is warned
 
 
+def test_a_file_of_its_own_that_holds_a_key_is_looked_at_too(
+    make: Callable[..., Setup], tmp_path: Path
+) -> None:
+    # given
+    file = tmp_path / "honeycomb.key"
+    file.write_text("x")
+    setup = make(up=False)
+    setup = replace(setup, settings=setup.settings.model_copy(update={"key_files": (file,)}))
+    for mode, warned in ((0o640, True), (0o600, False)):
+        file.chmod(mode)
+        # then
+        assert ("honeycomb.key, which holds keys" in text(check_settings(setup))) is warned
+
+
+def test_a_fragments_key_makes_the_env_file_a_secret(
+    make: Callable[..., Setup], tmp_path: Path
+) -> None:
+    # given
+    (tmp_path / ".env").write_text("AXIOM_API_TOKEN=x\n")
+    (tmp_path / ".env").chmod(0o644)
+    setup = make(up=False)
+    setup = replace(setup, plan=replace(setup.plan, root=tmp_path))
+    for values, warned in (({"AXIOM_API_TOKEN": "x"}, True), ({"AXIOM_ENDPOINT": "x"}, False)):
+        chosen = setup.settings.model_copy(update={"config_values": values})
+        # then
+        found = text(check_settings(replace(setup, settings=chosen)))
+        assert ("chmod 600" in found) is warned
+
+
 @pytest.mark.parametrize(("key", "changed"), [("the key", []), ("another", [KEY])])
 def test_a_key_set_after_the_start_is_told(
     make: Callable[..., Setup], collector: int, key: str, changed: list[str]

@@ -15,9 +15,9 @@ from stack.doctor import asking, aws
 from stack.doctor.checks import CHECKS
 from stack.doctor.examination import examine
 from stack.doctor.finding import About, Finding
-from stack.doctor.secret import HIDDEN, Redactor, secrets_of
 from stack.doctor.setup import look_around
 from stack.errors import StackError
+from stack.secrecy import HIDDEN, Redactor, secrets_of
 from stack.vendors import vendors
 from tests.unit.doctor.playing import Server, with_vendor
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from stack.settings import PLAYED
+from stack.errors import StackError
+from stack.settings import PLAYED, load_settings
+from stack.vendors import vendors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from stack.doctor.finding import Finding
     from stack.settings import Settings
@@ -21,7 +24,7 @@ HIDDEN = "****"
 SHORTEST = 8
 """Shorter values would hide words of the sentences themselves."""
 
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|HEADERS", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSW|CREDENTIAL|HEADERS)(?!.*_FILE$)", re.IGNORECASE)
 _LOOKS_SECRET = re.compile(
     r"hc[a-z](ik|ic|lk|mk|uk|nk|ak|k)_[A-Za-z0-9]{20,}|A[KS]IA[A-Z0-9]{16}"
     r"|(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{8,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
@@ -47,6 +50,17 @@ class Redactor:
 
     def finding(self, finding: Finding) -> Finding:
         return replace(finding, what=self.text(finding.what), todo=self.text(finding.todo))
+
+
+def redactor(root: Path, environ: Mapping[str, str]) -> Redactor:
+    """Hides the keys of `root/.env` and the environment; where `.env` cannot be read, the latter's
+    and what looks like one.
+    """
+    try:
+        settings = load_settings(root, environ)
+    except StackError:
+        return Redactor(secrets_of(None, (), environ))
+    return Redactor(secrets_of(settings, vendors(settings, "127.0.0.1"), environ))
 
 
 def secrets_of(

@@ -1,0 +1,58 @@
+package durable
+
+import (
+	"context"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestAKeyThatAVendorRepeatsIsHidden(t *testing.T) {
+	vendor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		for _, values := range r.Header {
+			io.WriteString(w, strings.Join(values, " ")+"\n")
+		}
+		io.WriteString(w, "the password was pass-of-the-tests\n")
+	}))
+	defer vendor.Close()
+	for name, header := range map[string]string{
+		"X-Honeycomb-Team": "key-of-the-tests",
+		"Api-Key":          "key-of-the-tests",
+		"Authorization":    "Bearer key-of-the-tests",
+		"Proxy-Authorization": "Basic " +
+			base64.StdEncoding.EncodeToString([]byte("123456:pass-of-the-tests")),
+	} {
+		request, _ := http.NewRequestWithContext(
+			context.WithValue(t.Context(), answerKey{}, &answer{}), http.MethodPost, vendor.URL, nil)
+		request.Header.Set(name, header)
+		request.Header.Set("X-Dataset", "spans-of-the-tests")
+		response, err := roundTripper{http.DefaultTransport}.RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		scheme, key, _ := strings.Cut(header, " ")
+		if key == "" {
+			key = scheme
+		}
+		if strings.Contains(string(said), key) || scheme == "Basic" && strings.Contains(string(said), "pass-of-the-tests") {
+			t.Errorf("%s: %s", name, said)
+		}
+		if !strings.Contains(string(said), "spans-of-the-tests") {
+			t.Errorf("%s: what is no key is gone too: %s", name, said)
+		}
+	}
+}
+
+func TestAHiddenKeyIsAsLongAsItWas(t *testing.T) {
+	said := []byte("no key-of-the-tests here")
+	hideKeys(said, http.Header{"Api-Key": {"key-of-the-tests"}})
+	if string(said) != "no **************** here" {
+		t.Errorf("%q", said)
+	}
+}
