@@ -53,6 +53,7 @@ SECRET_NAME = re.compile(r"(KEY(_ID)?|TOKEN|SECRET|PASSWORD|CREDENTIALS|HEADERS)
 _LIKE_A_KEY = re.compile(r"hc[a-z]{2}[a-z]?_\w{20,}|A[KS]IA[A-Z0-9]{16}|(?=\D*\d)[A-Za-z0-9]{30,}")
 """Keys that are known, and long words of letters and digits: no port, path or name is one."""
 
+LONGEST_NAME = 40
 _KEY_FILE_LIMIT = 16 * 1024
 
 KEY_SHAPES = {
@@ -318,7 +319,8 @@ def _check_known(name: str, line: int, known: Iterable[str]) -> None:
 
 def _shown_name(name: str) -> str:
     """A key that was written where a name belongs must not be printed."""
-    return name if re.fullmatch(r"[A-Za-z_]{1,40}", name) else quoted(name)
+    like_a_name = re.fullmatch(r"[A-Za-z]{1,12}(_[A-Za-z]{1,12})*", name)
+    return name if like_a_name and len(name) <= LONGEST_NAME else quoted(name)
 
 
 def _read_key_files(

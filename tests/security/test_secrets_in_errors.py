@@ -31,6 +31,8 @@ PLACES = sorted(
     and name not in {"COLLECTOR", "CONFIG_VALUES", "KEY_FILES", "AWS_PROFILE"}
 )
 
+SHAPES = [fresh_keys()[name] for name in ("HONEYCOMB_API_KEY", "AWS_ACCESS_KEY_ID")] + [word(40)]
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -50,17 +52,17 @@ def refused(root: Path, text: str) -> str:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_key_in_the_place_of_another_setting(root: Path, place: str) -> None:
-    for name, key in fresh_keys().items():
+    for key in SHAPES:
         # when
         error = refused(root, f"{place}={key}\n")
         # then
-        assert f"{place} cannot be a value of {len(key)} characters" in error, name
+        assert f"{place} cannot be a value of {len(key)} characters" in error
         assert key not in error
 
 
 @pytest.mark.parametrize("line", ["{key}", "{key}=", "{key}=x", "export {key}", "{key}=\n{key}="])
 def test_a_key_where_a_line_is_expected(root: Path, line: str) -> None:
-    for key in fresh_keys().values():
+    for key in SHAPES:
         assert key not in refused(root, line.format(key=key) + "\n")
 
 
