@@ -1,4 +1,5 @@
-/** What the page's server says in /config.js. `collector`, `rollbar`: null sends nothing there. */
+/** What the page's server says in /config.js. `collector`, `rollbar`: null sends nothing there; an
+ * empty `collector` is where the page came from, whose server sends on. */
 export interface Settings {
   readonly backend: string;
   readonly collector: string | null;
@@ -18,7 +19,10 @@ declare global {
 export function readSettings(given: Partial<Settings> | undefined = window.CRUDDUR): Settings {
   return {
     backend: (given?.backend ?? "http://127.0.0.1:4567").replace(/\/+$/, ""),
-    collector: given?.collector?.replace(/\/+$/, "") ?? null,
+    collector:
+      given?.collector === ""
+        ? window.location.origin
+        : (given?.collector?.replace(/\/+$/, "") ?? null),
     release: given?.release ?? "unknown",
     environment: given?.environment ?? "unknown",
     debug: given?.debug ?? false,

@@ -69,7 +69,11 @@ class Page:
         self._headers = [
             ("Content-Security-Policy", _policy(config)),
             ("X-Content-Type-Options", "nosniff"),
+            # frame-ancestors, for browsers from before it.
+            ("X-Frame-Options", "DENY"),
             ("Referrer-Policy", "no-referrer"),
+            ("Cross-Origin-Opener-Policy", "same-origin"),
+            ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
         ]
         self._forward = Forwarder(config.sender) if config.sender else None
         self._index = (config.folder / "index.html").read_bytes()
@@ -108,7 +112,8 @@ def script(config: Config) -> bytes:
     """The text of /config.js."""
     told = {
         "backend": config.backend,
-        "collector": config.collector,
+        # Empty: where the page came from; only the browser knows by which name that was.
+        "collector": "" if config.sender else config.collector,
         "release": config.release,
         "environment": config.environment,
         "debug": config.debug,
@@ -116,9 +121,7 @@ def script(config: Config) -> bytes:
         if config.rollbar_token
         else None,
     }
-    # Where the page came from takes its spans; only the browser knows by which name that was.
-    own = "window.CRUDDUR.collector = window.location.origin;\n" if config.sender else ""
-    return f"window.CRUDDUR = {json.dumps(told)};\n{own}".encode()
+    return f"window.CRUDDUR = {json.dumps(told)};\n".encode()
 
 
 def _policy(config: Config) -> str:
