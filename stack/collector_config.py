@@ -27,10 +27,12 @@ VALIDATE_SECONDS = 30
 # What a reader loses with a component that ADOT does not have, by component type.
 ADOT_LOSSES = {
     "transform": (
-        "masking inside values (query strings, messages, log bodies) "
-        "and the fix for the doubled port in X-Ray's URLs"
+        "the fix for the doubled port in X-Ray's URLs, and names of spans that no path can multiply"
     ),
-    "redaction": "masking of values that look like secrets",
+    "redaction": (
+        "masking of secrets inside values (query strings, messages, log bodies); attributes that "
+        "are secret by their name are deleted"
+    ),
 }
 
 _DEFAULT = re.compile(r"\$\{env:(?P<name>[A-Za-z_][A-Za-z0-9_]*):-(?P<default>[^}]*)\}")
@@ -119,6 +121,7 @@ def for_adot(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     form: dict[str, Any] = copy.deepcopy(dict(config))
     losses: list[str] = []
     gone: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    _delete_by_name(form)
     for missing in missing_components(config, "adot"):
         kind, _, name = missing.partition("/")
         gone[kind].add(name)
@@ -139,6 +142,27 @@ def for_adot(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             del pipelines[name]
             losses.append(f"pipeline {name}: nothing is left that it could join")
     return form, losses
+
+
+def _delete_by_name(form: dict[str, Any]) -> None:
+    """Beside each `redaction` an `attributes` that deletes what the other would have masked."""
+    processors = form.get("processors") or {}
+    stands_for = {}
+    for name, body in list(processors.items()):
+        patterns = component_type(name) == "redaction" and (body or {}).get("blocked_key_patterns")
+        if patterns:
+            stands_for[name] = f"attributes/{name.replace('/', '-')}"
+            processors[stands_for[name]] = {
+                "actions": [{"action": "delete", "pattern": pattern} for pattern in patterns]
+            }
+    for pipeline in ((form.get("service") or {}).get("pipelines") or {}).values():
+        if pipeline.get("processors"):
+            pipeline["processors"] = [
+                both
+                for name in pipeline["processors"]
+                for both in (name, stands_for.get(name))
+                if both
+            ]
 
 
 def render_for_adot(config: Mapping[str, Any]) -> tuple[str, list[str]]:

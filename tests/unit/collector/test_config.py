@@ -60,7 +60,7 @@ def test_the_adot_form_holds_only_what_adot_has() -> None:
 
     assert missing_components(form, "adot") == []
     assert _undefined_names(form) == []
-    assert any("masking inside values" in loss for loss in losses)
+    assert any("masking of secrets inside values" in loss for loss in losses)
 
 
 def test_the_adot_form_keeps_routes_and_all_that_adot_has() -> None:
@@ -77,7 +77,28 @@ def test_the_adot_form_keeps_routes_and_all_that_adot_has() -> None:
         name: (pipeline["receivers"], pipeline["exporters"])
         for name, pipeline in config["service"]["pipelines"].items()
     }
-    assert "attributes/secrets" in form["service"]["pipelines"]["traces"]["processors"]
+
+
+def test_the_adot_form_still_takes_out_what_is_secret_by_its_name() -> None:
+    config = load(CONFIG)
+
+    form, losses = for_adot(config)
+
+    assert form["processors"]["attributes/redaction"]["actions"] == [
+        {"action": "delete", "pattern": pattern}
+        for pattern in config["processors"]["redaction"]["blocked_key_patterns"]
+    ]
+    assert [pipeline.get("processors") for pipeline in form["service"]["pipelines"].values()] == [
+        [
+            name.replace("redaction", "attributes/redaction")
+            for name in pipeline["processors"]
+            if name != "transform"
+        ]
+        if "processors" in pipeline
+        else None
+        for pipeline in config["service"]["pipelines"].values()
+    ]
+    assert any(loss.startswith("processor redaction: ") for loss in losses)
 
 
 def test_the_adot_form_leaves_the_config_alone() -> None:

@@ -117,7 +117,7 @@ def test_zpages_show_the_pipelines(collector: Collector) -> None:
     page = requests.get(f"{collector.url('COLLECTOR_ZPAGES_PORT')}/debug/pipelinez", timeout=5)
 
     assert page.status_code == 200
-    assert "transform/clean" in page.text
+    assert "redaction" in page.text
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])

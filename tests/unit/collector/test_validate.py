@@ -146,7 +146,7 @@ def test_a_collector_without_validate_is_held_against_adots_list(tmp_path: Path)
     adot.write_text("#!/bin/sh\necho 'Error: unknown command \"validate\"' >&2\nexit 1\n")
     adot.chmod(0o755)
 
-    with pytest.raises(StackError, match="no processor of type transform"):
+    with pytest.raises(StackError, match="no processor of type redaction"):
         validate(adot, CONFIG, {})
 
 

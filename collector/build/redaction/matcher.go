@@ -1,0 +1,329 @@
+package redaction
+
+import (
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+)
+
+const (
+	// Mask is upstream's.
+	mask = "****"
+	// A match shows within so many bytes, or there is none; one that reaches the end of them is
+	// looked at again with all that follows. It keeps 8 MB of "token=" from being a bomb.
+	window = 512
+	// The shortest card that is looked for.
+	cardDigits = 14
+)
+
+// span is a part of a text, from its first byte to behind its last.
+type span struct{ from, to int }
+
+type pattern struct {
+	anchor
+	// here matches at the beginning of a text; behindOne leaves one byte to what stands before, so
+	// that ^ and \b see it; anywhere searches.
+	here, behindOne, anywhere *regexp.Regexp
+	// group is what gets masked; 0 is the whole match.
+	group int
+	card  bool
+}
+
+// matcher finds what a list of patterns matches, in one pass over a text.
+type matcher struct {
+	patterns []*pattern
+	// Aho and Corasick's automaton: from a state and a class of bytes to the next state. Capital
+	// ASCII letters are in the classes of their small ones.
+	class  [256]uint8
+	width  int
+	next   []uint16
+	ending [][]hit
+	// cards and slow have no letters of their own.
+	cards, slow []*pattern
+}
+
+// hit is one of a pattern's literals.
+type hit struct {
+	pattern *pattern
+	length  int
+}
+
+func newMatcher(expressions []string) (*matcher, error) {
+	m := &matcher{}
+	var hits []hit
+	var literals []string
+	for _, expression := range expressions {
+		p, tree, err := compile(expression)
+		if err != nil {
+			return nil, err
+		}
+		m.patterns = append(m.patterns, p)
+		found, ok := anchorOf(tree)
+		switch {
+		case p.card:
+			m.cards = append(m.cards, p)
+		case !ok:
+			m.slow = append(m.slow, p)
+		default:
+			p.anchor = found
+			for _, literal := range found.literals {
+				literals = append(literals, literal)
+				hits = append(hits, hit{p, len(literal)})
+			}
+		}
+	}
+	return m, m.build(literals, hits)
+}
+
+func compile(expression string) (*pattern, *syntax.Regexp, error) {
+	anywhere, err := regexp.Compile(expression)
+	if err != nil {
+		return nil, nil, err
+	}
+	tree, err := syntax.Parse(expression, syntax.Perl)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &pattern{
+		anywhere:  anywhere,
+		here:      regexp.MustCompile(`\A(?:` + expression + `)`),
+		behindOne: regexp.MustCompile(`\A(?s:.)(?:` + expression + `)`),
+	}
+	for name, isCard := range map[string]bool{"secret": false, "card": true} {
+		if i := anywhere.SubexpIndex(name); i > 0 {
+			p.group, p.card = i, isCard
+		}
+	}
+	return p, tree, nil
+}
+
+func (m *matcher) build(literals []string, hits []hit) error {
+	// Class 0: a byte in no literal.
+	m.width = 1
+	for _, literal := range literals {
+		for i := range len(literal) {
+			b := literal[i]
+			if m.class[b] != 0 {
+				continue
+			}
+			m.class[b] = uint8(m.width)
+			if 'a' <= b && b <= 'z' {
+				m.class[b-'a'+'A'] = uint8(m.width)
+			}
+			m.width++
+		}
+	}
+	trie := [][]uint16{make([]uint16, m.width)}
+	m.ending = [][]hit{nil}
+	for i, literal := range literals {
+		state := uint16(0)
+		for j := range len(literal) {
+			class := m.class[literal[j]]
+			if trie[state][class] == 0 {
+				if len(trie) == 1<<16 {
+					return fmt.Errorf("blocked_values: too many spellings (%d)", len(literals))
+				}
+				trie[state][class] = uint16(len(trie))
+				trie = append(trie, make([]uint16, m.width))
+				m.ending = append(m.ending, nil)
+			}
+			state = trie[state][class]
+		}
+		m.ending[state] = append(m.ending[state], hits[i])
+	}
+	fallback := make([]uint16, len(trie))
+	var queue []uint16
+	for _, state := range trie[0] {
+		if state != 0 {
+			queue = append(queue, state)
+		}
+	}
+	for len(queue) > 0 {
+		state := queue[0]
+		queue = queue[1:]
+		m.ending[state] = append(m.ending[state], m.ending[fallback[state]]...)
+		for class, to := range trie[state] {
+			if to == 0 {
+				trie[state][class] = trie[fallback[state]][class]
+				continue
+			}
+			fallback[to] = trie[fallback[state]][class]
+			queue = append(queue, to)
+		}
+	}
+	m.next = slices.Concat(trie...)
+	return nil
+}
+
+// clean returns the text with its secrets masked, and whether there were any.
+func (m *matcher) clean(text string) (string, bool) {
+	var found []span
+	state, width := 0, m.width
+	for i := range len(text) {
+		state = int(m.next[state*width+int(m.class[text[i]])])
+		if state != 0 && m.ending[state] != nil {
+			found = m.at(text, i+1, m.ending[state], found)
+		}
+	}
+	if len(m.cards) > 0 && digitsInARow(text) {
+		for _, p := range m.cards {
+			found = p.search(text, found)
+		}
+	}
+	for _, p := range m.slow {
+		found = p.search(text, found)
+	}
+	if len(found) == 0 {
+		return text, false
+	}
+	return masked(text, found), true
+}
+
+// at tries the patterns whose letters end here.
+func (m *matcher) at(text string, end int, hits []hit, found []span) []span {
+	for _, h := range hits {
+		from := end - h.length
+		if h.pattern.right != nil && (end == len(text) || !h.pattern.right[text[end]]) {
+			continue
+		}
+		if h.pattern.left != nil && (from == 0 || !h.pattern.left[text[from-1]]) {
+			continue
+		}
+		if match, ok := h.pattern.try(text, from, end); ok {
+			found = append(found, match)
+		}
+	}
+	return found
+}
+
+// try returns what to mask where a pattern's letters stand from `from` to `end`.
+func (p *pattern) try(text string, from, end int) (span, bool) {
+	expression, start := p.here, 0
+	switch {
+	case p.before > 0:
+		expression, start = p.anywhere, max(0, from-p.before-1)
+	case from > 0:
+		expression, start = p.behindOne, from-1
+	}
+	part := text[start:min(len(text), end+window)]
+	at := expression.FindStringSubmatchIndex(part)
+	for at != nil && start+at[1] <= from {
+		// It was another one's, before these letters.
+		start += at[1]
+		part = part[at[1]:]
+		at = expression.FindStringSubmatchIndex(part)
+	}
+	if at != nil && at[1] == len(part) && start+len(part) < len(text) {
+		at = expression.FindStringSubmatchIndex(text[start:])
+	}
+	return p.part(text, start, at, expression == p.behindOne)
+}
+
+// search is for patterns that have no letters.
+func (p *pattern) search(text string, found []span) []span {
+	for _, at := range p.anywhere.FindAllStringSubmatchIndex(text, -1) {
+		if match, ok := p.part(text, 0, at, false); ok {
+			found = append(found, match)
+		}
+	}
+	return found
+}
+
+// part returns the stretch of a match that is secret.
+func (p *pattern) part(text string, start int, at []int, behindOne bool) (span, bool) {
+	if at == nil || at[2*p.group] < 0 {
+		return span{}, false
+	}
+	match := span{start + at[2*p.group], start + at[2*p.group+1]}
+	if p.group == 0 && behindOne {
+		match.from++
+	}
+	if p.card && !checks(text[match.from:match.to]) {
+		return span{}, false
+	}
+	if p.group != 0 {
+		match = unquoted(text, match)
+	}
+	return match, match.from < match.to
+}
+
+// unquoted leaves the quotes around a value where they are, and with them JSON readable.
+func unquoted(text string, s span) span {
+	value := text[s.from:s.to]
+	inner := strings.TrimLeft(value, `\`)
+	if inner == "" || (inner[0] != '"' && inner[0] != '\'') {
+		return s
+	}
+	quote := inner[:1]
+	s.from += len(value) - len(inner) + 1
+	if s.to > s.from && text[s.to-1:s.to] == quote {
+		s.to--
+		for len(inner) < len(value) && s.to > s.from && text[s.to-1] == '\\' {
+			s.to--
+		}
+	}
+	return s
+}
+
+func masked(text string, found []span) string {
+	slices.SortFunc(found, func(a, b span) int { return a.from - b.from })
+	var clean strings.Builder
+	clean.Grow(len(text))
+	done := 0
+	for i := 0; i < len(found); {
+		whole := found[i]
+		for i++; i < len(found) && found[i].from < whole.to; i++ {
+			whole.to = max(whole.to, found[i].to)
+		}
+		clean.WriteString(text[done:whole.from])
+		clean.WriteString(mask)
+		done = whole.to
+	}
+	clean.WriteString(text[done:])
+	return clean.String()
+}
+
+// digitsInARow says whether there may be a card: its digits, with at most three other bytes between
+// two of them ("-", " ", "%20").
+func digitsInARow(text string) bool {
+	if len(text) < cardDigits {
+		return false
+	}
+	count, gap := 0, 0
+	for i := range len(text) {
+		if b := text[i]; '0' <= b && b <= '9' {
+			count++
+			if gap = 0; count == cardDigits {
+				return true
+			}
+		} else if gap++; gap > 3 || b > '+' && b != '-' && b != '.' {
+			count, gap = 0, 0
+		}
+	}
+	return false
+}
+
+// checks computes Luhn's digit: one in ten numbers has it right, and every card.
+func checks(card string) bool {
+	sum, place := 0, 0
+	for i := len(card) - 1; i >= 0; i-- {
+		if i >= 2 && card[i-2] == '%' {
+			i -= 2
+			continue
+		}
+		if card[i] < '0' || card[i] > '9' {
+			continue
+		}
+		digit := int(card[i] - '0')
+		if place%2 == 1 {
+			if digit *= 2; digit > 9 {
+				digit -= 9
+			}
+		}
+		sum += digit
+		place++
+	}
+	return place > 0 && sum%10 == 0
+}

@@ -1,0 +1,144 @@
+"""Takes secrets out of what a service prints, and of what it sends past the collector.
+
+The patterns are those of `redaction` in collector/otel-config.yaml, and mean the same there: a test
+holds both equal, and one list of examples goes through both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MASK = "****"
+
+DEEPEST = 32
+"""Levels of lists and mappings; what is below goes, unseen."""
+
+_LEAST_CARD = 10**13
+
+NAMES = (
+    r"(?i)(passw(or)?d|passphrase|secret|token|jwt|cookie|authorization|signature|credentials?)$",
+    r"(?i)(api|access|private|secret|signing|encryption)[-_.]?key([-_.]?id)?$",
+    r"(?i)(^|[-_.])(pwd|session_?id|pin|otp|cvv2?|cvc2?|honeycomb-team)$",
+    r"(?i)^http\.(request|response)\.header\..*key$",
+)
+"""Names whose values are secret, whatever they hold."""
+
+VALUES = (
+    (
+        r"(?i)(?:passw(?:or)?d|passphrase|\bpwd|secret|token|\bjwt|cookie|authorization|signature|"
+        r"credentials?|(?:api|access|private|secret|signing|encryption)[-_ ]?key(?:[-_]?id)?|"
+        r"session[-_]?id|honeycomb-team|\b(?:pin|otp|cvv2?|cvc2?))"
+        r"""\\*["']?\s*(?:[=:>]+|%3[AD])\s*(?:[\[({]\s*)*(?:b\b)?"""
+        r"""(?P<secret>\\+"[^"]*"?|"(?:[^"\\]|\\.)*"?|\\+'[^']*'?|'(?:[^'\\]|\\.)*'?|"""
+        r"(?:(?:bearer|basic|digest|negotiate|token)(?:\s|%20|\+)+)?"
+        r"""[^\s"'&,;<>\\]+(?:;\s*[^\s=;,"']+=[^\s;,"'&]*)*)"""
+    ),
+    (
+        r"(?i)(?:(?:^|[?&])(?:key|auth|code|sig)|\b(?:session|sid))="
+        r"""(?P<secret>[^&;,\s"'<>\\]+)"""
+    ),
+    r"(?i)(?:password|identified\s+by)\s+(?P<secret>'[^']*')",
+    r"(?i)\bbearer(?:\s|%20|\+)+(?P<secret>[a-z0-9._~+/=-]{16,})",
+    r"\bBasic (?P<secret>[A-Za-z0-9+/]{24,}={0,2})",
+    (
+        r"(?i)(?::|%3A)(?://|%2F%2F)[^/?#\s:@%]*(?::|%3A)"
+        r"""(?P<secret>[^/?#\s"'&]+)(?:@|%40)"""
+    ),
+    r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+){1,4}",
+    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}",
+    r"gh[pousr]_[A-Za-z0-9]{36,}",
+    r"(?:github_pat|[rs]k_live|[rs]k_test|whsec|npm)_[A-Za-z0-9_]{20,}",
+    r"(?:glpat|xox[abeoprs]|xapp|pypi)-[A-Za-z0-9_-]{16,}",
+    r"hooks\.slack\.com/services/(?P<secret>[A-Za-z0-9/]+)",
+    r"\bhc[a-z]{2,3}_[a-z0-9]{32,}",
+    r"\b(?:sk-|AIza|ya29\.|SG\.)[A-Za-z0-9_.-]{32,}",
+    r"-----BEGIN [A-Z ]*PRIVATE KEY[A-Z ]*-----(?P<secret>[^-]*)",
+    r"[A-Za-z0-9._%+-]{1,64}(?:@|%40)(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}",
+    (
+        r"(?:^|[^0-9A-Za-z.])(?P<card>(?:4\d{3}|5[1-5]\d\d|2[2-7]\d\d|6011|64[4-9]\d|65\d\d|"
+        r"35\d\d)(?:(?:[ +.-]|%20)?\d{4}){3}|3(?:[47]\d\d|0[0-5]\d|[68]\d\d)(?:[ +.-]|%20)?"
+        r"\d{6}(?:[ +.-]|%20)?\d{4,5})\b"
+    ),
+)
+"""What is masked in any text: the group `secret`; `card` with a right check digit; else all."""
+
+_FLAGS = re.IGNORECASE | re.ASCII
+_names = re.compile("|".join(f"(?:{name.removeprefix('(?i)')})" for name in NAMES), _FLAGS)
+_values = [re.compile(pattern, re.ASCII) for pattern in VALUES]
+
+
+def clean_text(text: str) -> str:
+    """`text` with `****` in place of each secret; quotes around one stay."""
+    found = sorted(
+        span
+        for pattern in _values
+        for match in pattern.finditer(text)
+        if (span := _secret(match)) is not None
+    )
+    if not found:
+        return text
+    parts: list[str] = []
+    done = 0
+    for start, end in found:
+        if start >= done:
+            parts += [text[done:start], MASK]
+        done = max(done, end)
+    return "".join((*parts, text[done:]))
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what stands under this name is a secret, whatever it is."""
+    return _names.search(name) is not None
+
+
+def clean(value: Any, depth: int = DEEPEST) -> Any:
+    """A copy with the secrets masked, by name and by form.
+
+    Text, numbers, mappings and sequences are looked into; anything else is kept as it is.
+    """
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        return _cleaned_items(value, depth - 1) if depth else MASK
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    if isinstance(value, str):
+        return clean_text(value)
+    # A card that was taken for a number.
+    if isinstance(value, int) and value >= _LEAST_CARD and clean_text(str(value)) == MASK:
+        return MASK
+    return value
+
+
+def _cleaned_items(value: Any, depth: int) -> Any:
+    if not isinstance(value, Mapping):
+        return [clean(item, depth) for item in value]
+    return {
+        name: MASK if isinstance(name, str) and is_secret_name(name) else clean(held, depth)
+        for name, held in value.items()
+    }
+
+
+def _secret(match: re.Match[str]) -> tuple[int, int] | None:
+    groups = match.re.groupindex
+    if "card" in groups:
+        return match.span("card") if _checks(match["card"]) else None
+    if "secret" not in groups:
+        return match.span()
+    start, end = match.span("secret")
+    value = match["secret"]
+    inner = value.lstrip("\\")
+    if inner[:1] in {'"', "'"}:
+        start += len(value) - len(inner) + 1
+        if end > start and match.string[end - 1] == inner[0]:
+            end -= 1
+            while len(inner) < len(value) and end > start and match.string[end - 1] == "\\":
+                end -= 1
+    return (start, end) if start < end else None
+
+
+def _checks(card: str) -> bool:
+    """Whether Luhn's check digit is right: it is in every card, and in one of ten numbers."""
+    digits = [int(digit) for digit in re.findall(r"[0-9]", card.replace("%20", ""))]
+    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
