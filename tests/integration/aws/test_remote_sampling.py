@@ -6,8 +6,6 @@ collector with its config, and `make provision` are the real ones.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,14 +14,13 @@ import pytest
 import requests
 
 from stack.collector_build import ensure_collector_binary
-from stack.plan import otel_env
 from stack.provision import Target, apply, load_desired, plan_changes
-from stack.python_env import PythonEnv, ensure_env
 from stack.settings import ROOT
 from stack.telemetry import read_spans
 from stack.waiting import wait_for
 from standins import inprocess
 from standins.settings import Settings as StandinSettings
+from tests.integration.harness.backend import running_backend
 from tests.integration.harness.traffic import send
 from tests.unit.collector import running as collector
 
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeout(180)]
 
 WORKERS = 2
-SERVICES = ROOT / "services"
 
 
 @dataclass
@@ -88,12 +84,7 @@ class Sampled:
 @pytest.fixture(scope="module")
 def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sampled]:
     folder = tmp_path_factory.mktemp("sampling")
-    python = PythonEnv(
-        ROOT / ".run/services-venv", SERVICES / "requirements.txt", "the services' packages"
-    )
-    ensure_env(python)
     binary = ensure_collector_binary(ROOT)
-    backend_port, profiles_port = collector.free_ports(2)
     keys = StandinSettings()
     with inprocess.running() as standins:
         target = Target(
@@ -113,55 +104,16 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sampled]:
         }
         with collector.running(binary, folder, environment=environment) as started:
             backend = {
-                **otel_env(SERVICES / "otel.env"),
-                **otel_env(SERVICES / "backend/otel.env"),
-                "OTEL_EXPORTER_OTLP_ENDPOINT": started.otlp,
                 "OTEL_METRICS_EXPORTER": "none",
                 "OTEL_LOGS_EXPORTER": "none",
                 "OTEL_TRACES_SAMPLER": "xray_remote",
                 "OTEL_TRACES_SAMPLER_ARG": (
                     f"endpoint={started.url('AWSPROXY_PORT')},polling_interval=1"
                 ),
-                "PYTHONPATH": os.pathsep.join(
-                    str(SERVICES / name) for name in ("serving", "sampler", "exporter", "backend")
-                ),
-                "PATH": f"{python.bin}{os.pathsep}{os.defpath}",
-                "BIND": f"127.0.0.1:{backend_port}",
-                "PROFILES_URL": f"http://127.0.0.1:{profiles_port}",
-                "DATABASE_URL": f"sqlite:///{folder}/cruddur.db",
                 "WEB_CONCURRENCY": str(WORKERS),
             }
-            yield from _served(
-                Sampled(
-                    f"http://127.0.0.1:{backend_port}",
-                    folder / "traces.jsonl",
-                    target,
-                    folder / "backend.log",
-                ),
-                python,
-                backend,
-            )
-
-
-def _served(stack: Sampled, python: PythonEnv, environment: dict[str, str]) -> Iterator[Sampled]:
-    with stack.log.open("w") as log:
-        process = subprocess.Popen(
-            [python.bin / "opentelemetry-instrument", "gunicorn", "cruddur:create_app()"],
-            cwd=SERVICES / "backend",
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        wait_for(
-            "the backend",
-            lambda: requests.get(f"{stack.url}/api/health-check", timeout=2).ok,
-            seconds=30,
-        )
-        yield stack
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
+            with running_backend(folder, started.otlp, backend) as served:
+                yield Sampled(served.url, folder / "traces.jsonl", target, served.console)
 
 
 def test_200_requests_honour_the_reservoir_and_the_rate_of_cruddur(sampled: Sampled) -> None:
