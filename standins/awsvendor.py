@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from aiohttp import web
 
 from standins import sigv4
 from standins.bodies import read
-from standins.vendor import WHY, Vendor
+from standins.vendor import AHEAD, WHY, Vendor
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -56,6 +57,7 @@ class AwsVendor(Vendor):
                 body,
                 {settings.aws_access_key_id: settings.aws_secret_access_key},
                 services or self.services,
+                datetime.now(UTC) + timedelta(seconds=request.get(AHEAD, 0.0)),
             )
         except sigv4.SignatureError as error:
             request[WHY] = f"{error.code}: {error}"

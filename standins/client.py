@@ -73,6 +73,11 @@ class Client:
         ids: dict[str, int] = self._ask("GET", f"/ids/{vendor}/{signal}")
         return ids
 
+    def arrivals(self, vendor: str, signal: str = "traces") -> dict[str, float]:
+        """When each id came first, in epoch seconds."""
+        arrivals: dict[str, float] = self._ask("GET", f"/arrivals/{vendor}/{signal}")
+        return arrivals
+
     def requests(self, vendor: str) -> list[Json]:
         """The last requests: at, method, path, status (0: dropped), bytes, ms, why, fault."""
         seen: list[Json] = self._ask("GET", f"/requests/{vendor}")

@@ -1,7 +1,8 @@
 """The control port: what each vendor holds, and how it is to fail.
 
 GET  /health · /ports · /counts · /faults
-GET  /holds/{trace_id} · /holds/{vendor}/{trace_id} · /ids/{vendor}/{signal} · /requests/{vendor}
+GET  /holds/{trace_id} · /holds/{vendor}/{trace_id} · /requests/{vendor}
+GET  /ids/{vendor}/{signal} · /arrivals/{vendor}/{signal}
 GET  /rollbar/items/{uuid} · /aws/metrics?namespace=&name= · /otlp/expectation
 POST /faults/{vendor} a Fault · /reset {"vendor", "everything"} both optional
 PUT  /otlp/expectation an Expectation
@@ -58,6 +59,7 @@ class Control:
                 web.get("/holds/{trace_id}", self._holds_all),
                 web.get("/holds/{vendor}/{trace_id}", self._holds),
                 web.get("/ids/{vendor}/{signal}", self._ids),
+                web.get("/arrivals/{vendor}/{signal}", self._arrivals),
                 web.get("/requests/{vendor}", self._requests),
                 web.get("/rollbar/items/{uuid}", self._rollbar_items),
                 web.get("/aws/metrics", self._metrics),
@@ -145,6 +147,9 @@ class Control:
 
     async def _ids(self, request: web.Request) -> web.Response:
         return web.json_response(self._vendor(request).store.ids(request.match_info["signal"]))
+
+    async def _arrivals(self, request: web.Request) -> web.Response:
+        return web.json_response(self._vendor(request).store.arrivals(request.match_info["signal"]))
 
     async def _requests(self, request: web.Request) -> web.Response:
         return web.json_response(list(self._vendor(request).requests))

@@ -23,8 +23,10 @@ Mode = Literal[
     "503",
     "partial",  # success that names a `share` of the items as rejected
     "unprocessed",  # X-Ray's form of the same
+    "clock",  # AWS's clock is an hour ahead of the caller's, whose signatures seem expired
 ]
 MODES: tuple[Mode, ...] = get_args(Mode)
+CLOCK_AHEAD_SECONDS = 3600.0
 STATUS_MODES: frozenset[Mode] = frozenset({"400", "401", "403", "429", "500", "503"})
 EVERYWHERE: frozenset[Mode] = STATUS_MODES | {"hang", "slow", "refuse", "reset"}
 

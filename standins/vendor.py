@@ -6,6 +6,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from standins import guard
 from standins.bodies import BodyError, read
-from standins.faults import EVERYWHERE, STATUS_MODES, Fault, Faults, Mode
+from standins.faults import CLOCK_AHEAD_SECONDS, EVERYWHERE, STATUS_MODES, Fault, Faults, Mode
 from standins.listener import Listener, reset
 from standins.store import Item, Store
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 FAULT = web.RequestKey("fault", Fault)
 # Why a handler answered as it did, for the request log.
 WHY = web.RequestKey("why", str)
+
+# Seconds by which the vendor's clock is ahead; absent when it is right.
+AHEAD = web.RequestKey("ahead", float)
 
 # More than any vendor takes in one request; only hang and reset read this far without checking.
 ANY_BODY = 32 * 1024 * 1024
@@ -170,9 +174,14 @@ class Vendor(ABC):
                 handler = partial(self._fail, fault)
             elif fault.mode == "slow":
                 await asyncio.sleep(fault.seconds)
+            elif fault.mode == "clock":
+                request[AHEAD] = CLOCK_AHEAD_SECONDS
             else:
                 request[FAULT] = fault
         response = await self._handle(request, handler)
+        if AHEAD in request:
+            # Clients tell from it by how much to correct their signatures.
+            response.headers["Date"] = formatdate(time.time() + request[AHEAD], usegmt=True)
         if request.get(WHY) != _DROPPED:
             mode = fault.mode if fault else None
             self._log(request, response.status, request.get(WHY, ""), mode, started)

@@ -84,7 +84,7 @@ class Aws(AwsVendor):
     """Log events by trace id, metrics by name; the rest is moto's."""
 
     name: ClassVar[str] = "aws"
-    modes: ClassVar[frozenset[Mode]] = EVERYWHERE | {"partial"}
+    modes: ClassVar[frozenset[Mode]] = EVERYWHERE | {"partial", "clock"}
     services: ClassVar[frozenset[str]] = frozenset(
         {"logs", "monitoring", "sts", "cloudformation", "iam", "sns"},
     )

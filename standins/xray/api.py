@@ -77,7 +77,7 @@ class XRay(AwsVendor):
     """Segments by trace id; groups and sampling rules by region."""
 
     name: ClassVar[str] = "xray"
-    modes: ClassVar[frozenset[Mode]] = EVERYWHERE | {"unprocessed"}
+    modes: ClassVar[frozenset[Mode]] = EVERYWHERE | {"unprocessed", "clock"}
     services: ClassVar[frozenset[str]] = frozenset({"xray"})
 
     def __init__(self, settings: Settings) -> None:

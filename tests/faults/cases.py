@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Union
 
 from standins.faults import STATUS_MODES
+from tests.faults.harness.far import TROUBLES, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from standins.faults import Mode
 
-Circumstance = Literal["steady", "kill -9", "SIGTERM", "reload", "down at start"]
-Outcome = Literal["all", "letters", "refused"]
+Stamps = Literal["stamps ahead", "stamps old"]
+Kind = Union["Mode", Trouble, Stamps]
+Circumstance = Literal[
+    "steady", "kill -9", "SIGTERM", "reload", "down at start", "full disk", "spoiled queue"
+]
+Outcome = Literal["all", "letters", "refused", "set aside"]
+
+STAMPS: dict[Stamps, int] = {"stamps ahead": 3 * 3600, "stamps old": -15 * 24 * 3600}
+"""Seconds by which the app's clock jumps. CloudWatch takes logs of 14 days ago to 2 hours ahead;
+the others take these."""
 
 VENDORS: dict[str, tuple[Mode, ...]] = {
     "honeycomb": ("refuse", "hang", "slow", "reset", *sorted(STATUS_MODES), "partial"),
     "xray": ("refuse", "hang", "slow", "reset", *sorted(STATUS_MODES), "unprocessed"),
     "cloudwatch": ("refuse", "hang", "slow", "reset", *sorted(STATUS_MODES)),
 }
-CIRCUMSTANCES: tuple[Circumstance, ...] = (
-    "steady",
-    "kill -9",
-    "SIGTERM",
-    "reload",
-    "down at start",
-)
+RESTARTS: tuple[Circumstance, ...] = ("kill -9", "SIGTERM", "reload")
+CIRCUMSTANCES: tuple[Circumstance, ...] = ("steady", *RESTARTS, "down at start")
+
+ALSO_ACROSS_RESTARTS: tuple[Trouble, ...] = ("DNS gone", "TLS unknown CA")
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Case:
     """`before`, `during` and `after` are seconds of traffic around the fault."""
 
     vendor: str
-    mode: Mode
+    mode: Kind
     circumstance: Circumstance
     before: float = 1.0
     during: float = 4.0
@@ -46,10 +52,25 @@ class Case:
     def outcome(self) -> Outcome:
         """`all`: the vendor has everything once it is well. `letters`: it refused for good, which
         is counted, and has everything after `stack replay`. `refused`: it took batches in part.
+        `set aside`: what waited in the file that was spoiled is lost, and the file kept.
         """
+        if self.circumstance == "spoiled queue":
+            return "set aside"
         if self.mode == "400":
             return "letters"
-        return "refused" if self.mode == "partial" else "all"
+        return "refused" if self.mode == "partial" or self.mode in STAMPS else "all"
+
+    @property
+    def rough(self) -> bool:
+        """Whether it needs the bench that has names, TLS and a small disk."""
+        return self.mode in TROUBLES or self.circumstance == "full disk"
+
+    @property
+    def ails(self) -> bool:
+        """Whether the vendor takes less, or later, than it should. A wrong clock is put right by
+        AWS's client at its second try.
+        """
+        return self.mode not in {"slow", "unprocessed", "clock"}
 
     @property
     def id(self) -> str:
@@ -58,7 +79,7 @@ class Case:
 
 
 def table() -> list[Case]:
-    """Every vendor by its modes by the circumstances, and 503 that names a time."""
+    """Every vendor by its modes by the circumstances, and what is not a matter of modes."""
     cases = [
         Case(vendor, mode, circumstance)
         for circumstance in CIRCUMSTANCES
@@ -68,6 +89,18 @@ def table() -> list[Case]:
     cases += [
         Case(vendor, mode, "steady", retry_after=2) for vendor in VENDORS for mode in ("429", "503")
     ]
+    again: tuple[Circumstance, ...] = ("steady", *RESTARTS)
+    for vendor in VENDORS:
+        cases += [Case(vendor, one, when) for one in ALSO_ACROSS_RESTARTS for when in again]
+        cases += [
+            Case(vendor, one, "steady") for one in TROUBLES if one not in ALSO_ACROSS_RESTARTS
+        ]
+        cases += [Case(vendor, one, "full disk") for one in ("hang", "refuse", "429", "500")]
+        cases += [Case(vendor, one, "spoiled queue") for one in ("hang", "refuse", "429")]
+    for when in again:
+        cases += [Case(vendor, "clock", when) for vendor in ("xray", "cloudwatch")]
+        cases.append(Case("cloudwatch", "stamps ahead", when))
+    cases.append(Case("cloudwatch", "stamps old", "steady"))
     return cases
 
 
@@ -77,9 +110,14 @@ def quick() -> list[Case]:
         Case("honeycomb", "hang", "steady", during=2.5, after=1),
         Case("honeycomb", "403", "kill -9", during=2.5, after=1),
         Case("honeycomb", "400", "steady", during=2.5, after=1),
-        Case("xray", "429", "steady", during=2.5, after=1),
+        Case("xray", "429", "full disk", during=2.5, after=1),
         Case("xray", "unprocessed", "SIGTERM", during=2.5, after=1),
-        Case("cloudwatch", "refuse", "reload", during=2.5, after=1),
+        Case("xray", "clock", "steady", during=2.5, after=1),
+        Case("xray", "TLS unknown CA", "steady", during=2.5, after=1),
+        Case("cloudwatch", "500", "reload", during=2.5, after=1),
+        Case("cloudwatch", "DNS gone", "steady", during=2.5, after=1),
+        Case("cloudwatch", "stamps ahead", "steady", during=2.5, after=1),
+        Case("cloudwatch", "refuse", "spoiled queue", during=2.5, after=1),
     ]
 
 
@@ -90,8 +128,8 @@ def drawn(runs: int, seed: int) -> Iterator[Case]:
         vendor = rng.choice(list(VENDORS))
         yield Case(
             vendor,
-            rng.choice(VENDORS[vendor]),
-            rng.choice(CIRCUMSTANCES),
+            rng.choice((*VENDORS[vendor], *TROUBLES)),
+            rng.choice((*CIRCUMSTANCES, "full disk")),
             before=rng.uniform(0.0, 2.0),
             during=rng.uniform(1.0, 8.0),
             after=rng.uniform(0.0, 3.0),

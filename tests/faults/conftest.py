@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -12,6 +13,8 @@ import pytest
 from stack.settings import ROOT
 from tests.faults.cases import drawn, quick, table
 from tests.faults.harness.bench import Bench
+from tests.faults.harness.disk import small_disk
+from tests.faults.harness.far import Far
 from tests.faults.harness.sender import Sender
 
 if TYPE_CHECKING:
@@ -59,6 +62,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with Bench(tmp_path_factory.mktemp("faults")) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def rough_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """With names, TLS and a small disk between the collector and all else, as far as this user
+    may make them.
+    """
+    folder = tmp_path_factory.mktemp("rough")
+    with contextlib.ExitStack() as stack:
+        disk = None
+        with contextlib.suppress(pytest.skip.Exception):
+            disk = stack.enter_context(small_disk(folder / "queues", 16))
+        far = stack.enter_context(Far(folder / "far"))
+        yield stack.enter_context(Bench(folder, far=far, disk=disk))
 
 
 @pytest.fixture(scope="session")

@@ -60,6 +60,15 @@ type PartlyError[T any] struct {
 
 func (p *PartlyError[T]) Error() string { return p.Reason }
 
+// RestError says that a vendor has a batch but for `Rest`, which may be sent again.
+type RestError[T any] struct {
+	Rest T
+	Err  error
+}
+
+func (r *RestError[T]) Error() string { return r.Err.Error() }
+func (r *RestError[T]) Unwrap() error { return r.Err }
+
 // Traces, Metrics and Logs wrap an exporter that has neither queue nor retry of its own.
 
 func Traces(ctx context.Context, set Settings, inner exporter.Traces) (exporter.Traces, error) {
@@ -193,6 +202,11 @@ func (k *keeper[T]) push(ctx context.Context, data T) error {
 		}
 		return nil
 	}
+	var rest *RestError[T]
+	isRest := errors.As(err, &rest)
+	if isRest {
+		data, err = rest.Rest, rest.Err
+	}
 	status := seen.status
 	if status == 0 {
 		status = statusOf(err)
@@ -213,7 +227,10 @@ func (k *keeper[T]) push(ctx context.Context, data T) error {
 		return consumererror.NewPermanent(hopelessError{err})
 	case consumererror.IsPermanent(err):
 		// Without %w: upstream's mark of permanence would shine through.
-		return errors.New(err.Error())
+		err = errors.New(err.Error())
+	}
+	if isRest {
+		return k.kind.only(err, data)
 	}
 	return err
 }
@@ -245,7 +262,8 @@ const (
 	maxHeld = 10_000
 	every   = 500 * time.Millisecond
 	// For all exporters together, which are stopped one after the other: Docker grants ten seconds.
-	patience = 4 * time.Second
+	// An answer that takes five seconds comes in time: else what it is about would come twice.
+	patience = 6 * time.Second
 	atLeast  = 200 * time.Millisecond
 	// Of a stop that may take ten seconds in all.
 	farewell = 2 * time.Second

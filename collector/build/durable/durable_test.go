@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/config/configretry"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/exporter"
@@ -132,7 +133,9 @@ func wrapped(t *testing.T, v *vendor, queue Queue) exporter.Traces {
 		ID:                component.MustNewIDWithName("otlp_http", "vendor"),
 		TelemetrySettings: componenttest.NewNopTelemetrySettings(),
 	}
-	made, err := Traces(context.Background(), Settings{Settings: set, Config: &struct{}{}, Queue: queue}, v)
+	retry := configretry.NewDefaultBackOffConfig()
+	retry.InitialInterval = 10 * time.Millisecond
+	made, err := Traces(context.Background(), Settings{Settings: set, Config: &struct{}{}, Queue: queue, Retry: retry}, v)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,5 +212,30 @@ func TestARefusedBatchIsKeptAndSentAgain(t *testing.T) {
 	}
 	if v.got != 3 {
 		t.Fatalf("%d of 3 spans came again", v.got)
+	}
+}
+
+func TestOnlyTheRestIsTriedAgain(t *testing.T) {
+	t.Setenv("DEAD_LETTER_DIR", t.TempDir())
+	v := &vendor{}
+	tries := 0
+	v.say = func() error {
+		if tries++; tries == 1 {
+			return &RestError[ptrace.Traces]{Rest: spans(2), Err: coded{"ThrottlingException", 400}}
+		}
+		return nil
+	}
+	made := wrapped(t, v, small(100))
+	if err := made.ConsumeTraces(context.Background(), spans(5)); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(5 * time.Second); tries < 2 && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := made.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if v.got != 2 {
+		t.Fatalf("%d spans came at the second try, not 2", v.got)
 	}
 }

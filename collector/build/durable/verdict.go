@@ -61,6 +61,9 @@ func judge(err error, status int) verdict {
 	return hopeless
 }
 
+// Hopeless tells whether an AWS error says that the same data would be refused for ever.
+func Hopeless(err error) bool { return judge(err, statusOf(err)) == hopeless }
+
 // hopelessError is answered with 400 by the OTLP receiver of a hop. Without a status of its own a
 // permanent error becomes 500 there, which says that the receiver is at fault.
 type hopelessError struct{ error }

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from stack.plan import Process
+    from tests.faults.harness.far import Far
 
 START_SECONDS = 30
 STOP_SECONDS = 10
@@ -36,9 +37,19 @@ STOP_SECONDS = 10
 class Bench:
     """Collector and stand-ins as the plan runs them, but started and ended one by one."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        far: Far | None = None,
+        disk: Path | None = None,
+    ) -> None:
+        """`far`: what stands between the collector and the vendors. `disk`: a small one of their
+        own, under the queues.
+        """
         self.plan = shipped_plan(folder, "native")
-        self._more = environment or {}
+        self.far, self.disk = far, disk
+        self._more = {**(environment or {}), **(far.environment if far else {})}
         for one in self.plan.folders.values():
             one.mkdir(parents=True, exist_ok=True)
         own = os.environ.get("COLLECTOR_BIN")
@@ -50,6 +61,8 @@ class Bench:
             ensure_env(standins.python)
         self._start(standins)
         self.client = Client(str(self.plan.control_url), timeout=30)
+        if far:
+            far.lead_to(self.client.ports())
         self.start()
 
     def __enter__(self) -> Self:
@@ -81,7 +94,8 @@ class Bench:
         """Start the collector with `config` and wait until it is healthy."""
         apply_config(self.plan, self.config)
         collector = self.plan.process("collector")
-        self._start(replace(collector, argv=(str(self._binary), *collector.argv[1:])))
+        before = self.far.command if self.far else ()
+        self._start(replace(collector, argv=(*before, str(self._binary), *collector.argv[1:])))
 
     def kill(self) -> None:
         """End the collector as a crash does."""
@@ -98,6 +112,12 @@ class Bench:
             self.kill()
             self.start()
             raise
+
+    def heal(self) -> None:
+        """Every vendor is well, and so is the way to it."""
+        self.client.heal()
+        if self.far:
+            self.far.heal()
 
     def ledger(self) -> dict[tuple[str, str], Entry]:
         """By vendor and signal."""

@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from stack.waiting import DeadlineError, wait_for
+from tests.faults.cases import STAMPS
+from tests.faults.harness.disk import fill, free
+from tests.faults.harness.far import TROUBLES
 from tests.faults.harness.held import ROUTES, STANDIN, Held, held
 from tests.faults.harness.sender import Sender
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stack.ledger import Entry
     from stack.replay import Letter
+    from standins.faults import Mode
     from tests.faults.cases import Case
     from tests.faults.harness.bench import Bench
-    from tests.faults.harness.sender import Sent
+    from tests.faults.harness.sender import Sent, Windows
 
 SETTLED_SECONDS = 75
 """The longest pause between two tries is 30 s, half of it more by chance, and the SDK's own."""
+
+QUEUE_FILES = {
+    "honeycomb": "exporter_otlp_http_honeycomb_*",
+    "xray": "exporter_otlp_http_to_xray_*",
+    "cloudwatch": "exporter_awscloudwatchlogs_*",
+}
 
 Key = tuple[str, str]
 
 
 @dataclass
 class Result:
-    """`at_heal` and `end` are what the ledger gained since the case began."""
+    """`during` and `end` are the ledger while the vendor was sick, and at last. `broken`: when the
+    fault began and ended, of the monotonic clock. `before_spoiling`: what was acknowledged when the
+    queue's file was spoiled. `met`: whether anybody met the trouble with names or certificates.
+    """
 
     case: Case
     sent: Sent
-    quiet_p99: float
     held: dict[Key, Held] = field(default_factory=dict)
     during: dict[Key, Entry] = field(default_factory=dict)
     before: dict[Key, Entry] = field(default_factory=dict)
@@ -41,9 +56,17 @@ class Result:
     letters: list[Letter] = field(default_factory=list)
     settled: float = 0.0
     restarts: int = 0
+    broken: tuple[float, float] = (0.0, 0.0)
+    before_spoiling: frozenset[str] = frozenset()
+    met: bool = True
 
     def sick(self, key: Key) -> bool:
         return key[0] == self.case.vendor
+
+    @property
+    def well(self) -> Windows:
+        """While no vendor was sick."""
+        return [(0.0, self.broken[0]), (self.broken[1], math.inf)]
 
     def counted(self, key: Key) -> int:
         """What the ledger says was lost for this vendor. A restarted collector counts from zero."""
@@ -58,7 +81,8 @@ class Result:
             "records": len(self.sent.records),
             "refused": len(self.sent.refused),
             "p99": self.sent.p99(),
-            "quiet_p99": self.quiet_p99,
+            "p50_sick": self.sent.percentile(50, [self.broken]),
+            "p50_well": self.sent.percentile(50, self.well),
             "settled": self.settled,
             "held": {
                 "/".join(key): {
@@ -72,29 +96,37 @@ class Result:
         }
 
 
-def play(bench: Bench, case: Case, quiet_p99: float) -> Result:
+def play(bench: Bench, case: Case) -> Result:
     """Play a case and wait until nothing is on its way any more. Judges nothing."""
-    bench.client.heal()
+    bench.heal()
     bench.client.reset()
     for letter in bench.letters():
         letter.path.unlink()
-    standin = STANDIN[case.vendor]
+    for spoiled in bench.queues.glob("*.backup"):
+        spoiled.unlink()
+    sender = Sender(bench.otlp_url)
     if case.circumstance == "down at start":
         bench.stop()
-        _break(bench, case, standin)
+        _break(bench, case, sender)
         bench.start()
-    sender = Sender(bench.otlp_url)
-    result = Result(case, sender.sent, quiet_p99, before=bench.ledger())
+    result = Result(case, sender.sent, before=bench.ledger())
     with sender:
         time.sleep(case.before)
+        broke = time.monotonic()
         if case.circumstance != "down at start":
-            _break(bench, case, standin)
+            _break(bench, case, sender)
         time.sleep(case.during / 2)
-        result.restarts = _happen(bench, case)
+        _happen(bench, result)
         time.sleep(case.during / 2)
         result.during = bench.ledger()
-        bench.client.heal()
+        if bench.far and case.mode in TROUBLES:
+            result.met = bench.far.met()
+        if bench.disk and case.circumstance == "full disk":
+            free(bench.disk)
+        bench.heal()
+        sender.clock_ahead = 0
         healed = time.monotonic()
+        result.broken = (broke, healed)
         time.sleep(case.after)
     _settle(bench, result)
     result.settled = time.monotonic() - healed
@@ -105,13 +137,21 @@ def look(bench: Bench, sent: Sent) -> dict[Key, Held]:
     return {key: held(bench.client, sent, *key) for key in ROUTES}
 
 
-def _break(bench: Bench, case: Case, standin: str) -> None:
-    seconds = 5.0 if case.mode == "slow" else None
-    bench.client.break_(standin, case.mode, seconds=seconds, retry_after=case.retry_after)
+def _break(bench: Bench, case: Case, sender: Sender) -> None:
+    standin = STANDIN[case.vendor]
+    if case.mode in STAMPS:
+        sender.clock_ahead = STAMPS[case.mode]
+    elif case.mode in TROUBLES:
+        assert bench.far is not None
+        bench.far.break_(standin, case.mode)
+    else:
+        seconds = 5.0 if case.mode == "slow" else None
+        mode = cast("Mode", case.mode)
+        bench.client.break_(standin, mode, seconds=seconds, retry_after=case.retry_after)
 
 
-def _happen(bench: Bench, case: Case) -> int:
-    match case.circumstance:
+def _happen(bench: Bench, result: Result) -> None:
+    match result.case.circumstance:
         case "kill -9":
             bench.kill()
         case "SIGTERM":
@@ -119,10 +159,27 @@ def _happen(bench: Bench, case: Case) -> int:
         case "reload":
             bench.config += "\n"
             bench.stop()
+        case "spoiled queue":
+            bench.stop()
+            sent = result.sent
+            result.before_spoiling = frozenset(sent.spans | sent.records)
+            for file in bench.queues.glob(QUEUE_FILES[result.case.vendor]):
+                spoil(file)
+        case "full disk":
+            assert bench.disk is not None
+            fill(bench.disk)
+            return
         case _:
-            return 0
+            return
     bench.start()
-    return 1
+    result.restarts = 1
+
+
+def spoil(file: Path) -> None:
+    """What a bad sector does: the file opens, and ends the reader further in."""
+    content = bytearray(file.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    file.write_bytes(content)
 
 
 def _settle(bench: Bench, result: Result) -> None:
@@ -133,9 +190,9 @@ def _settle(bench: Bench, result: Result) -> None:
         result.end = bench.ledger()
         result.letters = bench.letters()
         waiting = sum(result.end[key].queued for key in ROUTES)
-        in_letters = ids_in(result.letters)
+        accounted = ids_in(result.letters) | result.before_spoiling
         return not waiting and all(
-            one.missing <= in_letters if result.sick(key) else not one.missing
+            one.missing <= accounted if result.sick(key) else not one.missing
             for key, one in result.held.items()
         )
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -23,32 +25,53 @@ GIVE_UP_SECONDS = 60
 LONGEST_PAUSE = 1.0
 
 
+Windows = Sequence[tuple[float, float]]
+"""Beginnings and ends, of the monotonic clock."""
+
+ALWAYS: Windows = ((0.0, math.inf),)
+
+
 @dataclass
 class Sent:
     """`spans` are `<trace id>:<span id>`, `records` the millisecond that each log record carries.
 
     `unsure`: ids of requests whose connection broke, so that the collector may have them twice.
-    `took`: seconds of each request that was acknowledged at its first try.
+    `took`: when each request began that was acknowledged at its first try, and its seconds; both
+    of the monotonic clock. `acknowledged`: by id, epoch seconds.
     """
 
     spans: set[str] = field(default_factory=set)
     records: set[str] = field(default_factory=set)
     unsure: set[str] = field(default_factory=set)
-    took: list[float] = field(default_factory=list)
+    took: list[tuple[float, float]] = field(default_factory=list)
+    acknowledged: dict[str, float] = field(default_factory=dict)
     tries: int = 0
     refused: list[str] = field(default_factory=list)
 
     def p99(self) -> float:
-        return sorted(self.took)[int(len(self.took) * 0.99)] if self.took else 0.0
+        return self.percentile(99)
+
+    def percentile(self, percent: float, within: Windows = ALWAYS) -> float:
+        """Seconds, of the requests that began `within`; 0 where there are none."""
+        took = sorted(
+            seconds
+            for began, seconds in self.took
+            if any(begin <= began < end for begin, end in within)
+        )
+        return took[int(len(took) * percent / 100)] if took else 0.0
 
 
 class Sender:
-    """Sends from the moment that it is entered until it is left, then waits for the last answer."""
+    """Sends from the moment that it is entered until it is left, then waits for the last answer.
+
+    `clock_ahead`: seconds by which the clock is wrong that stamps what is sent.
+    """
 
     def __init__(
         self, url: str, *, traces_per_second: float = 20, logs_per_second: float = 8
     ) -> None:
         self.sent = Sent()
+        self.clock_ahead = 0
         self._url = url
         self._rates = {"traces": traces_per_second, "logs": logs_per_second}
         self._lock = threading.Lock()
@@ -111,7 +134,7 @@ class Sender:
             else:
                 reason = f"{answer.status_code} {answer.text}"
                 if answer.ok:
-                    self._acknowledged(signal, ids, time.monotonic() - started, tries)
+                    self._acknowledged(signal, ids, started, tries)
                     return
                 if answer.status_code not in AGAIN:
                     break
@@ -120,12 +143,14 @@ class Sender:
         with self._lock:
             self.sent.refused.append(reason)
 
-    def _acknowledged(self, signal: str, ids: set[str], seconds: float, tries: int) -> None:
+    def _acknowledged(self, signal: str, ids: set[str], began: float, tries: int) -> None:
+        seconds, now = time.monotonic() - began, time.time()
         with self._lock:
+            self.sent.acknowledged.update(dict.fromkeys(ids, now))
             (self.sent.spans if signal == "traces" else self.sent.records).update(ids)
             self.sent.tries += tries
             if tries == 1 and signal == "traces":
-                self.sent.took.append(seconds)
+                self.sent.took.append((began, seconds))
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._own, "session", None)
@@ -135,7 +160,7 @@ class Sender:
         return session
 
     def _spans(self) -> tuple[set[str], dict[str, Any]]:
-        now = time.time_ns()
+        now = time.time_ns() + self.clock_ahead * 10**9
         trace = f"{now // 10**9:08x}{secrets.token_hex(12)}"
         spans = [
             {
@@ -155,7 +180,7 @@ class Sender:
 
     def _records(self) -> tuple[set[str], dict[str, Any]]:
         with self._lock:
-            first = self._millisecond
+            first = self._millisecond + self.clock_ahead * 1000
             self._millisecond += ITEMS
         records = [
             {"timeUnixNano": str((first + number) * 10**6), "body": {"stringValue": "home"}}

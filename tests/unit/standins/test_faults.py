@@ -5,10 +5,13 @@ from __future__ import annotations
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 import requests
+from botocore.exceptions import ClientError
 
 from standins.client import StandInError
 from tests.unit.standins import otlp_data
@@ -163,3 +166,22 @@ def test_a_fault_that_cannot_be_is_refused(
     with pytest.raises(StandInError, match=why):
         standins.break_(vendor, **fault)  # type: ignore[arg-type]
     assert all(one is None for one in standins.faults().values())
+
+
+def test_a_clock_that_is_ahead_refuses_signatures_until_they_are_corrected(
+    standins: Client,
+) -> None:
+    standins.break_("xray", "clock")
+    xray = boto3.client(
+        "xray",
+        region_name="us-east-1",
+        endpoint_url=standins.address("xray"),
+        aws_access_key_id="LOCALSTANDINACCESSKEY",
+        aws_secret_access_key="local-stand-in-secret",
+    )
+    with pytest.raises(ClientError, match="Signature expired") as refused:
+        xray.get_groups()
+    said = parsedate_to_datetime(refused.value.response["ResponseMetadata"]["HTTPHeaders"]["date"])
+    assert 3500 < said.timestamp() - time.time() < 3700
+    standins.heal("xray")
+    assert xray.get_groups()["ResponseMetadata"]["HTTPStatusCode"] == 200

@@ -24,8 +24,9 @@ func NewFactory() exporter.Factory {
 			if err != nil {
 				return nil, err
 			}
+			putting := &putter{Logs: inner, streams: streamsOf(own), known: map[string]bool{}}
 			return durable.Logs(ctx, durable.Settings{
 				Settings: set, Config: cfg, Queue: own.QueueSettings, Retry: own.BackOffConfig,
-			}, inner)
+			}, putting)
 		}, base.LogsStability()))
 }

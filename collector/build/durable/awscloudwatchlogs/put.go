@@ -1,0 +1,215 @@
+package awscloudwatchlogs
+
+import (
+	"context"
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	upstream "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awscloudwatchlogsexporter"
+	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"otel-stack/durable"
+)
+
+const (
+	// CloudWatch's limits for a record's time. Upstream fails the whole batch for one record beyond
+	// them, when it has put all others: 20 of 700 records stamped three hours ahead brought the
+	// others of their batches ten times.
+	oldest = 14 * 24 * time.Hour
+	newest = 2 * time.Hour
+	// Where upstream ends a request. A batch of several fails as a whole when one of them does.
+	maxPut = 256 << 10
+	// JSON beside protobuf: names in quotes, escapes, "severity_number" and the like.
+	jsonGrows, jsonAdds = 1.5, 256
+)
+
+// putter hands a batch to upstream's exporter in parts that are put whole or not at all, so that
+// what CloudWatch has is not put again with what it has not.
+type putter struct {
+	exporter.Logs
+	streams func(pcommon.Resource) string
+
+	// Upstream notes a stream as made also when that failed, tells the failure to one record, and
+	// puts the others. So the first record of a stream goes alone. Upstream also reads that note
+	// while another goroutine may write it, which Go ends the process for: hence one at a time.
+	making sync.RWMutex
+	known  map[string]bool
+}
+
+type part struct {
+	stream string
+	logs   plog.Logs
+	bytes  int
+}
+
+func (p *putter) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
+	parts, refused := p.split(ld, time.Now())
+	var reasons []string
+	if refused.LogRecordCount() > 0 {
+		reasons = append(reasons, "older than 14 days, more than 2 hours in the future, or not to be written as JSON")
+	}
+	for number, one := range parts {
+		err := p.put(ctx, one)
+		switch {
+		case err == nil:
+		case durable.Hopeless(err):
+			one.logs.ResourceLogs().MoveAndAppendTo(refused.ResourceLogs())
+			reasons = append(reasons, err.Error())
+		default:
+			rest := refused
+			for _, left := range parts[number:] {
+				left.logs.ResourceLogs().MoveAndAppendTo(rest.ResourceLogs())
+			}
+			return &durable.RestError[plog.Logs]{Rest: rest, Err: err}
+		}
+	}
+	if len(reasons) == 0 {
+		return nil
+	}
+	return &durable.PartlyError[plog.Logs]{Data: refused, Reason: strings.Join(reasons, "; ")}
+}
+
+func (p *putter) put(ctx context.Context, one part) error {
+	p.making.RLock()
+	if p.known[one.stream] {
+		defer p.making.RUnlock()
+		return p.Logs.ConsumeLogs(ctx, one.logs)
+	}
+	p.making.RUnlock()
+	p.making.Lock()
+	defer p.making.Unlock()
+	err := p.Logs.ConsumeLogs(ctx, one.logs)
+	if err == nil {
+		p.known[one.stream] = true
+	}
+	return err
+}
+
+// split makes parts of one request each, and takes out what CloudWatch will never take.
+func (p *putter) split(ld plog.Logs, now time.Time) (parts []part, refused plog.Logs) {
+	refused = plog.NewLogs()
+	open := map[string]int{}
+	var sizes plog.ProtoMarshaler
+	for _, resource := range ld.ResourceLogs().All() {
+		stream := p.streams(resource.Resource())
+		resourceFits := writable(resource.Resource().Attributes())
+		bare := plog.NewLogs()
+		resource.Resource().CopyTo(bare.ResourceLogs().AppendEmpty().Resource())
+		shared := sizes.LogsSize(bare)
+		for _, scope := range resource.ScopeLogs().All() {
+			fits := resourceFits && writable(scope.Scope().Attributes())
+			// The part that this scope's records are put into at present, and the place in it.
+			at, here := -1, plog.LogRecordSlice{}
+			refusing := plog.LogRecordSlice{}
+			hasRefused := false
+			for _, record := range scope.LogRecords().All() {
+				if !fits || !inTime(record, now) || !writable(record.Attributes()) || !writableValue(record.Body()) {
+					if !hasRefused {
+						refusing, hasRefused = place(refused, resource, scope), true
+					}
+					record.CopyTo(refusing.AppendEmpty())
+					continue
+				}
+				bytes := jsonAdds + int(jsonGrows*float64(shared+sizes.LogRecordSize(record)))
+				number, found := open[stream]
+				if !found || parts[number].bytes+bytes > maxPut {
+					number = len(parts)
+					parts = append(parts, part{stream: stream, logs: plog.NewLogs()})
+					open[stream] = number
+				}
+				if number != at {
+					at, here = number, place(parts[number].logs, resource, scope)
+				}
+				parts[number].bytes += bytes
+				record.CopyTo(here.AppendEmpty())
+				if !found && !p.knows(stream) {
+					// The first of its stream goes alone.
+					parts[number].bytes = maxPut
+				}
+			}
+		}
+	}
+	return parts, refused
+}
+
+func (p *putter) knows(stream string) bool {
+	p.making.RLock()
+	defer p.making.RUnlock()
+	return p.known[stream]
+}
+
+func place(in plog.Logs, resource plog.ResourceLogs, scope plog.ScopeLogs) plog.LogRecordSlice {
+	copied := in.ResourceLogs().AppendEmpty()
+	resource.Resource().CopyTo(copied.Resource())
+	within := copied.ScopeLogs().AppendEmpty()
+	scope.Scope().CopyTo(within.Scope())
+	return within.LogRecords()
+}
+
+func inTime(record plog.LogRecord, now time.Time) bool {
+	if record.Timestamp() == 0 {
+		return true // upstream takes the moment of the export
+	}
+	age := now.Sub(record.Timestamp().AsTime())
+	// Upstream looks at it a little later.
+	return age < oldest-time.Minute && age > -newest
+}
+
+// writable: JSON has no NaN and no infinity, and upstream leaves out a record that holds one, with a
+// line at debug level.
+func writable(values pcommon.Map) bool {
+	for _, value := range values.All() {
+		if !writableValue(value) {
+			return false
+		}
+	}
+	return true
+}
+
+func writableValue(value pcommon.Value) bool {
+	switch value.Type() {
+	case pcommon.ValueTypeDouble:
+		return !math.IsNaN(value.Double()) && !math.IsInf(value.Double(), 0)
+	case pcommon.ValueTypeMap:
+		return writable(value.Map())
+	case pcommon.ValueTypeSlice:
+		for _, one := range value.Slice().All() {
+			if !writableValue(one) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// streamsOf tells which records go to one log stream: upstream names group and stream by these
+// attributes of the resource.
+func streamsOf(config *upstream.Config) func(pcommon.Resource) string {
+	pattern := config.LogGroupName + "\n" + config.LogStreamName
+	var named []string
+	for word, attribute := range map[string]string{
+		"ClusterName": "aws.ecs.cluster.name", "TaskId": "aws.ecs.task.id",
+		"NodeName": "k8s.node.name", "PodName": "pod", "ServiceName": "service.name",
+		"ContainerInstanceId":  "aws.ecs.container.instance.id",
+		"TaskDefinitionFamily": "aws.ecs.task.family", "InstanceId": "service.instance.id",
+		"FaasName": "faas.name", "FaasVersion": "faas.version",
+	} {
+		if strings.Contains(pattern, "{"+word+"}") {
+			named = append(named, word, attribute)
+		}
+	}
+	return func(resource pcommon.Resource) string {
+		var key strings.Builder
+		for _, name := range named {
+			if value, found := resource.Attributes().Get(name); found {
+				key.WriteString(value.AsString())
+			}
+			key.WriteByte(0)
+		}
+		return key.String()
+	}
+}
