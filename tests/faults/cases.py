@@ -107,17 +107,17 @@ def table() -> list[Case]:
 def quick() -> list[Case]:
     """A few of the table that fail first when something is broken: for each `make test`."""
     return [
-        Case("honeycomb", "hang", "steady", during=2.5, after=1),
-        Case("honeycomb", "403", "kill -9", during=2.5, after=1),
-        Case("honeycomb", "400", "steady", during=2.5, after=1),
-        Case("xray", "429", "full disk", during=2.5, after=1),
-        Case("xray", "unprocessed", "SIGTERM", during=2.5, after=1),
-        Case("xray", "clock", "steady", during=2.5, after=1),
-        Case("xray", "TLS unknown CA", "steady", during=2.5, after=1),
-        Case("cloudwatch", "500", "reload", during=2.5, after=1),
-        Case("cloudwatch", "DNS gone", "steady", during=2.5, after=1),
-        Case("cloudwatch", "stamps ahead", "steady", during=2.5, after=1),
-        Case("cloudwatch", "refuse", "spoiled queue", during=2.5, after=1),
+        Case("honeycomb", "hang", "steady", before=0.5, during=2, after=0.5),
+        Case("honeycomb", "403", "kill -9", before=0.5, during=2, after=0.5),
+        Case("honeycomb", "400", "steady", before=0.5, during=2, after=0.5),
+        Case("xray", "429", "full disk", before=0.5, during=2, after=0.5),
+        Case("xray", "unprocessed", "SIGTERM", before=0.5, during=2, after=0.5),
+        Case("xray", "clock", "steady", before=0.5, during=2, after=0.5),
+        Case("xray", "TLS unknown CA", "steady", before=0.5, during=2, after=0.5),
+        Case("cloudwatch", "500", "reload", before=0.5, during=2, after=0.5),
+        Case("cloudwatch", "DNS gone", "steady", before=0.5, during=2, after=0.5),
+        Case("cloudwatch", "stamps ahead", "steady", before=0.5, during=2, after=0.5),
+        Case("cloudwatch", "refuse", "spoiled queue", before=0.5, during=2, after=0.5),
     ]
 
 

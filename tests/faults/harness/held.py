@@ -46,6 +46,12 @@ def held(client: Client, sent: Sent, vendor: str, signal: str) -> Held:
     )
 
 
+def arrivals(client: Client, vendor: str, signal: str) -> dict[str, float]:
+    """When the vendor had each of the sender's ids, in epoch seconds."""
+    found = client.arrivals(STANDIN[vendor], signal)
+    return {_key(vendor, signal, name): at for name, at in found.items()}
+
+
 def _key(vendor: str, signal: str, name: str) -> str:
     if signal == "traces":
         return name
