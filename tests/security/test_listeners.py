@@ -38,7 +38,6 @@ def checkout(
         assert up.code == 0, up.output
         yield made
     finally:
-        made.run("down")
         made.close()
 
 
