@@ -1,4 +1,7 @@
-"""The console's log: one JSON object a line, with the ids of the trace it belongs to."""
+"""The console's log: one JSON object a line, with the ids of the trace it belongs to.
+
+No line holds a secret: what is printed passes no collector, and whoever runs the service keeps it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opentelemetry import trace
+
+from serving.redaction import clean, clean_text
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -30,19 +35,19 @@ class JsonFormatter(logging.Formatter):
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": clean_text(record.getMessage()),
             "service": self._service,
         }
         context = trace.get_current_span().get_span_context()
         if context.is_valid:
             line["trace_id"] = trace.format_trace_id(context.trace_id)
             line["span_id"] = trace.format_span_id(context.span_id)
-        for name, value in vars(record).items():
-            if name not in _STANDARD:
-                line.setdefault(name, value)
+        extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        for name, value in clean(extra).items():
+            line.setdefault(name, value)
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+            line["exception"] = clean_text(self.formatException(record.exc_info))
+        return json.dumps(line, default=lambda held: clean_text(str(held)))
 
 
 class DropRequestLines(logging.Filter):

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import sys
+
 import pytest
+from cruddur.error_reports import _with_trace
+from serving.json_logging import JsonFormatter
 from serving.redaction import clean, clean_text, is_secret_name
 
 from tests.corpus import HIDDEN_NAMES, KEPT, MASKED, SHOWN_NAMES
@@ -48,3 +54,48 @@ def test_what_holds_itself_ends() -> None:
     loop.append(loop)
 
     assert "s3cret" not in str(clean(loop))
+
+
+def test_a_printed_line_holds_no_secret() -> None:
+    """watchtower sends the same lines."""
+    try:
+        raise ValueError("no token=s3cret")
+    except ValueError:
+        record = logging.makeLogRecord({"msg": "GET %s", "args": ("/?code=s3cret&n=1",)})
+        record.exc_info = sys.exc_info()
+    vars(record).update({"password": "s3cret", "form": {"n": 1, "pin": "s3cret"}, "who": _Caller()})
+
+    line = JsonFormatter("backend-flask").format(record)
+
+    assert "s3cret" not in line
+    parsed = json.loads(line)
+    assert parsed["message"] == "GET /?code=****&n=1"
+    assert parsed["form"] == {"n": 1, "pin": "****"}
+    assert parsed["exception"].endswith("ValueError: no token=****")
+
+
+class _Caller:
+    def __str__(self) -> str:
+        return "caller with api_key=s3cret"
+
+
+def test_an_item_for_rollbar_holds_no_secret_but_the_key_that_it_is_sent_with() -> None:
+    data = {
+        "uuid": "68c1f07c-5d1f-4f2e-9a3b-1e8f0c7a9d2b",
+        "request": {
+            "url": "http://h/?token=s3cret&page=2",
+            "headers": {"Authorization": "Bearer s3cret", "X-Honeycomb-Team": "s3cret"},
+            "POST": {"client_secret": "s3cret", "handle": "worf"},
+        },
+        "body": {"trace": {"exception": {"message": "no password 's3cret' for bob@mail.example"}}},
+    }
+
+    item = _with_trace({"access_token": "the key", "data": data})
+
+    assert isinstance(item, dict)
+    assert item["access_token"] == "the key"
+    assert item["data"]["request"]["url"] == "http://h/?token=****&page=2"
+    assert item["data"]["request"]["POST"] == {"client_secret": "****", "handle": "worf"}
+    assert item["data"]["uuid"] == data["uuid"]
+    assert "s3cret" not in str(item)
+    assert "bob@mail.example" not in str(item)
