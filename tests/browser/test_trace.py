@@ -5,11 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
+import requests
 
 from stack.waiting import wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Page
+
     from stack.telemetry import Span
     from tests.browser.conftest import Site, Visit
 
@@ -145,12 +151,87 @@ def test_web_vitals_arrive_when_the_page_is_left(site: Site, visit: Visit) -> No
     assert found >= {"lcp", "fcp", "ttfb"}
 
 
+@pytest.mark.parametrize("how", ["closed", "left"])
+def test_the_last_click_is_not_lost(site: Site, visit: Visit, how: str) -> None:
+    """Its request's span would end 300 ms after the answer; nobody waits for it here."""
+    page = visit.to(site.url)
+    page.get_by_role("article").first.wait_for()
+    since = time.time_ns()
+    page.get_by_role("link", name="Worf").first.click()
+    page.get_by_role("heading", name="@worf").wait_for()
+    page.get_by_role("article").first.wait_for()
+    leave(page, how)
+
+    # The page's part is there at once; the server's span comes with the backend's next batch.
+    whole_trace(site, "click open person", since, {"frontend-react"})
+
+    def of_server() -> list[Span]:
+        spans = whole_trace(site, "click open person", since, EVERYBODY)
+        return spans if any(s.name == "GET /api/activities/@<handle>" for s in spans) else []
+
+    spans = wait_for("the server's span", of_server, seconds=ARRIVAL_SECONDS)
+    server = next(s for s in spans if s.service == "backend-flask" and s.kind == "SERVER")
+    assert chain(spans, server)[:2] == [
+        ("frontend-react", "INTERNAL", "click open person"),
+        ("frontend-react", "CLIENT", "GET /api/activities/@{handle}"),
+    ]
+
+
+@pytest.mark.parametrize("how", ["closed", "left"])
+def test_a_request_without_an_answer_is_not_lost(
+    site: Site, visit: Visit, hanging: Callable[[], None], how: str
+) -> None:
+    page = visit.to(site.url)
+    page.get_by_role("article").first.wait_for()
+    since = time.time_ns()
+    hanging()
+    page.get_by_role("link", name="Worf").first.click()
+    page.get_by_text("Loading").wait_for(state="attached")
+    leave(page, how)
+
+    spans = whole_trace(site, "click open person", since, {"frontend-react"})
+
+    [request] = [span for span in spans if span.kind == "CLIENT"]
+    assert request.attributes["app.left_unanswered"] is True
+
+
+@pytest.fixture
+def hanging(site: Site) -> Iterator[Callable[[], None]]:
+    """Lets the backend hang: a route of Playwright's would hold the page's last batch, too."""
+    supervisor = psutil.Process(int((site.plan.run_dir / "supervisord.pid").read_text()))
+    argument = site.plan.process("backend-flask").argv[-1]
+    [main] = [one for one in supervisor.children() if argument in one.cmdline()]
+    processes = [main, *main.children(recursive=True)]
+
+    def hang() -> None:
+        for process in processes:
+            process.suspend()
+
+    yield hang
+    for process in processes:
+        process.resume()
+
+
+def leave(page: Page, how: str) -> None:
+    if how == "closed":
+        page.close()
+    else:
+        page.goto("about:blank")
+
+
 def test_the_backend_alone_gets_the_trace(site: Site, visit: Visit) -> None:
     visit.to(site.url).get_by_role("article").first.wait_for()
     visit.page.wait_for_timeout(0)
     traced = {url for url, headers in visit.asked if "traceparent" in headers}
     assert traced
     assert all(url.startswith(site.plan.backend_url) for url in traced), traced
+
+
+def test_a_browser_asks_seldom_whether_it_may_send(site: Site) -> None:
+    """Without the answer's age it would ask before most batches, the last one included."""
+    asked = {"Origin": site.url, "Access-Control-Request-Method": "POST"}
+    answer = requests.options(f"{site.plan.otlp_url}/v1/traces", headers=asked, timeout=5)
+    assert answer.headers["Access-Control-Max-Age"] == "600"
 
 
 @pytest.mark.parametrize("to", ["collector", "backend"])

@@ -8,6 +8,7 @@ import { BatchSpanProcessor, WebTracerProvider, type SpanProcessor } from "@open
 import type { Settings } from "../settings.ts";
 import { CleaningExporter } from "./cleaning.ts";
 import { traceInteractions } from "./interactions.ts";
+import { OpenRequests } from "./open-requests.ts";
 import { tracePageLoad } from "./page-load.ts";
 import { rollbarReporter, type Reporter } from "./rollbar.ts";
 import { route } from "./routes.ts";
@@ -53,6 +54,7 @@ function startTracing(settings: Settings, collector: string, session: string): v
   // What the exporter cannot deliver is no error of the page's.
   diag.disable();
   const tasks = new Tasks();
+  const requests = new OpenRequests();
   const provider = new WebTracerProvider({
     resource: resourceFromAttributes({
       "service.name": SERVICE,
@@ -65,6 +67,7 @@ function startTracing(settings: Settings, collector: string, session: string): v
     spanProcessors: [
       inSession(session),
       tasks,
+      requests,
       new BatchSpanProcessor(
         new CleaningExporter(
           new OTLPTraceExporter({ url: `${collector}/v1/traces`, timeoutMillis: 5000 }),
@@ -86,6 +89,7 @@ function startTracing(settings: Settings, collector: string, session: string): v
     propagateTraceHeaderCorsUrls: [beginsWith(settings.backend)],
     ignoreUrls: [beginsWith(collector)],
     clearTimingResources: true,
+    applyCustomAttributesOnSpan: (span) => requests.answered(span),
     requestHook: (span) => {
       const { attributes } = span as unknown as { attributes: Record<string, unknown> };
       const template = route(String(attributes["url.full"]));
@@ -94,10 +98,20 @@ function startTracing(settings: Settings, collector: string, session: string): v
     },
   }).setTracerProvider(provider);
 
-  document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState !== "hidden") return;
+  // What is exported now leaves by a request that outlives the page (keepalive).
+  const flush = (): void => {
     tasks.finish();
     provider.forceFlush().catch(() => undefined);
+  };
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState !== "hidden") return;
+    // Only another tab, maybe: what is not answered yet may go on.
+    requests.endAnswered();
+    flush();
+  });
+  window.addEventListener("pagehide", () => {
+    requests.endAll();
+    flush();
   });
 }
 
