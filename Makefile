@@ -76,6 +76,14 @@ test: .venv/dev ## Every check there is
 lock: .venv/dev ## Renew the lock files from the *.in files
 	@$(STACK) lock
 
+.PHONY: sbom
+sbom: .venv/dev ## List every package in sbom.cdx.json (CycloneDX)
+	@$(STACK) sbom
+
+.PHONY: audit
+audit: .venv/dev ## Known vulnerabilities in what is locked; asks the internet
+	@$(STACK) audit
+
 .PHONY: help
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14

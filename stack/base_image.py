@@ -18,6 +18,9 @@ from stack.program import ProgramError, end_group, run
 SUITE = "trixie"
 """Debian's release with Python 3.13, the version of the public image which it stands in for."""
 
+PACKAGES = ("python3", "python3-venv", "ca-certificates")
+"""Of Debian's, with what they need."""
+
 MADE = f"otel-stack/python-base:{SUITE}"
 
 REGISTRY_SECONDS = 10
@@ -144,7 +147,7 @@ def _mmdebstrap(archive: Path) -> list[str]:
         "mmdebstrap",
         "--quiet",
         "--variant=minbase",
-        "--include=python3,python3-venv,ca-certificates",
+        f"--include={','.join(PACKAGES)}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in unread),
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         # The name by which the public image has it.

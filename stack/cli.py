@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from stack.commands import (
+    audit,
     break_,
     certificates,
     config,
@@ -26,6 +27,7 @@ from stack.commands import (
     queries,
     reload,
     replay,
+    sbom,
     status,
     test,
     up,
@@ -50,7 +52,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     up, dev, down, verify, status, doctor, validate, reload, break_, heal, provision, queries, logs,
-    config, certificates, replay, test, faults, lock
+    config, certificates, replay, test, faults, lock, sbom, audit
 )  # fmt: skip
 for module in COMMANDS:
     app.command(name=module.__name__.rpartition(".")[2].rstrip("_"))(module.run)

@@ -20,13 +20,16 @@ class ProgramError(Exception):
     """A program that failed, was not there, or took longer than it may.
 
     `output` is what it wrote to standard error, and to standard output where that was not kept
-    apart.
+    apart; else `standard_output` has that.
     """
 
-    def __init__(self, argv: Sequence[str], reason: str, output: str) -> None:
+    def __init__(
+        self, argv: Sequence[str], reason: str, output: str, standard_output: str = ""
+    ) -> None:
         self.program = " ".join(argv[:2])
         self.reason = reason
         self.output = output
+        self.standard_output = standard_output
         last = self.last_line
         super().__init__(f"{self.program} {reason}" + (f": {last}" if last else ""))
 
@@ -75,7 +78,8 @@ def run(
                 stream.close()
     out, err = _finish(process, argv, seconds, log, interrupts, uninterrupted=uninterrupted)
     if process.returncode != 0:
-        raise ProgramError(argv, f"ended with exit code {process.returncode}", _said(log, err))
+        ended = f"ended with exit code {process.returncode}"
+        raise ProgramError(argv, ended, _said(log, err), out)
     return out
 
 
