@@ -21,7 +21,7 @@ import (
 	awsxray "otel-stack/durable/awsxray"
 	file "otel-stack/durable/file"
 	zpagesextension "go.opentelemetry.io/collector/extension/zpagesextension"
-	awsproxy "github.com/open-telemetry/opentelemetry-collector-contrib/extension/awsproxy"
+	awsproxy "otel-stack/awsproxy"
 	basicauthextension "github.com/open-telemetry/opentelemetry-collector-contrib/extension/basicauthextension"
 	bearertokenauthextension "github.com/open-telemetry/opentelemetry-collector-contrib/extension/bearertokenauthextension"
 	healthcheck "otel-stack/lean/healthcheck"
@@ -77,7 +77,7 @@ func components() (otelcol.Factories, error) {
 	}
 	factories.ExtensionModules = makeModulesMap(factories.Extensions, map[component.Type]string{
 		zpagesextension.NewFactory().Type(): "go.opentelemetry.io/collector/extension/zpagesextension v0.159.0",
-		awsproxy.NewFactory().Type(): "github.com/open-telemetry/opentelemetry-collector-contrib/extension/awsproxy v0.156.0",
+		awsproxy.NewFactory().Type(): "otel-stack/awsproxy v0.0.0",
 		basicauthextension.NewFactory().Type(): "github.com/open-telemetry/opentelemetry-collector-contrib/extension/basicauthextension v0.158.0",
 		bearertokenauthextension.NewFactory().Type(): "github.com/open-telemetry/opentelemetry-collector-contrib/extension/bearertokenauthextension v0.159.0",
 		healthcheck.NewFactory().Type(): "otel-stack/lean v0.0.0",

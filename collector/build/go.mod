@@ -6,6 +6,7 @@ go 1.25.0
 
 require (
 	github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsxrayexporter/documents v0.0.0
+	otel-stack/awsproxy v0.0.0
 	otel-stack/durable v0.0.0
 	otel-stack/lean v0.0.0
 	otel-stack/redaction v0.0.0
@@ -291,6 +292,8 @@ replace github.com/open-telemetry/opentelemetry-collector-contrib/internal/aws/m
 replace github.com/open-telemetry/opentelemetry-collector-contrib/internal/aws/proxy => github.com/open-telemetry/opentelemetry-collector-contrib/internal/aws/proxy v0.158.0
 
 replace github.com/open-telemetry/opentelemetry-collector-contrib/extension/internal/basicauth => github.com/open-telemetry/opentelemetry-collector-contrib/extension/internal/basicauth v0.158.0
+
+replace otel-stack/awsproxy => ./awsproxy
 
 replace otel-stack/durable => ./durable
 

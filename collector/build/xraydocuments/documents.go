@@ -7,10 +7,12 @@ package documents
 import (
 	"context"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/xray"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.uber.org/zap"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsxrayexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsxrayexporter/internal/metadata"
@@ -26,11 +28,18 @@ type Client interface {
 
 // NewClient is upstream's client for the config's region, endpoint and credentials.
 func NewClient(ctx context.Context, set exporter.Settings, cfg *awsxrayexporter.Config) (Client, error) {
-	aws, err := awsutil.GetAWSConfig(ctx, set.Logger, &cfg.AWSSessionSettings)
+	session, err := awsutil.GetAWSConfig(ctx, set.Logger, &cfg.AWSSessionSettings)
 	if err != nil {
 		return nil, err
 	}
-	return awsxray.NewXRayClient(set.Logger, aws, set.BuildInfo), nil
+	return awsxray.NewXRayClient(set.Logger, session, set.BuildInfo), nil
+}
+
+// Session is upstream's way to AWS: region, credentials, or a role in their place, and an HTTP client.
+func Session(ctx context.Context, logger *zap.Logger, region, role, proxy string, noVerify bool) (aws.Config, error) {
+	settings := awsutil.CreateDefaultSessionConfig()
+	settings.Region, settings.RoleARN, settings.ProxyAddress, settings.NoVerifySSL = region, role, proxy, noVerify
+	return awsutil.GetAWSConfig(ctx, logger, &settings)
 }
 
 // Make is one span as X-Ray wants it: one document, or two where a span becomes a pair.
