@@ -7,8 +7,9 @@ import os
 import threading
 import time
 
-GRACE_SECONDS = 3.0
-"""gunicorn's master kills a worker 5 s after SIGTERM, and the last request takes its part."""
+GRACE_SECONDS = 2.0
+"""gunicorn's master kills a worker 5 s after SIGTERM; the last request takes its part of them, and
+the interpreter's own end 1.5 s on busy cores."""
 
 BETWEEN_TRIES = 0.25
 

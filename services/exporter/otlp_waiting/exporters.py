@@ -39,10 +39,11 @@ class WaitingSpanExporter(OTLPSpanExporter):
         self._losses.count_full_queue()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        result = super().export(spans)
-        if result is not SpanExportResult.SUCCESS:
-            self._losses.add(len(spans), "away" if self._waiting.gave_up else "refused")
-        return result
+        # Encoding 16,384 spans for nothing takes a second that the end of the process has not.
+        if not of_this_process.hopeless and super().export(spans) is SpanExportResult.SUCCESS:
+            return SpanExportResult.SUCCESS
+        self._losses.add(len(spans), self._waiting.reason)
+        return SpanExportResult.FAILURE
 
     def shutdown(self) -> None:
         super().shutdown()  # type: ignore[no-untyped-call]
@@ -59,10 +60,10 @@ class WaitingLogExporter(OTLPLogExporter):
         self._losses.count_full_queue()
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        result = super().export(batch)
-        if result is not LogRecordExportResult.SUCCESS:
-            self._losses.add(len(batch), "away" if self._waiting.gave_up else "refused")
-        return result
+        if not of_this_process.hopeless and super().export(batch) is LogRecordExportResult.SUCCESS:
+            return LogRecordExportResult.SUCCESS
+        self._losses.add(len(batch), self._waiting.reason)
+        return LogRecordExportResult.FAILURE
 
     def shutdown(self) -> None:
         super().shutdown()  # type: ignore[no-untyped-call]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otlp_waiting.ending import Ending
+    from otlp_waiting.losses import Reason
 
 RETRYABLE = frozenset({429, 502, 503, 504})
 """What OTLP calls so: https://opentelemetry.io/docs/specs/otlp/#failures-1."""
@@ -100,6 +101,11 @@ class WaitingTransport(BaseHTTPTransport):
         self.gave_up = True
         return NotDelivered(error=CollectorAwayError(f"{url} is away: {met}"))
 
+    @property
+    def reason(self) -> Reason:
+        """Why what was to be sent last is lost, if it is."""
+        return "away" if self.gave_up or self._ending.hopeless else "refused"
+
     def is_connection_error(self, exception: Exception | None) -> bool:
         """Whether upstream should try again at once: all trying is done here."""
         del exception
@@ -147,6 +153,10 @@ def _retry_after(value: str | None) -> float:
 
 
 def _met(result: BaseHTTPResult) -> str:
+    """In few words: requests wraps what the socket said into three exceptions."""
     if result.status_code is not None:
         return f"{result.status_code} {result.reason}"
-    return f"{type(result.error).__name__}: {result.error}"
+    error: BaseException | None = result.error
+    while error is not None and error.__context__ is not None:
+        error = error.__context__
+    return f"{type(error).__name__}: {error}"

@@ -43,7 +43,7 @@ def settings(app: str, port: int, check: Callable[[], object]) -> dict[str, Any]
         "reload": os.environ.get("RELOAD", "").lower() == "true",
         # The worker's heartbeat is a file; on a disk under load it stalls, and the master kills it.
         "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108
-        # Docker kills after 10 s. A worker's exit takes 3 s with no collector (services/exporter);
+        # Docker kills after 10 s. A worker's exit takes 2 s with no collector (services/exporter);
         # where one hangs the master has to end it.
         "graceful_timeout": GRACEFUL_SECONDS,
         "control_socket_disable": True,

@@ -135,6 +135,9 @@ class NativeStack:
     def _state(self, service: str) -> str:
         return next(s.state for s in native.status(self._plan) if s.name == service)
 
+    def workers(self, service: str) -> list[psutil.Process]:
+        return self._processes(service)[:-1]
+
     def _processes(self, service: str) -> list[psutil.Process]:
         """The service's main process, and before it the workers that it would replace."""
         argument = self._plan.process(service).argv[-1]

@@ -284,7 +284,7 @@ def test_without_a_collector_it_ends_in_time_and_says_what_is_lost(hangs: bool) 
     assert "2000 spans of this process are lost so far" in said
     # A try that began before the end may last its 10 s; gunicorn does not wait for it. The rest is
     # the grace, and Python's start.
-    assert seconds < (10 if hangs else 0) + 3 + 4
+    assert seconds < (10 if hangs else 0) + 2 + 5
 
 
 def test_a_full_queue_is_counted() -> None:
