@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +14,6 @@ from tests.faults.cases import drawn, quick, table
 from tests.faults.harness.bench import Bench
 from tests.faults.harness.disk import small_disk
 from tests.faults.harness.far import Far
-from tests.faults.harness.sender import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: compares times; run with nothing else beside it")
     config.addinivalue_line("markers", "long: takes minutes; only with --faults=all")
 
 
@@ -76,14 +75,6 @@ def rough_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             disk = stack.enter_context(small_disk(folder / "queues", 16))
         far = stack.enter_context(Far(folder / "far"))
         yield stack.enter_context(Bench(folder, far=far, disk=disk))
-
-
-@pytest.fixture(scope="session")
-def quiet_p99(bench: Bench) -> float:
-    """Seconds of a request while every vendor is well."""
-    with Sender(bench.otlp_url) as sender:
-        time.sleep(3)
-    return sender.sent.p99()
 
 
 @pytest.fixture

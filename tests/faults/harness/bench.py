@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from stack.applied_config import applied_config, apply_config
+from stack.applied_config import apply_config
 from stack.collector_build import ensure_collector_binary
-from stack.ledger import Entry, read_ledger
 from stack.python_env import ensure_env
 from stack.replay import Letter, letters_folder, read_letters
-from stack.routes import front_receivers, routes
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from standins.client import Client
+from tests.integration.harness.ledger import by_vendor
 from tests.integration.harness.plans import shipped_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
+    from stack.ledger import Entry
     from stack.plan import Process
     from tests.faults.harness.far import Far
 
@@ -121,9 +121,7 @@ class Bench:
 
     def ledger(self) -> dict[tuple[str, str], Entry]:
         """By vendor and signal."""
-        config = applied_config(self.plan)
-        entries = read_ledger(self.plan.metrics_url, routes(config), front_receivers(config))
-        return {(entry.vendor, entry.signal): entry for entry in entries}
+        return by_vendor(self.plan)
 
     def letters(self) -> list[Letter]:
         return read_letters(letters_folder(self.plan))

@@ -12,11 +12,14 @@ import requests
 from stack.runtimes import native
 from stack.telemetry import Log, Point, Span, read_logs, read_points, read_spans
 from stack.waiting import wait_for
+from tests.integration.harness.ledger import by_vendor
 from tests.integration.harness.plans import changed_plan, shipped_plan
 from tests.integration.harness.stack import AS_SHIPPED, Change, Signal
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from stack.ledger import Entry
 
 RESTART_SECONDS = 20
 
@@ -58,6 +61,9 @@ class NativeStack:
 
     def points(self) -> list[Point]:
         return read_points(self.record("metrics"))
+
+    def ledger(self) -> dict[tuple[str, str], Entry]:
+        return by_vendor(self._plan)
 
     def stop(self, service: str) -> float:
         self._stopped.add(service)

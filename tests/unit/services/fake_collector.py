@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class FakeCollector:
     """What was accepted, by name; `asked` counts requests for spans, whatever their answer.
 
-    `script`: statuses for the next requests; 200 once they are used up, or `then` if it is set.
+    `script`: statuses for the next requests for spans; 200 once they are used up.
     `lost`: the last `telemetry.lost` by (signal, reason). `hangs`: accepts and never answers.
     """
 
@@ -33,12 +33,11 @@ class FakeCollector:
     metrics: set[str] = field(default_factory=set)
     asked: int = 0
     script: list[int] = field(default_factory=list)
-    then: int = 200
     hangs: bool = False
     ends: threading.Event = field(default_factory=threading.Event)
 
     def status(self) -> int:
-        return self.script.pop(0) if self.script else self.then
+        return self.script.pop(0) if self.script else 200
 
     def keep(self, path: str, body: bytes) -> None:
         if path == "/v1/traces":
@@ -86,7 +85,7 @@ def serve_otlp() -> Iterator[FakeCollector]:
             if fake.hangs:
                 fake.ends.wait()
                 return
-            status = fake.status()
+            status = fake.status() if self.path == "/v1/traces" else 200
             if status == 200:
                 fake.keep(self.path, body)
             self.send_response(status)
