@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
+LOST = "telemetry.lost"
 STATUSES = ("UNSET", "OK", "ERROR")
 
 
@@ -107,6 +108,34 @@ def spans_by_service(file: Path) -> list[Recorded]:
             before = found.get(service, Recorded(service, 0, 0.0))
             found[service] = Recorded(service, before.spans + len(ends), max([before.last, *ends]))
     return [found[service] for service in sorted(found)]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Spans (`traces`) or log records (`logs`) that a service made and could not deliver to the
+    collector. `reason`: `queue_full`, `refused` or `away`, as services/exporter counts them.
+    """
+
+    service: str
+    signal: str
+    reason: str
+    items: int
+
+
+def lost_by_service(file: Path) -> list[Lost]:
+    """What `file`, the record of metrics, says was lost, added up over a service's processes."""
+    totals: dict[tuple[str, str, str], dict[str, int]] = {}
+    for export in _exports(_lines(file, LOST, 0)):
+        for point in _points(export):
+            if point.metric == LOST:
+                service = str(point.resource.get("service.name", ""))
+                signal, reason = (str(point.attributes.get(n, "")) for n in ("signal", "reason"))
+                key = service, signal, reason
+                process = str(point.resource.get("service.instance.id", ""))
+                # Each export carries the total since the process's start.
+                of_process = totals.setdefault(key, {})
+                of_process[process] = max(of_process.get(process, 0), int(point.value))
+    return [Lost(*key, sum(totals[key].values())) for key in sorted(totals)]
 
 
 def read_points(file: Path, offset: int = 0) -> list[Point]:

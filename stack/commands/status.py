@@ -22,7 +22,7 @@ from stack.ledger import Entry, read_ledger
 from stack.routes import front_receivers, routes, vendor
 from stack.runtimes.chosen import RUNTIMES, running_plan
 from stack.secrecy import Redactor, secrets_of
-from stack.telemetry import Recorded, spans_by_service
+from stack.telemetry import Lost, Recorded, lost_by_service, spans_by_service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from stack.runtimes.service import Service
 
 RECORD = "traces.jsonl"
+METRICS_RECORD = "metrics.jsonl"
 FULL = 0.8
 """A queue filled beyond this share is shown in red: there is little time left to act."""
 
@@ -44,6 +45,7 @@ def run(
     services = runtime.status(plan)
     entries, unread = _ledger(plan)
     recorded = spans_by_service(plan.telemetry_dir / RECORD)
+    lost = lost_by_service(plan.telemetry_dir / METRICS_RECORD)
     hide = Redactor(secrets_of(plan.settings, plan.vendors, os.environ))
     printed = last_errors(runtime.output(plan, "collector"), entries)
     errors = {queue: hide.text(said) for queue, said in printed.items()}
@@ -57,6 +59,7 @@ def run(
                     "ledger": [asdict(e) | {"last_error": errors.get(e.queue)} for e in entries],
                     "ledger_unread": unread,
                     "spans": [asdict(one) for one in recorded],
+                    "lost": [asdict(one) for one in lost],
                 }
             )
         )
@@ -66,6 +69,8 @@ def run(
         Console().print(_entries(entries))
         if recorded:
             Console().print(_recorded(recorded))
+        for one in lost:
+            Console().print(_lost(one), soft_wrap=True)
         for queue, said in errors.items():
             Console().print(f"[red]{vendor(queue)}[/]: {escape(said)}", soft_wrap=True)
         if unread:
@@ -102,6 +107,17 @@ def _recorded(recorded: Sequence[Recorded]) -> Table:
     for one in recorded:
         table.add_row(escape(one.service), str(one.spans), _ago(time.time() - one.last))
     return table
+
+
+def _lost(lost: Lost) -> str:
+    """Of the app's own: what never reached the collector is in no row of the ledger."""
+    what = {"traces": "spans", "logs": "log records"}.get(lost.signal, lost.signal)
+    why = {
+        "queue_full": "its queue was full while the collector was away",
+        "refused": "the collector refused them",
+        "away": "the collector was away for too long",
+    }.get(lost.reason, lost.reason)
+    return f"[red]{escape(lost.service)}[/] lost {lost.items} {what}: {escape(why)}"
 
 
 def _ago(seconds: float) -> str:

@@ -17,12 +17,13 @@ import pytest
 
 from stack.plan import otel_env
 from stack.settings import ROOT
+from stack.telemetry import lost_by_service
 from stack.waiting import wait_for
 from standins.client import Client
 from tests.faults.harness.feed import SPANS_A_REQUEST
 from tests.faults.harness.visitors import PER_SECOND, Visitors
 from tests.integration.harness.native import NativeStack
-from tests.integration.harness.stack import BACKEND, COLLECTOR, PROFILES
+from tests.integration.harness.stack import BACKEND, COLLECTOR, PROFILES, Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,6 +103,36 @@ def test_a_collector_away_for_30_seconds_costs_no_span(
     assert len(visits.answered) > (AWAY_SECONDS + 5) * PER_SECOND
     wait_until_whole(app, visits)
     print(f"{len(visits.answered)} requests, {SPANS} spans each, all there, each once")
+
+
+def test_what_overflows_the_queue_is_counted_to_the_span(
+    app: NativeStack, visitors: Visitors
+) -> None:
+    # given a backend with a short queue
+    app.change(Change(environment={BACKEND: {"OTEL_BSP_MAX_QUEUE_SIZE": "600"}}))
+    visitors.come(2)
+    wait_until_whole(app, visitors.visits)
+    # when
+    app.stop(COLLECTOR)
+    visitors.come(6)
+    app.start(COLLECTOR)
+    # then
+    visits = visitors.visits
+    held, counted = wait_for(
+        "what is lost to be counted",
+        lambda: (copies(app), lost_by_service(app.record("metrics"))),
+        until=lambda seen: missing_spans(seen[0], visits) == sum(one.items for one in seen[1]) > 0,
+        seconds=30,
+        pause=0.5,
+    )
+    assert {(one.service, one.signal, one.reason) for one in counted} == {
+        (BACKEND, "traces", "queue_full")
+    }
+    print(f"{missing_spans(held, visits)} spans lost, and as many counted: {counted}")
+
+
+def missing_spans(held: dict[str, Counter[str]], visits: Visits) -> int:
+    return sum(SPANS - len(held.get(trace, ())) for trace in visits.answered)
 
 
 def test_a_worker_that_is_shot_loses_less_than_a_second(

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from stack.telemetry import (
     Event,
+    Lost,
     Recorded,
+    lost_by_service,
     read_logs,
     read_points,
     read_spans,
@@ -194,3 +196,41 @@ def test_spans_are_counted_by_service_with_the_time_of_the_last(tmp_path: Path) 
         Recorded("frontend-react", 1, 5.0),
     ]
     assert spans_by_service(tmp_path / "none.jsonl") == []
+
+
+def lost(process: str, reason: str, total: int) -> dict[str, Any]:
+    point = {
+        "asInt": str(total),
+        "attributes": [
+            attribute("signal", "stringValue", "traces"),
+            attribute("reason", "stringValue", reason),
+        ],
+    }
+    resource = {
+        "attributes": [
+            attribute("service.name", "stringValue", "backend-flask"),
+            attribute("service.instance.id", "stringValue", process),
+        ]
+    }
+    metric = {"name": "telemetry.lost", "sum": {"dataPoints": [point]}}
+    return {
+        "resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": [metric]}]}],
+    }
+
+
+def test_what_a_service_lost_is_its_processes_last_totals(tmp_path: Path) -> None:
+    # given two workers, each export with the total since its start
+    file = write(
+        tmp_path / "metrics.jsonl",
+        lost("a", "queue_full", 5),
+        lost("b", "queue_full", 100),
+        lost("a", "queue_full", 7),
+        lost("a", "refused", 1),
+        {"resourceMetrics": []},
+    )
+    # then
+    assert lost_by_service(file) == [
+        Lost("backend-flask", "traces", "queue_full", 107),
+        Lost("backend-flask", "traces", "refused", 1),
+    ]
+    assert lost_by_service(tmp_path / "none.jsonl") == []
