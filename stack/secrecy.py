@@ -75,6 +75,8 @@ def secrets_of(
         for _, value in settings:
             if isinstance(value, SecretStr):
                 found.add(value.get_secret_value())
+        shown = settings.access.request_options().get("headers", {})
+        found |= {value.rpartition(" ")[2] for value in shown.values()}
         for variables in (settings.collector, settings.config_values):
             found |= {value for name, value in variables.items() if _SECRET_NAME.search(name)}
     return found - _PUBLIC

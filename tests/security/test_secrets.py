@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 # The first test waits for the stack and for every command in it.
 pytestmark = [pytest.mark.only_native, pytest.mark.timeout(240)]
 
-SENT_ELSEWHERE = {"HONEYCOMB_API_KEY", "ROLLBAR_ACCESS_TOKEN"}
-"""To addresses that cannot be set: a proxy refuses to connect, and no header is sent."""
+SENT_ELSEWHERE = {"HONEYCOMB_API_KEY", "ROLLBAR_ACCESS_TOKEN", "OTLP"}
+"""To addresses that cannot be set, where a proxy refuses to connect, and to the collector."""
+
+OTLP_TOKENS = {f".run/access/{side}/token" for side in ("client", "server")}
 
 OVER_GRPC = {"DASH0_AUTH_TOKEN"}
 
@@ -92,6 +94,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         watching = threading.Thread(target=_watch, args=(found, over))
         watching.start()
         try:
+            found.run("certificates")
+            token = checkout.run_dir / "access/client/token"
+            found.keys["OTLP"] = token.read_text().strip()
             found.run("up")
             _use(found)
             found.run("down")
@@ -111,6 +116,7 @@ def _with_every_vendor(url: str) -> dict[str, str]:
     return {
         "WITH": ",".join(chosen),
         "AWS_TELEMETRY": "live",
+        "OTLP_ACCESS": "token",
         **endpoints,
         "DASH0_ENDPOINT": url.removeprefix("http://"),
         "GRAFANA_CLOUD_INSTANCE_ID": INSTANCE,
@@ -181,7 +187,14 @@ def test_the_keys_were_in_use(seen: Seen) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["up", "reload of a bad config", *(" ".join(words) for words in COMMANDS), "down"]
+    "command",
+    [
+        "certificates",
+        "up",
+        "reload of a bad config",
+        *(" ".join(words) for words in COMMANDS),
+        "down",
+    ],
 )
 def test_no_command_prints_a_key(seen: Seen, command: str) -> None:
     output = seen.outputs[command]
@@ -203,16 +216,16 @@ def test_no_page_of_the_collector_holds_a_key(seen: Seen) -> None:
     assert [url for url, found in held.items() if found] == []
 
 
-def test_only_one_file_besides_holds_keys_and_only_its_owner_may_read_it(seen: Seen) -> None:
-    """Supervisor's: it starts a process again that died. Not in logs, copies of the config, queues,
-    dead letters.
+def test_only_files_that_nobody_else_may_read_hold_keys(seen: Seen) -> None:
+    """Supervisor's, which starts a process again that died, and the senders' token. Not logs,
+    copies of the config, queues, dead letters.
     """
     del seen.files[".env"]
-    assert seen.files == {".run/supervisord.conf": 0o600}
+    assert seen.files == dict.fromkeys({".run/supervisord.conf", *OTLP_TOKENS}, 0o600)
 
 
 def test_down_leaves_no_key_behind(seen: Seen) -> None:
-    assert [*seen.left] == [".env"]
+    assert {*seen.left} == {".env", *OTLP_TOKENS}
 
 
 def test_no_process_leaves_a_core_file(seen: Seen) -> None:
