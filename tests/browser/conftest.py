@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from playwright.sync_api import sync_playwright
 
 from stack.checks import BROWSERS
 from stack.page_build import can_serve_page
-from stack.plan import make_plan
+from stack.plan import PAGE, make_plan
 from stack.runtimes import native
 from stack.settings import ROOT
 from stack.telemetry import Span, read_spans
+from stack.waiting import wait_for
 from standins.client import Client
 from tests.integration.harness.plans import shipped_plan
+from tests.integration.harness.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from stack.plan import Plan
+    from stack.plan import Plan, Process
 
 FLAGS = (
     "--no-sandbox",
@@ -40,10 +45,13 @@ FLAGS = (
 
 @dataclass(frozen=True)
 class Site:
-    """`url`: where the page is. `plan`: what runs."""
+    """`url`: where the page is. `plan`: what runs. `other_port`: of a page that the backend takes
+    requests of as well; nobody listens there.
+    """
 
     plan: Plan
     standins: Client
+    other_port: int
 
     @property
     def url(self) -> str:
@@ -60,12 +68,46 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     bare = shipped_plan(folder, "native")
     settings = bare.settings.model_copy(update={"page": "on"})
-    plan = make_plan(settings, ROOT, "native")
+    [port] = free_ports(1)
+    plan = _let_in(make_plan(settings, ROOT, "native"), f"http://127.0.0.1:{port}")
     native.up(plan)
     with Client(str(plan.control_url)) as standins:
-        yield Site(plan, standins)
+        yield Site(plan, standins, port)
     native.down(plan)
     shutil.rmtree(folder)
+
+
+def _let_in(plan: Plan, origin: str) -> Plan:
+    """`plan` with a backend that takes requests of a second page."""
+
+    def changed(process: Process) -> Process:
+        if process.name != "backend-flask":
+            return process
+        origins = f"{process.environment['FRONTEND_ORIGINS']},{origin}"
+        environment = {**process.environment, "FRONTEND_ORIGINS": origins}
+        return dataclasses.replace(process, environment=environment)
+
+    return dataclasses.replace(plan, processes=tuple(map(changed, plan.processes)))
+
+
+@contextmanager
+def served(site: Site, folder: Path) -> Iterator[str]:
+    """Another build of the page, by the page's own server; yields its address."""
+    process = site.plan.process(PAGE)
+    bind = f"127.0.0.1:{site.other_port}"
+    server = subprocess.Popen(
+        process.argv,
+        cwd=process.cwd,
+        env={**process.environment, "PAGE_DIR": str(folder), "BIND": bind},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for("the other page", lambda: requests.get(f"http://{bind}", timeout=2).ok, seconds=10)
+        yield f"http://{bind}"
+    finally:
+        server.terminate()
+        server.wait(timeout=10)
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,7 @@ import { startTelemetry } from "./telemetry/index.ts";
 
 const settings = readSettings();
 // Before the first request, so that it is part of the page's trace.
-performance.mark("telemetry");
 const reporter = startTelemetry(settings);
-performance.measure("telemetry start", "telemetry");
 const api = createApi(settings.backend);
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no element with the id root");
