@@ -1,8 +1,8 @@
 """What `make provision` does: compare what aws/ asks for with what an account has, and change that.
 
 The same calls go to AWS and to the stand-ins; only `Target` tells them apart. Nothing is deleted.
-IAM policies, Transaction Search and the saved queries need more rights, or touch the whole account:
-they are left to `aws cloudformation deploy` with the same template.
+IAM policies and Transaction Search need more rights, or touch the whole account: they are left to
+`aws cloudformation deploy` with the same template.
 """
 
 from __future__ import annotations
@@ -362,12 +362,33 @@ def _plan_dashboard(target: Target, properties: dict[str, Any]) -> Change | None
     return _compared("dashboard", name, found, {"DashboardBody": body}, (call,))
 
 
+def _plan_query(target: Target, properties: dict[str, Any]) -> Change | None:
+    name, text = properties["Name"], properties["QueryString"].strip()
+    queries = _list(
+        target,
+        "logs",
+        "describe_query_definitions",
+        "queryDefinitions",
+        {"queryDefinitionNamePrefix": name},
+    )
+    found = _named(queries, "name", name)
+    arguments = {"name": name, "queryString": text, "logGroupNames": properties["LogGroupNames"]}
+    if found is not None:
+        # Without the id a second query of that name would be made.
+        arguments["queryDefinitionId"] = found["queryDefinitionId"]
+        found = {**found, "queryString": found["queryString"].strip()}
+    wanted = {key: arguments[key] for key in ("queryString", "logGroupNames")}
+    call = Call("logs", "put_query_definition", arguments)
+    return _compared("saved query", name, found, wanted, (call,))
+
+
 _PLANNERS: dict[str, Callable[[Target, dict[str, Any]], Change | None]] = {
     "AWS::Logs::LogGroup": _plan_log_group,
     "AWS::Logs::MetricFilter": _plan_metric_filter,
     "AWS::CloudWatch::InsightRule": _plan_insight_rule,
     "AWS::CloudWatch::Alarm": _plan_alarm,
     "AWS::CloudWatch::Dashboard": _plan_dashboard,
+    "AWS::Logs::QueryDefinition": _plan_query,
 }
 
 

@@ -34,7 +34,8 @@ def running(settings: Settings | None = None) -> Iterator[Client]:
     thread.start()
     try:
         asyncio.run_coroutine_threadsafe(standins.start(), loop).result(timeout=30)
-        with Client(f"http://127.0.0.1:{standins.control.port}") as client:
+        # The first call waits for moto: 1.5 s, but more than 10 on two cores that others keep busy.
+        with Client(f"http://127.0.0.1:{standins.control.port}", timeout=60) as client:
             yield client
     finally:
         asyncio.run_coroutine_threadsafe(standins.stop(), loop).result(timeout=30)

@@ -214,6 +214,8 @@ class Aws(AwsVendor):
                 return await self._start_query(region, ask)
             case "GetQueryResults":
                 return self._query_results(ask)
+            case "PutQueryDefinition":
+                return self._put_query_definition(ask)
             case "DescribeQueryDefinitions":
                 return self._query_definitions(ask)
             case "DescribeAlarms":
@@ -338,6 +340,19 @@ class Aws(AwsVendor):
         if found is None:
             raise AwsError("ResourceNotFoundException", "The specified query does not exist.")
         return found
+
+    def _put_query_definition(self, ask: Json) -> Json:
+        known = self.moto.query_definitions
+        identifier = ask.get("queryDefinitionId") or str(uuid.uuid4())
+        if "queryDefinitionId" in ask and identifier not in known:
+            raise AwsError("ResourceNotFoundException", "There is no query with that id.")
+        known[identifier] = {
+            "queryDefinitionId": identifier,
+            "name": ask["name"],
+            "queryString": ask["queryString"],
+            "logGroupNames": ask.get("logGroupNames", []),
+        }
+        return {"queryDefinitionId": identifier}
 
     def _query_definitions(self, ask: Json) -> Json:
         prefix = ask.get("queryDefinitionNamePrefix", "")

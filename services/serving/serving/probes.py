@@ -15,15 +15,16 @@ _LONGEST = 4094
 
 # Each asks for the part that a person does not write by accident: "union select" alone is also
 # the name of a committee, and "; curl" is what hair does.
+# GAP is what may stand for a blank in SQL.
 _ANYWHERE = {
     "sql_injection": r"""
-        ['"]\s*\)*\s*(?:or|and)\s+[\s(]*
+        ['"]\s*\)*\s*(?:or|and)\s+[\s(]{0,9}
           (?:['"]\w*['"]?\s*(?:[=<>]|like\s*['"%])|\d+\s*[=<>]|\w+\s*=\s*['"])
-        | \bunion(?:\s|/\*.*?\*/)+(?:(?:all|distinct)\s+)?select(?:\s|/\*.*?\*/)*
+        | \bunion GAP (?:(?:all|distinct) GAP )?select(?: GAP )?
           (?:null\b|\d|@@|['"(*]|(?:char|concat|group_concat|version)\s*\()
         | ;\s*(?:drop|truncate|alter)\s+(?:table|database)\b
         | ;\s*(?:delete\s+from|insert\s+into|exec(?:ute)?\s+(?:xp_|sp_|master\.))
-        | (?:['";,)=]|\b(?:or|and|select|if)\b)[\s(]*(?:pg_sleep|sleep|benchmark)\s*\(\s*\d
+        | (?:['";,)=]|\b(?:or|and|select|if)\b)[\s(]{0,9}(?:pg_sleep|sleep|benchmark)\s*\(\s*\d
         | \bwaitfor\s+delay\s+['"]
         | \binformation_schema\s*\.\s*\w | \bxp_cmdshell\b | \binto\s+(?:out|dump)file\b
         | (?:extractvalue|updatexml|load_file)\s*\(
@@ -43,7 +44,7 @@ _ANYWHERE = {
         | <\s*(?:iframe|object|embed)\b
     """,
     "command_injection": r"""
-        (?:[;|&`\n]|\$\()\s*(?:
+        (?:[;|&`\n]|\$\()[\t ]{0,9}(?:
             cat\s+/ | (?:wget|curl)\s[^;|&]{0,60}https?:// | (?:ba|da|z)?sh\s+-[ci]\b
             | (?:whoami|uname\s+-a|ifconfig)\b | ping\s+-[cn]\s | powershell\b | nc\s+-
         )
@@ -62,9 +63,24 @@ _PATHS = {
 }
 
 
+# Python tries a run at each length, and two runs side by side at each split: 4000 blanks behind a
+# quote took 1.3 s. Nobody needs more than these.
+_BOUNDED = {
+    "GAP": r"(?:\s|/\*[^*]{0,20}\*/){1,9}",
+    r"\s*": r"\s{0,9}",
+    r"\s+": r"\s{1,9}",
+    r"\d+": r"\d{1,9}",
+    r"\w*": r"\w{0,30}",
+    r"\w+": r"\w{1,30}",
+    r"\)*": r"\){0,9}",
+}
+
+
 def _alternatives(shapes: dict[str, str]) -> re.Pattern[str]:
-    named = (f"(?P<{name}>{pattern})" for name, pattern in shapes.items())
-    return re.compile("|".join(named), re.VERBOSE | re.IGNORECASE | re.DOTALL)
+    whole = "|".join(f"(?P<{name}>{pattern})" for name, pattern in shapes.items())
+    for run, bounded in _BOUNDED.items():
+        whole = whole.replace(run, bounded)
+    return re.compile(whole, re.VERBOSE | re.IGNORECASE)
 
 
 _IN_EITHER = _alternatives(_ANYWHERE)

@@ -1,4 +1,4 @@
-"""`make provision` against an account that moto and a fake X-Ray play."""
+"""`make provision` against an account that the stand-ins and a fake X-Ray play."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from moto import mock_aws
 
 from stack.errors import StackError
 from stack.provision import (
@@ -26,10 +25,14 @@ from stack.provision import (
     plan_changes,
     service_names,
 )
+from standins import inprocess
+from standins.settings import Settings
 from tests.unit.aws import fake_xray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from standins.client import Client
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -40,12 +43,24 @@ def xray() -> Iterator[fake_xray.FakeXRay]:
         yield fake
 
 
+@pytest.fixture(scope="module")
+def played() -> Iterator[Client]:
+    with inprocess.running() as standins:
+        yield standins
+
+
 @pytest.fixture
-def target(xray: fake_xray.FakeXRay, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
+def target(xray: fake_xray.FakeXRay, played: Client, monkeypatch: pytest.MonkeyPatch) -> Target:
     # A laptop's own profile has no part in this.
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    with mock_aws():
-        yield Target("eu-west-1", {"xray": xray.url}, "AKIAEXAMPLE", "secret")
+    played.reset(everything=True)
+    aws, keys = played.address("aws"), Settings()
+    return Target(
+        "eu-west-1",
+        {"xray": xray.url, "logs": aws, "cloudwatch": aws, "sts": aws},
+        keys.aws_access_key_id,
+        keys.aws_secret_access_key,
+    )
 
 
 @pytest.fixture
@@ -72,6 +87,7 @@ def test_an_empty_account_gets_everything_and_then_nothing_more(
         "contributor rule": 1,
         "alarm": 8,
         "dashboard": 1,
+        "saved query": 5,
     }
     assert {change.action for change in changes} == {"create"}
     assert list(xray.rules) == ["Default"]
@@ -100,6 +116,29 @@ def test_a_contributor_rule_that_someone_switched_off_is_switched_on_again(
     assert change.differences == (Difference("State", "DISABLED", "ENABLED"),)
     apply(target, [change])
     assert plan_changes(target, desired) == []
+
+
+def test_a_saved_query_that_someone_edited_is_put_back_and_not_made_twice(
+    target: Target, desired: Desired
+) -> None:
+    # given
+    apply(target, plan_changes(target, desired))
+    logs = target.client("logs")
+    saved = logs.describe_query_definitions(queryDefinitionNamePrefix="cruddur/probes")
+    [query] = saved["queryDefinitions"]
+    logs.put_query_definition(
+        queryDefinitionId=query["queryDefinitionId"],
+        name=query["name"],
+        queryString="fields @message",
+        logGroupNames=query["logGroupNames"],
+    )
+    # when
+    [change] = plan_changes(target, desired)
+    apply(target, [change])
+    # then
+    assert [one.name for one in change.differences] == ["queryString"]
+    again = logs.describe_query_definitions(queryDefinitionNamePrefix="cruddur/probes")
+    assert again["queryDefinitions"] == saved["queryDefinitions"]
 
 
 def test_what_someone_changed_by_hand_is_shown_and_put_back(
