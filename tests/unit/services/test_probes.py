@@ -154,42 +154,18 @@ def test_padding_up_to_gunicorns_limit_hides_nothing() -> None:
     assert shape(SEARCH, f"a={'x' * 3900}&term={quote_plus('{{7*7}}')}") == "template_injection"
 
 
-STARTS = ("", "'", "' or", "' or (", "<", "<a", "<a ", "union", "union select", ";", "; curl ", "=")
-STARTS += (
-    "{{",
-    "{{1",
-    "${",
-    "${1",
-    "#{1",
-    "javascript:",
-    "select(",
-    "waitfor delay",
-    "information_schema",
+STARTS = (
+    *("", "'", "' or", "' or (", "<", "<a", "<a ", "union", "union select", ";", "; curl ", "="),
+    *("{{", "{{1", "${", "${1", "#{1", "javascript:", "select(", "waitfor delay"),
 )
+RUNS = (" ", "\n", "\t(", "(", ")", "a", "1", "/", "/**/", "*", ".", "'", "{", "\\", "=", "or ")
 
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("again", [True, False], ids=["again and again", "once"])
 def test_no_text_makes_the_search_slow(start: str, again: bool) -> None:
     slowest = 0.0
-    for run in (
-        " ",
-        "\n",
-        "\t(",
-        "(",
-        ")",
-        "a",
-        "1",
-        "/",
-        "/**/",
-        "*",
-        ".",
-        "'",
-        "{",
-        "\\",
-        "=",
-        "or ",
-    ):
+    for run in RUNS:
         part = start + run * 8 if again else start + run * 4094
         text = (part * 4094)[:4094]
         # CPU of this process: another one's load does not count
