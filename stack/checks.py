@@ -38,6 +38,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # `make faults` is the whole table; a case waits nearly all the time.
 FAULTS = ("--runtime=native", "--numprocesses=3", "--dist=worksteal")
 
+# It measures rates and latencies: side by side, its files would be each other's load.
+OVERLOAD = ("--runtime=native", "--numprocesses=1", "--dist=loadfile")
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -65,6 +68,7 @@ def run_all() -> list[Outcome]:
         outcomes.append(_suite("integration, native", [*INTEGRATION, "--runtime=native"]))
         outcomes.append(_suite("security, native", [*SECURITY, "--runtime=native"]))
         outcomes.append(_suite("faults, quick", ["tests/faults", *FAULTS]))
+        outcomes.append(_suite("overload", ["tests/overload", *OVERLOAD]))
         outcomes += _in_a_browser()
         if not engine.failed:
             outcomes.append(_suite("integration, docker", [*INTEGRATION, "--runtime=docker"]))

@@ -89,6 +89,20 @@ def env_required(text: str) -> dict[str, int]:
     return found
 
 
+def go_memory_limit(config: Mapping[str, Any]) -> str | None:
+    """GOMEMLIMIT for a collector with this config: where its memory_limiter begins to refuse.
+
+    The limiter counts garbage too. Without this, three requests of 8 MiB make it refuse everybody's
+    data for a second or two while most of the heap is garbage. None where there is no limiter.
+    """
+    limiter = (config.get("processors") or {}).get("memory_limiter") or {}
+    limit, spike = limiter.get("limit_mib"), limiter.get("spike_limit_mib")
+    if not isinstance(limit, int):
+        return None
+    # Upstream's default for the spike.
+    return f"{limit - (spike if isinstance(spike, int) else limit // 5)}MiB"
+
+
 @cache
 def components(distribution: str) -> Mapping[str, frozenset[str]]:
     """Component types that `contrib` or `adot` has, by kind (`receivers`, …)."""

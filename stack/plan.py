@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from dotenv import dotenv_values
 
 from stack.access import FRAGMENTS as ACCESS
+from stack.collector_config import go_memory_limit
+from stack.collector_config import load as load_config
 from stack.errors import StackError
 from stack.fragments import aws_endpoint, load, load_file, variables
 from stack.page_build import BUILT, can_serve_page
@@ -234,11 +236,20 @@ def _collector(plan: Plan) -> Process:
             **merged(vendor.collector for vendor in plan.vendors),
             **_named_in_config(plan),
             **({"OTLP_SERVER_SECRETS": _seen(plan, plan.access.server)} if restricted else {}),
+            **_memory_limit(plan),
         },
         ports=ports,
         health=f"http://127.0.0.1:{ports['COLLECTOR_HEALTH_PORT']}/",
         start_order=10,
     )
+
+
+def _memory_limit(plan: Plan) -> dict[str, str]:
+    try:
+        limit = go_memory_limit(load_config(plan.config_source))
+    except StackError:
+        return {}  # whoever runs or validates this config says what is wrong with it
+    return {} if limit is None else {"GOMEMLIMIT": limit}
 
 
 def _named_in_config(plan: Plan) -> dict[str, str]:

@@ -7,6 +7,7 @@ go 1.25.0
 require (
 	github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsxrayexporter/documents v0.0.0
 	otel-stack/awsproxy v0.0.0
+	otel-stack/admission v0.0.0
 	otel-stack/durable v0.0.0
 	otel-stack/lean v0.0.0
 	otel-stack/redaction v0.0.0
@@ -48,7 +49,7 @@ require (
 	go.opentelemetry.io/collector/processor v1.65.0
 	go.opentelemetry.io/collector/processor/memorylimiterprocessor v0.159.0
 	go.opentelemetry.io/collector/receiver v1.65.0
-	go.opentelemetry.io/collector/receiver/otlpreceiver v0.159.0
+	go.opentelemetry.io/collector/receiver/otlpreceiver v0.159.0 // indirect
 	go.opentelemetry.io/collector/service v0.159.0
 	golang.org/x/sys v0.47.0
 )
@@ -294,6 +295,8 @@ replace github.com/open-telemetry/opentelemetry-collector-contrib/internal/aws/p
 replace github.com/open-telemetry/opentelemetry-collector-contrib/extension/internal/basicauth => github.com/open-telemetry/opentelemetry-collector-contrib/extension/internal/basicauth v0.158.0
 
 replace otel-stack/awsproxy => ./awsproxy
+
+replace otel-stack/admission => ./admission
 
 replace otel-stack/durable => ./durable
 

@@ -122,3 +122,25 @@ def test_outside_of_git_the_version_is_unknown(
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     # then
     assert service_version(tmp_path) == "unknown"
+
+
+def test_go_collects_garbage_before_the_memory_limiter_refuses(root: Path) -> None:
+    # given
+    config = root / "config.yaml"
+    config.write_text("processors: {memory_limiter: {limit_mib: 160, spike_limit_mib: 40}}\n")
+    settings = Settings(collector=COLLECTOR, collector_config=config)
+    # when
+    collector = make_plan(settings, root, "native").process("collector")
+    # then
+    assert collector.environment["GOMEMLIMIT"] == "120MiB"
+
+
+def test_a_config_without_a_memory_limiter_has_no_memory_limit(root: Path) -> None:
+    # given
+    config = root / "config.yaml"
+    config.write_text("processors: {}\n")
+    settings = Settings(collector=COLLECTOR, collector_config=config)
+    # when
+    collector = make_plan(settings, root, "native").process("collector")
+    # then
+    assert "GOMEMLIMIT" not in collector.environment

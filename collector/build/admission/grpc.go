@@ -1,0 +1,165 @@
+package admission
+
+import (
+	"context"
+	"io"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"go.opentelemetry.io/collector/extension/extensionmiddleware"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+const (
+	// A message arrives and is answered within this time or not at all; grpc-go would wait for ever.
+	rpcSeconds = 10 * time.Second
+	// Of all RPCs at once: each may hold 8 MiB while it arrives.
+	maxRPCs = 48
+	// grpc-go's own is 16 MiB for each stream.
+	maxHeaders = 64 << 10
+	// A frame may ask for 512 MiB with its first 14 bytes; zstd's own encoders ask for 8 at most.
+	maxWindow = 8 << 20
+)
+
+var _ extensionmiddleware.GRPCServer = (*Guard)(nil)
+
+func (g *Guard) GetGRPCServerOptions(context.Context) ([]grpc.ServerOption, error) {
+	return []grpc.ServerOption{
+		grpc.InTapHandle(g.arrive),
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto"), g}),
+		grpc.ChainUnaryInterceptor(g.answerRPC),
+		grpc.MaxHeaderListSize(maxHeaders),
+	}, nil
+}
+
+// arrive is called for each RPC's headers; the context that it returns ends with the RPC.
+func (g *Guard) arrive(ctx context.Context, _ *tap.Info) (context.Context, error) {
+	if g.rpcs.Add(1) > maxRPCs {
+		g.rpcs.Add(-1)
+		g.turnAway(ctx, reasonBusy, errBusy.Error())
+		return ctx, g.withRetryInfo(status.Error(codes.ResourceExhausted, errBusy.Error()))
+	}
+	limited, cancel := context.WithTimeout(ctx, rpcSeconds)
+	context.AfterFunc(limited, func() {
+		cancel()
+		g.rpcs.Add(-1)
+	})
+	return limited, nil
+}
+
+func (g *Guard) answerRPC(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	noted, found := g.held.LoadAndDelete(request)
+	if !found {
+		return handler(ctx, request)
+	}
+	if refused, is := noted.(error); is {
+		return nil, refused
+	}
+	defer g.atWork.leave(noted.(int))
+	response, err := handler(ctx, request)
+	return response, g.withRetryInfo(err)
+}
+
+// withRetryInfo: without it an SDK takes RESOURCE_EXHAUSTED for a quota that will not come back.
+func (g *Guard) withRetryInfo(err error) error {
+	said, is := status.FromError(err)
+	if err == nil || !is || len(said.Details()) > 0 {
+		return err
+	}
+	if code := said.Code(); code != codes.Unavailable && code != codes.ResourceExhausted {
+		return err
+	}
+	detailed, failed := said.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(retryAfter)})
+	if failed != nil {
+		return err
+	}
+	return detailed.Err()
+}
+
+// codec weighs a message before it is decoded: an interceptor would come too late. What it says
+// against a message waits for the interceptor, because grpc-go makes every error of a codec INTERNAL,
+// which no SDK tries again.
+type codec struct {
+	encoding.CodecV2
+	guard *Guard
+}
+
+func (c codec) Unmarshal(data mem.BufferSlice, into any) error {
+	signal := signalOf(into)
+	if signal == "" {
+		return c.CodecV2.Unmarshal(data, into)
+	}
+	content := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer content.Free()
+	body := content.ReadOnlyData()
+	weight, err := weigh(signal, body)
+	if err != nil {
+		c.guard.turnAway(context.Background(), reasonBad, err.Error())
+		c.guard.held.Store(into, status.Error(codes.InvalidArgument, err.Error()))
+		return nil
+	}
+	weight += copies * len(body)
+	if !c.guard.atWork.take(weight) {
+		c.guard.turnAway(context.Background(), reasonBusy, errBusy.Error())
+		c.guard.held.Store(into, c.guard.withRetryInfo(status.Error(codes.ResourceExhausted, errBusy.Error())))
+		return nil
+	}
+	if err := c.CodecV2.Unmarshal(mem.BufferSlice{content}, into); err != nil {
+		c.guard.atWork.leave(weight)
+		c.guard.held.Store(into, status.Error(codes.InvalidArgument, err.Error()))
+		return nil
+	}
+	c.guard.held.Store(into, weight)
+	return nil
+}
+
+func signalOf(request any) string {
+	name := reflect.TypeOf(request).String()
+	switch {
+	case strings.HasSuffix(name, ".ExportTraceServiceRequest"):
+		return "traces"
+	case strings.HasSuffix(name, ".ExportMetricsServiceRequest"):
+		return "metrics"
+	case strings.HasSuffix(name, ".ExportLogsServiceRequest"):
+		return "logs"
+	}
+	return ""
+}
+
+// LimitZstd takes the place of gRPC's zstd, for the whole process.
+func LimitZstd() {
+	if base := encoding.GetCompressor("zstd"); base != nil {
+		encoding.RegisterCompressor(narrow{base})
+	}
+}
+
+type narrow struct{ encoding.Compressor }
+
+func (narrow) Decompress(from io.Reader) (io.Reader, error) {
+	decoder, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+	if err != nil {
+		return nil, err
+	}
+	return closing{decoder}, nil
+}
+
+// closing frees the decoder at the end of what it reads.
+type closing struct{ decoder *zstd.Decoder }
+
+func (c closing) Read(into []byte) (int, error) {
+	n, err := c.decoder.Read(into)
+	if err != nil {
+		c.decoder.Close()
+	}
+	return n, err
+}

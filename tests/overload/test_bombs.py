@@ -1,0 +1,46 @@
+"""A bomb costs its sender an answer, and nobody else anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from tests.overload.harness.bombs import BOMBS, Bomb
+from tests.overload.harness.watch import Watch
+
+if TYPE_CHECKING:
+    from tests.faults.harness.bench import Bench
+
+pytestmark = [pytest.mark.collector, pytest.mark.only_native]
+
+TIMES = {True: 3, False: 2}
+"""By whether it is refused: what is taken costs a second of CPU each."""
+
+
+@pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: bomb.name)
+def test_a_bomb_is_refused_and_nobody_notices(bench: Bench, bomb: Bomb) -> None:
+    body = bomb.make()
+
+    with Watch(bench) as watch:
+        answers = [_post(bench, body, bomb) for _ in range(TIMES[bomb.refused])]
+
+    if bomb.refused:
+        assert {400 <= answer < 500 for answer in answers} == {True}, answers
+    else:
+        # The second may be asked to come again.
+        assert set(answers) <= {200, 429, 503}, answers
+        assert 200 in answers
+    watch.check()
+
+
+def _post(bench: Bench, body: bytes, bomb: Bomb) -> int:
+    """The status, or that the collector closed the connection."""
+    try:
+        return requests.post(
+            f"{bench.otlp_url}/v1/traces", data=body, headers=bomb.headers, timeout=60
+        ).status_code
+    except requests.ConnectionError:
+        # It answered and hung up before it had read all.
+        return 400
