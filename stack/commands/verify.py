@@ -39,18 +39,21 @@ def run(
     else:
         with Live(_table(()), console=console, transient=True) as live:
             report = verify(plan, deadline, lambda known: live.update(_table(known)), start)
-        _show_trace(report)
-        Console().print(_table(report.deliveries))
-        Console().print(f"trace id {report.trace_id}")
+        show(report, Console())
     if not report.complete:
         raise typer.Exit(1)
 
 
-def _show_trace(report: Report) -> None:
+def show(report: Report, terminal: Console) -> None:
+    """Print the trace of a click, who has what, and the trace's id."""
     width = max((len(step.service) for step in report.steps), default=0)
     for step in report.steps:
         indent = "  " * step.depth
-        Console().print(f"[dim]{step.service:{width}}[/]  {indent}{escape(step.name)}")
+        terminal.print(
+            f"[dim]{step.service:{width}}[/]  {indent}{escape(step.name)}", highlight=False
+        )
+    terminal.print(_table(report.deliveries))
+    terminal.print(f"trace id {report.trace_id}")
 
 
 def _table(deliveries: Sequence[Delivery]) -> Table:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import secrets
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
 from stack import page_visit
+from stack.commands.verify import show
 from stack.errors import StackError
 from stack.runtimes import native
 from stack.telemetry import spans_by_service
@@ -16,8 +19,9 @@ from stack.verify import HOME, RECORD_FILES, Start, Step, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from tests.browser.conftest import Site
+    from tests.browser.conftest import Site, Visit
 
 DEADLINE = 15
 TOO_SHORT = 3
@@ -70,6 +74,20 @@ def test_a_click_arrives_everywhere_as_one_trace(site: Site) -> None:
     items = site.standins.holds("rollbar", report.trace_id)["items"]
     assert [item.get("platform") == "browser" for item in items].count(True) == 1
     assert len(items) == 2
+
+
+def test_picture_for_the_docs(site: Site, visit: Visit, screenshots: Path | None) -> None:
+    # given what `make verify FROM=page` prints
+    terminal = Console(record=True, width=76, file=io.StringIO(), force_terminal=True)
+    show(verify(site.plan, DEADLINE, start=Start.PAGE), terminal)
+    # when
+    visit.page.set_viewport_size({"width": 1000, "height": 800})
+    visit.page.set_content(terminal.export_svg(title="make verify FROM=page"))
+    shot = visit.page.locator("svg").first.screenshot()
+    # then
+    assert "click verify" in visit.page.locator("svg").first.inner_html().replace("&nbsp;", " ")
+    if screenshots is not None:
+        (screenshots / "verify.png").write_bytes(shot)
 
 
 def test_a_trace_without_profiles_is_not_whole(site: Site, no_profiles: None) -> None:
