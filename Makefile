@@ -66,7 +66,7 @@ replay: .venv/stack ## Send again what a vendor refused for good, once its key o
 
 .PHONY: faults
 faults: .venv/dev ## Break every vendor in every way (RUNS=200 SEED=7: drawn cases); docs/reliability.md
-	@$(STACK) faults --runs $(or $(RUNS),0) --seed $(or $(SEED),0)
+	@$(STACK) faults --runs $(or $(RUNS),0) --seed $(or $(SEED),0) --runtime $(or $(RUNTIME),native)
 
 .PHONY: test
 test: .venv/dev ## Every check there is

@@ -27,18 +27,21 @@ NOTHING_FOUND = 5
 Json = dict[str, Any]
 
 
-def run_faults(*, runs: int, seed: int, only: str) -> int:
-    """Run the whole suite, or `runs` cases drawn with `seed`; returns pytest's exit code.
+def run_faults(*, runs: int, seed: int, only: str, runtime: str, workers: int) -> int:
+    """Run the whole suite, or `runs` cases drawn with `seed`, with `workers` benches at once; for
+    `docker` the part of the table that its restarts matter to. Returns pytest's exit code.
 
     What compares times runs after all others, by itself.
     """
     shutil.rmtree(RESULTS, ignore_errors=True)
+    docker = runtime == "docker"
     drawn = ["--runs", str(runs), "--seed", str(seed)] if runs else []
-    suite = "tests/faults/test_table.py" if runs else "tests/faults"
-    together = [f"--numprocesses={WORKERS}", "--dist=worksteal", *drawn]
-    codes = [_pytest(suite, "not alone", only, together)]
+    how = [f"--faults={'short' if docker else 'all'}", f"--faults-runtime={runtime}", *drawn]
+    suite = "tests/faults/test_table.py" if runs or docker else "tests/faults"
+    together = [f"--numprocesses={workers}", "--dist=worksteal"]
+    codes = [_pytest(suite, "not alone", only, [*how, *together])]
     if not runs:
-        codes.append(_pytest(suite, "alone", only, []))
+        codes.append(_pytest(suite, "alone", only, how))
     # A choice by name may leave one of the two with nothing.
     found = [code for code in codes if code != NOTHING_FOUND]
     return max(found, default=NOTHING_FOUND)
@@ -49,7 +52,7 @@ def _pytest(suite: str, marked: str, only: str, options: Sequence[str]) -> int:
     return subprocess.run(
         [
             *(sys.executable, "-m", "pytest", suite, "--runtime=native", "--quiet"),
-            *("--faults=all", "-m", marked, *options, *chosen),
+            *("-m", marked, *options, *chosen),
         ],
         cwd=ROOT,
         check=False,

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import enum
 import secrets
 from typing import Annotated
 
 import typer
 
 from stack.console import console
-from stack.faults import PAGE, read_results, run_faults, totals, write_page
+from stack.faults import PAGE, WORKERS, read_results, run_faults, totals, write_page
 from stack.settings import ROOT
 
 MANY = 2**31
+
+
+class Runtime(enum.Enum):
+    """Of the collector; the stand-ins are processes."""
+
+    NATIVE = "native"
+    DOCKER = "docker"
 
 
 def run(
     runs: Annotated[int, typer.Option(help="So many drawn cases instead of the table.")] = 0,
     seed: Annotated[int, typer.Option(help="The seed to draw them with; 0 picks one.")] = 0,
     only: Annotated[str, typer.Option(help="Only cases that hold these words.")] = "",
+    runtime: Annotated[Runtime, typer.Option(help="What runs the collector.")] = Runtime.NATIVE,
+    workers: Annotated[int, typer.Option(min=1, help="Benches at once.")] = WORKERS,
 ) -> None:
     """Play the fault suite and write its page."""
     command = "make faults"
@@ -25,9 +35,9 @@ def run(
         seed = seed or secrets.randbelow(MANY) + 1
         command = f"make faults RUNS={runs} SEED={seed}"
         console.print(f"again with: {command}", soft_wrap=True)
-    code = run_faults(runs=runs, seed=seed, only=only)
+    code = run_faults(runs=runs, seed=seed, only=only, runtime=runtime.value, workers=workers)
     found = totals(read_results())
-    if not only and not runs and found["cases"]:
+    if not only and not runs and runtime is Runtime.NATIVE and found["cases"]:
         write_page(read_results(), command)
         console.print(f"written: {PAGE.relative_to(ROOT)}")
     print(

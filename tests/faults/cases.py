@@ -121,6 +121,16 @@ def quick() -> list[Case]:
     ]
 
 
+def short() -> list[Case]:
+    """For a second runtime: what depends on how the collector is started and ended."""
+    return quick() + [
+        Case(vendor, mode, when)
+        for vendor in VENDORS
+        for mode in ("hang", "503")
+        for when in RESTARTS
+    ]
+
+
 def drawn(runs: int, seed: int) -> Iterator[Case]:
     """`runs` cases with random times; equal for an equal seed."""
     rng = random.Random(seed)

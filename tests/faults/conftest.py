@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stack.engine import engine_lease
 from stack.settings import ROOT
-from tests.faults.cases import drawn, quick, table
+from tests.faults.cases import drawn, quick, short, table
 from tests.faults.harness.bench import Bench
 from tests.faults.harness.disk import small_disk
 from tests.faults.harness.far import Far
@@ -19,13 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.faults.harness.run import Result
+    from tests.integration.harness.plans import Runtime
 
 RESULTS = ROOT / ".run/faults"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     faults = parser.getgroup("faults", "the fault suite")
-    faults.addoption("--faults", choices=("quick", "all"), default="quick", help="which table")
+    faults.addoption(
+        "--faults", choices=("quick", "short", "all"), default="quick", help="which table"
+    )
+    faults.addoption(
+        "--faults-runtime",
+        choices=("native", "docker"),
+        default="native",
+        help="what runs the collector of a bench",
+    )
     faults.addoption("--runs", type=int, default=0, help="so many drawn cases instead")
     faults.addoption("--seed", type=int, default=0, help="the seed that they are drawn with")
 
@@ -52,19 +62,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         cases = list(drawn(runs, config.getoption("--seed")))
         ids = [f"{number}: {case.id}" for number, case in enumerate(cases)]
     else:
-        cases = table() if config.getoption("--faults") == "all" else quick()
+        cases = {"quick": quick, "short": short, "all": table}[config.getoption("--faults")]()
         ids = [case.id for case in cases]
     metafunc.parametrize("case", cases, ids=ids)
 
 
 @pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with Bench(tmp_path_factory.mktemp("faults")) as started:
+def runtime(request: pytest.FixtureRequest) -> Iterator[Runtime]:
+    chosen: Runtime = request.config.getoption("--faults-runtime")
+    with engine_lease("faults") if chosen == "docker" else contextlib.nullcontext():
+        yield chosen
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory, runtime: Runtime) -> Iterator[Bench]:
+    with Bench(tmp_path_factory.mktemp("faults"), runtime=runtime) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def rough_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def rough_bench(tmp_path_factory: pytest.TempPathFactory, runtime: Runtime) -> Iterator[Bench]:
     """With names, TLS and a small disk between the collector and all else, as far as this user
     may make them.
     """
@@ -74,7 +91,7 @@ def rough_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         with contextlib.suppress(pytest.skip.Exception):
             disk = stack.enter_context(small_disk(folder / "queues", 16))
         far = stack.enter_context(Far(folder / "far"))
-        yield stack.enter_context(Bench(folder, far=far, disk=disk))
+        yield stack.enter_context(Bench(folder, far=far, disk=disk, runtime=runtime))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from stack.replay import Letter, letters_folder, read_letters
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from standins.client import Client
+from tests.faults.harness.container import Container
 from tests.integration.harness.ledger import by_vendor
 from tests.integration.harness.plans import shipped_plan
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from stack.ledger import Entry
     from stack.plan import Process
     from tests.faults.harness.far import Far
+    from tests.integration.harness.plans import Runtime
 
 START_SECONDS = 30
 STOP_SECONDS = 10
@@ -43,17 +45,23 @@ class Bench:
         environment: Mapping[str, str] | None = None,
         far: Far | None = None,
         disk: Path | None = None,
+        runtime: Runtime = "native",
     ) -> None:
         """`far`: what stands between the collector and the vendors. `disk`: a small one of their
-        own, under the queues.
+        own, under the queues. `runtime`: what runs the collector; stand-ins are processes.
         """
         self.plan = shipped_plan(folder, "native")
         self.far, self.disk = far, disk
         self._more = {**(environment or {}), **(far.environment if far else {})}
         for one in self.plan.folders.values():
             one.mkdir(parents=True, exist_ok=True)
-        own = os.environ.get("COLLECTOR_BIN")
-        self._binary = ensure_collector_binary(ROOT, Path(own) if own else None)
+        self._container = None
+        if runtime == "docker":
+            resolv = far.resolv if far and far.resolvable else None
+            self._container = Container(self.plan, resolv)
+        else:
+            own = os.environ.get("COLLECTOR_BIN")
+            self._binary = ensure_collector_binary(ROOT, Path(own) if own else None)
         self.config = self.plan.config_source.read_text()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         standins = self.plan.process("standins")
@@ -69,6 +77,8 @@ class Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._container:
+            self._container.close()
         for process in self._processes.values():
             if process.poll() is None:
                 process.kill()
@@ -94,12 +104,19 @@ class Bench:
         """Start the collector with `config` and wait until it is healthy."""
         apply_config(self.plan, self.config)
         collector = self.plan.process("collector")
+        collector = replace(collector, environment={**collector.environment, **self._more})
+        if self._container:
+            self._start(self._container.wrapped(collector))
+            return
         before = self.far.command if self.far else ()
         self._start(replace(collector, argv=(*before, str(self._binary), *collector.argv[1:])))
 
     def kill(self) -> None:
         """End the collector as a crash does."""
-        self._processes["collector"].kill()
+        if self._container:
+            self._container.kill()
+        else:
+            self._processes["collector"].kill()
         self._processes["collector"].wait(STOP_SECONDS)
 
     def stop(self) -> None:

@@ -64,7 +64,7 @@ class Far:
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
         if self._address:
-            self.command = _with_name_server(self._folder / "resolv.conf", self._address)
+            self.command = _with_name_server(self.resolv, self._address)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,6 +76,11 @@ class Far:
     @property
     def resolvable(self) -> bool:
         return bool(self.command)
+
+    @property
+    def resolv(self) -> Path:
+        """The resolv.conf that names the name server."""
+        return self._folder / "resolv.conf"
 
     @property
     def environment(self) -> dict[str, str]:
