@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import ssl
 
 BACKLOG = 1024
+LAST_ANSWERS_SECONDS = 1.0
+TURN_SECONDS = 0.01
 
 
 def bound_socket(bind: str, port: int) -> socket.socket:
@@ -80,13 +83,22 @@ class Listener:
         self._site = web.SockSite(self._runner, sock, ssl_context=self._tls, backlog=BACKLOG)
         await self._site.start()
 
-    async def close(self) -> None:
-        """Refuse connections and reset those that are open."""
+    async def close(self, idle: asyncio.Event | None = None) -> None:
+        """Refuse connections, and reset those that are open once `idle` is set, or in a second.
+
+        A request that was kept and whose answer is lost comes again, as a copy: from outside it
+        looks like a fault of the sender.
+        """
         if self._site is None:
             return
         await self._site.stop()
         self._site = None
         self._reserved = bound_socket(self._bind, self.port)
+        if idle is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(idle.wait(), LAST_ANSWERS_SECONDS)
+            # The answer is on its way out.
+            await asyncio.sleep(TURN_SECONDS)
         self.reset_connections()
 
     def reset_connections(self) -> None:

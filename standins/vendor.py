@@ -57,6 +57,9 @@ class Vendor(ABC):
         self.faults = Faults()
         self.requests: deque[dict[str, Any]] = deque(maxlen=settings.max_requests)
         self._fault_ends: asyncio.TimerHandle | None = None
+        self._answering = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         app = web.Application(middlewares=[self._answer])
         app.add_routes(self.routes())
         self.listener = Listener(app, settings.bind, port, tls)
@@ -124,8 +127,8 @@ class Vendor(ABC):
         await self.accept()
 
     async def refuse(self) -> None:
-        """Close every port of this vendor."""
-        await self.listener.close()
+        """Close every port of this vendor. Whom it is answering gets the answer first."""
+        await self.listener.close(self._idle)
 
     async def accept(self) -> None:
         """Open every port of this vendor."""
@@ -168,7 +171,7 @@ class Vendor(ABC):
         started = time.monotonic()
         fault = self.faults.take()
         if fault is not None:
-            if fault.mode in ("hang", "reset"):
+            if fault.mode in ("hang", "reset", "refuse"):
                 handler = partial(self._drop, fault)
             elif fault.mode in STATUS_MODES:
                 handler = partial(self._fail, fault)
@@ -178,7 +181,14 @@ class Vendor(ABC):
                 request[AHEAD] = CLOCK_AHEAD_SECONDS
             else:
                 request[FAULT] = fault
-        response = await self._handle(request, handler)
+        self._answering += 1
+        self._idle.clear()
+        try:
+            response = await self._handle(request, handler)
+        finally:
+            self._answering -= 1
+            if not self._answering:
+                self._idle.set()
         if AHEAD in request:
             # Clients tell from it by how much to correct their signatures.
             response.headers["Date"] = formatdate(time.time() + request[AHEAD], usegmt=True)

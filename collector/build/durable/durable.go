@@ -263,7 +263,7 @@ const (
 	every   = 500 * time.Millisecond
 	// For all exporters together, which are stopped one after the other: Docker grants ten seconds.
 	// An answer that takes five seconds comes in time: else what it is about would come twice.
-	patience = 6 * time.Second
+	patience = 5500 * time.Millisecond
 	atLeast  = 200 * time.Millisecond
 	// Of a stop that may take ten seconds in all.
 	farewell = 2 * time.Second

@@ -53,7 +53,7 @@ class Far:
         self._trouble: dict[str, Trouble] = {}
         self._targets: dict[str, int] = {}
         self._ports: dict[str, int] = {}
-        self._open: dict[str, set[asyncio.StreamWriter]] = {name: set() for name in NAMES}
+        self._open: dict[str, set[_Connection]] = {name: set() for name in NAMES}
         self._servers: list[asyncio.Server] = []
         self.asked_in_vain = 0
         self.refused_handshakes = 0
@@ -102,7 +102,9 @@ class Far:
         self._targets = {name: ports[name] for name in NAMES}
 
     def break_(self, standin: str, trouble: Trouble) -> None:
-        """Connections of before end, as when a vendor moves; new ones meet the trouble."""
+        """Connections of before end, as when a vendor moves; new ones meet the trouble. Who waits
+        for an answer gets it first: what was kept and is not answered comes twice, rightly.
+        """
         self.asked_in_vain = self.refused_handshakes = 0
         self._trouble[standin] = trouble
         self._loop.call_soon_threadsafe(self._end_connections, standin)
@@ -153,23 +155,24 @@ class Far:
         except OSError:
             writer.transport.abort()
             return
-        self._open[name].add(writer)
+        connection = _Connection(writer, target[1])
+        self._open[name].add(connection)
         try:
-            await asyncio.gather(_pass_on(reader, target[1]), _pass_on(target[0], writer))
+            await asyncio.gather(connection.ask(reader), connection.answer(target[0]))
         finally:
-            self._open[name].discard(writer)
-            writer.transport.abort()
-            target[1].transport.abort()
+            self._open[name].discard(connection)
+            connection.abort()
 
     async def _stop(self) -> None:
         for server in self._servers:
             server.close()
-        for name in NAMES:
-            self._end_connections(name)
+        for connections in self._open.values():
+            for connection in list(connections):
+                connection.abort()
 
     def _end_connections(self, name: str) -> None:
-        for writer in list(self._open[name]):
-            writer.transport.abort()
+        for connection in list(self._open[name]):
+            connection.end()
 
     def _make_certificates(self) -> None:
         names = [*NAMES.values(), "127.0.0.1"]
@@ -238,14 +241,39 @@ class _NameServer(asyncio.DatagramProtocol):
             self._transport.sendto(answer, addr)
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    # Either end may be reset at any time: that is what this is for.
-    with contextlib.suppress(ConnectionError):
-        while content := await reader.read(65536):
-            writer.write(content)
-            await writer.drain()
-    if writer.can_write_eof():
-        writer.write_eof()
-    else:
-        # TLS knows no half-closed connection.
-        writer.transport.abort()
+class _Connection:
+    """Passes on what both ends say; either may be reset at any time."""
+
+    def __init__(self, client: asyncio.StreamWriter, vendor: asyncio.StreamWriter) -> None:
+        self._client, self._vendor = client, vendor
+        self._waiting = self._ending = False
+
+    async def ask(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(ConnectionError):
+            while content := await reader.read(65536):
+                self._waiting = True
+                self._vendor.write(content)
+                await self._vendor.drain()
+        self._vendor.transport.abort()
+
+    async def answer(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(ConnectionError):
+            while content := await reader.read(65536):
+                self._waiting = False
+                self._client.write(content)
+                await self._client.drain()
+                if self._ending:
+                    break
+        self._client.close()
+        with contextlib.suppress(ConnectionError, TimeoutError, ssl.SSLError):
+            await asyncio.wait_for(self._client.wait_closed(), 1)
+
+    def end(self) -> None:
+        """Now, or with the answer that somebody waits for."""
+        self._ending = True
+        if not self._waiting:
+            self.abort()
+
+    def abort(self) -> None:
+        self._client.transport.abort()
+        self._vendor.transport.abort()
