@@ -181,14 +181,7 @@ class Vendor(ABC):
                 request[AHEAD] = CLOCK_AHEAD_SECONDS
             else:
                 request[FAULT] = fault
-        self._answering += 1
-        self._idle.clear()
-        try:
-            response = await self._handle(request, handler)
-        finally:
-            self._answering -= 1
-            if not self._answering:
-                self._idle.set()
+        response = await self._handle(request, handler)
         if AHEAD in request:
             # Clients tell from it by how much to correct their signatures.
             response.headers["Date"] = formatdate(time.time() + request[AHEAD], usegmt=True)
@@ -200,6 +193,8 @@ class Vendor(ABC):
         return response
 
     async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._answering += 1
+        self._idle.clear()
         try:
             return await handler(request)
         except BodyError as error:
@@ -209,6 +204,10 @@ class Vendor(ABC):
             # A path or a method that the vendor does not have.
             request[WHY] = error.reason
             return self.error(request, error.status, f"{request.method} {request.path}: not here")
+        finally:
+            self._answering -= 1
+            if not self._answering:
+                self._idle.set()
 
     async def _fail(self, fault: Fault, request: web.Request) -> web.Response:
         request[WHY] = "told to fail"

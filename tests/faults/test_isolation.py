@@ -54,6 +54,7 @@ def noticed(turns: Turns) -> list[str]:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("vendor", "mode"),
     [
