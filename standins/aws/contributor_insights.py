@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import json
 import operator
-import re
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_pascal
 
 from standins.aws.patterns import parse as parse_event
 from standins.aws.patterns import select
@@ -27,21 +35,21 @@ Json = dict[str, Any]
 Event = tuple[str, str, int, str]
 Contributors = Counter[tuple[str, ...]]
 
-MOST_KEYS = MOST_FILTERS = 4
-MOST_VALUES = 10
-_FIELD = re.compile(r"\$(?:\.\w+(?:\[\d+\])*)+", re.ASCII)
-_SCHEMA = {"Name": "CloudWatchLogRule", "Version": 1}
-_MEMBERS = {"Schema", "LogGroupNames", "LogFormat", "Contribution", "AggregateOn"}
+LogField = Annotated[
+    str, StringConstraints(pattern=r"^\$(\.[A-Za-z0-9_]+(\[[0-9]{1,6}\])*)+$", max_length=256)
+]
+Texts = Annotated[list[str], Field(min_length=1, max_length=10)]
+
 _NUMBERS: dict[str, Callable[[float, float], bool]] = {
-    "GreaterThan": operator.gt,
-    "LessThan": operator.lt,
-    "EqualTo": operator.eq,
-    "NotEqualTo": operator.ne,
+    "greater_than": operator.gt,
+    "less_than": operator.lt,
+    "equal_to": operator.eq,
+    "not_equal_to": operator.ne,
 }
 _TEXTS: dict[str, Callable[[str, list[str]], bool]] = {
-    "In": lambda found, values: found in values,
-    "NotIn": lambda found, values: found not in values,
-    "StartsWith": lambda found, values: found.startswith(tuple(values)),
+    "in_": lambda found, values: found in values,
+    "not_in": lambda found, values: found not in values,
+    "starts_with": lambda found, values: found.startswith(tuple(values)),
 }
 METRICS: dict[str, Callable[[Contributors], float]] = {
     "UniqueContributors": len,
@@ -54,54 +62,95 @@ METRICS: dict[str, Callable[[Contributors], float]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """`value_of` is None where occurrences are counted."""
+class _Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_pascal)
 
-    groups: tuple[str, ...]
-    keys: tuple[str, ...]
-    filters: tuple[Callable[[Any], bool], ...]
-    value_of: str | None = None
+
+class Filter(_Shape):
+    """One operator, of those that are documented."""
+
+    match: LogField
+    in_: Texts | None = Field(None, alias="In")
+    not_in: Texts | None = None
+    starts_with: Texts | None = None
+    greater_than: float | None = None
+    less_than: float | None = None
+    equal_to: float | None = None
+    not_equal_to: float | None = None
+    is_present: bool | None = None
+
+    @model_validator(mode="after")
+    def _one_operator(self) -> Self:
+        if len(self.model_fields_set) != 2:  # noqa: PLR2004 - the field and its operator
+            raise ValueError("a filter has Match and one operator")
+        return self
+
+    def passes(self, tree: Any) -> bool:
+        """Whether an event, parsed, is let through."""
+        found = select(self.match, tree)
+        [name] = self.model_fields_set - {"match"}
+        wanted = getattr(self, name)
+        if name == "is_present":
+            return (found is not None) is wanted
+        if name in _NUMBERS:
+            return _is_number(found) and _NUMBERS[name](found, wanted)
+        return _TEXTS[name](_text(found), wanted)
+
+
+class Contribution(_Shape):
+    """Who is counted, of which events. `value_of` is None where occurrences are counted."""
+
+    keys: Annotated[list[LogField], Field(min_length=1, max_length=4)]
+    filters: Annotated[list[Filter], Field(max_length=4)] = []
+    value_of: LogField | None = None
+
+
+class Schema(_Shape):
+    """The only one that there is for rules of one's own."""
+
+    name: Literal["CloudWatchLogRule"]
+    version: Literal[1]
+
+
+class Rule(_Shape):
+    """A rule's definition."""
+
+    schema_: Schema = Field(alias="Schema")
+    log_group_names: Annotated[list[str], Field(min_length=1)]
+    log_format: Literal["JSON"]
+    contribution: Contribution
+    aggregate_on: Literal["Count", "Sum"]
+
+    @model_validator(mode="after")
+    def _value_of_a_sum(self) -> Self:
+        if (self.aggregate_on == "Sum") != (self.contribution.value_of is not None):
+            raise ValueError("AggregateOn is Count, or Sum together with ValueOf")
+        return self
 
 
 def parse(definition: str) -> Rule:
     """A rule from its definition. Raises AwsError for one that CloudWatch would not take."""
     try:
-        tree = json.loads(definition)
-    except (ValueError, RecursionError) as error:
-        raise _invalid(f"the definition is no JSON: {error}") from None
-    if not isinstance(tree, dict) or set(tree) != _MEMBERS:
-        raise _invalid(f"a definition has {', '.join(sorted(_MEMBERS))}")
-    contribution, groups = tree["Contribution"], tree["LogGroupNames"]
-    if tree["Schema"] != _SCHEMA or tree["LogFormat"] != "JSON":
-        raise _invalid("played are rules of the schema CloudWatchLogRule 1 over JSON")
-    if not isinstance(groups, list) or not groups or not isinstance(contribution, dict):
-        raise _invalid("LogGroupNames is a list, Contribution an object")
-    keys, filters = contribution.get("Keys", []), contribution.get("Filters", [])
-    if not 1 <= len(keys) <= MOST_KEYS or len(filters) > MOST_FILTERS:
-        raise _invalid(f"1 to {MOST_KEYS} keys, and {MOST_FILTERS} filters at most")
-    sums = {"Count": False, "Sum": True}.get(tree["AggregateOn"])
-    if sums is None or sums != ("ValueOf" in contribution):
-        raise _invalid("AggregateOn is Count, or Sum together with ValueOf")
-    return Rule(
-        tuple(groups),
-        tuple(_field(key) for key in keys),
-        tuple(_filter(one) for one in filters),
-        _field(contribution["ValueOf"]) if sums else None,
-    )
+        return Rule.model_validate_json(definition)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        told = f"Invalid Contributor Insights rule: {where}: {first['msg']}"
+        raise AwsError("InvalidParameterValue", told) from None
 
 
 def contributors(rule: Rule, events: Iterable[Event], start_ms: int, end_ms: int) -> Contributors:
     """What each contributor adds up to in events from `start_ms` to before `end_ms`."""
     found: Contributors = Counter()
+    asked = rule.contribution
     for group, _, at, message in events:
-        if not start_ms <= at < end_ms or not _covers(rule.groups, group):
+        if not start_ms <= at < end_ms or not _covers(rule.log_group_names, group):
             continue
         tree = parse_event(message)
-        if tree is None or not all(passes(tree) for passes in rule.filters):
+        if tree is None or not all(one.passes(tree) for one in asked.filters):
             continue
-        key = tuple(_text(select(one, tree)) for one in rule.keys)
-        value = 1 if rule.value_of is None else select(rule.value_of, tree)
+        key = tuple(_text(select(one, tree)) for one in asked.keys)
+        value = 1 if asked.value_of is None else select(asked.value_of, tree)
         # An event without one of the keys has no contributor.
         if "" not in key and _is_number(value):
             found[key] += value
@@ -121,8 +170,8 @@ def report(rule: Rule, ask: Json, events: Iterable[Event]) -> Json:
     start, end = (int(float(ask[name]) * 1000) for name in ("StartTime", "EndTime"))
     found = contributors(rule, events, start, end)
     return {
-        "KeyLabels": list(rule.keys),
-        "AggregationStatistic": "Sum" if rule.value_of else "SampleCount",
+        "KeyLabels": rule.contribution.keys,
+        "AggregationStatistic": "Sum" if rule.aggregate_on == "Sum" else "SampleCount",
         "AggregateValue": float(found.total()),
         "ApproximateUniqueCount": len(found),
         "Contributors": [
@@ -139,36 +188,9 @@ def _covers(groups: Iterable[str], name: str) -> bool:
     )
 
 
-def _field(text: Any) -> str:
-    if not isinstance(text, str) or _FIELD.fullmatch(text) is None:
-        raise _invalid(f"{text!r} is no field: $.name, $.name[0] or $.name.other")
-    return text
-
-
-def _filter(asked: Any) -> Callable[[Any], bool]:
-    if not isinstance(asked, dict) or "Match" not in asked or len(asked) != 2:  # noqa: PLR2004
-        raise _invalid("a filter has Match and one operator")
-    field = _field(asked["Match"])
-    [name] = set(asked) - {"Match"}
-    wanted = asked[name]
-    if name == "IsPresent" and isinstance(wanted, bool):
-        return lambda tree: (select(field, tree) is not None) is wanted
-    if name in _NUMBERS and _is_number(wanted):
-        compare = _NUMBERS[name]
-        return lambda tree: _is_number(found := select(field, tree)) and compare(found, wanted)
-    if name in _TEXTS and isinstance(wanted, list) and 1 <= len(wanted) <= MOST_VALUES:
-        test = _TEXTS[name]
-        return lambda tree: test(_text(select(field, tree)), wanted)
-    raise _invalid(f"{name} {wanted!r} is no operator of a filter")
-
-
 def _text(value: Any) -> str:
     return "" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _invalid(message: str) -> AwsError:
-    return AwsError("InvalidParameterValue", f"Invalid Contributor Insights rule: {message}")

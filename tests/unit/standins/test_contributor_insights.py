@@ -194,7 +194,7 @@ def test_a_rule_is_checked_when_it_is_put_and_known_when_it_is_asked_for(
     aws: Callable[..., Any],
 ) -> None:
     cloudwatch = aws("cloudwatch")
-    with pytest.raises(ClientError, match="is no field"):
+    with pytest.raises(ClientError, match=r"Contributor Insights rule: Contribution\.Keys\.0"):
         cloudwatch.put_insight_rule(
             RuleName="x", RuleDefinition=json.dumps(definition(Keys=["$.a['b.c']"]))
         )

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from standins import otlp, sigv4
-from standins.aws import emf, insights, log_events
+from standins.aws import contributor_insights, emf, insights, log_events
 from standins.aws.events import flatten
 from standins.aws.patterns import PatternError, compile_pattern
 from standins.awsvendor import AwsError
@@ -259,3 +259,45 @@ def test_requests(shared: Client, vendor: str) -> None:
             connection.sendall(head.encode("latin-1") + length + header + b"\r\n\r\n{}")
             status = connection.makefile("rb").readline()
         assert status.split()[1][:1] in (b"2", b"4"), (header, path, status)
+
+
+rules = st.fixed_dictionaries(
+    {
+        "Schema": st.just({"Name": "CloudWatchLogRule", "Version": 1}) | json_values,
+        "LogGroupNames": st.just(["g*"]) | json_values,
+        "LogFormat": st.just("JSON") | json_values,
+        "AggregateOn": st.sampled_from(["Count", "Sum"]) | json_values,
+        "Contribution": st.fixed_dictionaries(
+            {"Keys": st.just(["$.a", "$.b[0]"]) | json_values},
+            optional={
+                "ValueOf": st.just("$.v") | json_values,
+                "Filters": json_values
+                | st.lists(
+                    st.fixed_dictionaries(
+                        {"Match": st.just("$.a")},
+                        optional={
+                            "In": json_values,
+                            "GreaterThan": json_values,
+                            "IsPresent": st.booleans() | json_values,
+                        },
+                    ),
+                    max_size=3,
+                ),
+            },
+        )
+        | json_values,
+    },
+)
+
+
+@quick
+@given(definition=rules | json_values, events=st.lists(json_values, max_size=3))
+def test_contributor_rules(definition: Any, events: list[Any]) -> None:
+    try:
+        rule = contributor_insights.parse(json.dumps(definition))
+    except AwsError as error:
+        assert error.code == "InvalidParameterValue"
+        return
+    read = [("g", "s", 0, json.dumps(event)) for event in events]
+    counted = contributor_insights.contributors(rule, read, 0, 1)
+    assert len(counted) <= len(events)
