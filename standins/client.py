@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 import requests
 
 if TYPE_CHECKING:
+    from requests import Response
+
     from standins.expectation import Expectation
     from standins.faults import Mode
 
@@ -62,6 +64,11 @@ class Client:
         """What every vendor holds of a trace: vendor → signal → items."""
         held: dict[str, dict[str, list[Json]]] = self._ask("GET", f"/holds/{trace_id}")
         return held
+
+    def items(self, vendor: str) -> str:
+        """All that a vendor holds, a line of JSON each: `signal`, `id` and the `item` itself."""
+        lines: str = self._answer("GET", f"/items/{vendor}").text
+        return lines
 
     def counts(self) -> dict[str, Json]:
         """By vendor: `accepted`, `held`, `evicted` (signal → number) and `bytes`."""
@@ -140,6 +147,9 @@ class Client:
         self._ask("PUT", "/otlp/expectation", json=expectation.model_dump(mode="json"))
 
     def _ask(self, method: str, path: str, **how: Any) -> Any:
+        return self._answer(method, path, **how).json()
+
+    def _answer(self, method: str, path: str, **how: Any) -> Response:
         try:
             response = self._session.request(
                 method,
@@ -152,7 +162,7 @@ class Client:
             raise StandInError(f"the stand-ins at {self.url} do not answer ({reason})") from error
         if not response.ok:
             raise StandInError(f"{method} {path}: {_reason(response)}")
-        return response.json()
+        return response
 
 
 def _reason(response: requests.Response) -> str:

@@ -1,7 +1,7 @@
 """The control port: what each vendor holds, and how it is to fail.
 
 GET  /health · /ports · /counts · /faults
-GET  /holds/{trace_id} · /holds/{vendor}/{trace_id} · /requests/{vendor}
+GET  /holds/{trace_id} · /holds/{vendor}/{trace_id} · /items/{vendor} · /requests/{vendor}
 GET  /ids/{vendor}/{signal} · /arrivals/{vendor}/{signal}
 GET  /rollbar/items/{uuid} · /aws/metrics?namespace=&name= · /otlp/expectation
 POST /faults/{vendor} a Fault · /reset {"vendor", "everything"} both optional
@@ -11,6 +11,7 @@ DELETE /faults · /faults/{vendor}
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -58,6 +59,7 @@ class Control:
                 web.get("/counts", self._counts),
                 web.get("/holds/{trace_id}", self._holds_all),
                 web.get("/holds/{vendor}/{trace_id}", self._holds),
+                web.get("/items/{vendor}", self._items),
                 web.get("/ids/{vendor}/{signal}", self._ids),
                 web.get("/arrivals/{vendor}/{signal}", self._arrivals),
                 web.get("/requests/{vendor}", self._requests),
@@ -144,6 +146,16 @@ class Control:
 
     async def _holds(self, request: web.Request) -> web.Response:
         return web.json_response(self._vendor(request).store.by_trace(_trace_id(request)))
+
+    async def _items(self, request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await answer.prepare(request)
+        # A copy: more may come while this is sent.
+        for item in list(self._vendor(request).store.items):
+            line = {"signal": item.signal, "id": item.id, "item": item.render()}
+            await answer.write(json.dumps(line).encode() + b"\n")
+        await answer.write_eof()
+        return answer
 
     async def _ids(self, request: web.Request) -> web.Response:
         return web.json_response(self._vendor(request).store.ids(request.match_info["signal"]))

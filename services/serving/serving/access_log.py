@@ -16,6 +16,7 @@ from flask import g, request
 from opentelemetry import trace
 
 from serving import probes
+from serving.redaction import MASK, clean_text
 
 if TYPE_CHECKING:
     from flask import Flask, Response
@@ -39,15 +40,16 @@ def path_without_secrets(path: str) -> str:
 
     No parameters, nothing that looks like a credential, no control characters.
     """
-    segments = [_masked(segment) for segment in re.split(r"[?;#]", path)[0].split("/")]
+    clean = clean_text(re.split(r"[?;#]", path)[0])
+    segments = [_masked(segment) for segment in clean.split("/")]
     return "".join(c if c.isprintable() else "�" for c in "/".join(segments))[:_LONGEST_PATH]
 
 
 def _masked(segment: str) -> str:
     if _UUID.fullmatch(segment):
         return segment
-    if "=" in segment or _TOKEN.fullmatch(segment):
-        return "***"
+    if MASK in segment or "=" in segment or _TOKEN.fullmatch(segment):
+        return MASK
     return segment
 
 

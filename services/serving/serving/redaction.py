@@ -30,35 +30,40 @@ VALUES = (
     (
         r"(?i)(?:passw(?:or)?d|passphrase|\bpwd|secret|token|\bjwt|cookie|authorization|signature|"
         r"credentials?|(?:api|access|private|secret|signing|encryption)[-_ ]?key(?:[-_]?id)?|"
-        r"session[-_]?id|honeycomb-team|\b(?:pin|otp|cvv2?|cvc2?))"
-        r"""\\*["']?\s*(?:[=:>]+|%3[AD])\s*(?:[\[({]\s*)*(?:b\b)?"""
+        r"session[-_]?id|honeycomb-team|(?:\b|%2[26C7]|%3[BF])(?:pin|otp|cvv2?|cvc2?))"
+        r"""(?:\\|%5C)*(?:["']|%2[27])?(?:\s|%20|\+)*(?:[=:>]+|%3[ADE])(?:\s|%20|\+)*"""
+        r"(?:[\[({]\s*)*(?:b\b)?"
         r"""(?P<secret>\\+"[^"]*"?|"(?:[^"\\]|\\.)*"?|\\+'[^']*'?|'(?:[^'\\]|\\.)*'?|"""
         r"(?:(?:bearer|basic|digest|negotiate|token)(?:\s|%20|\+)+)?"
         r"""[^\s"'&,;<>\\]+(?:;\s*[^\s=;,"']+=[^\s;,"'&]*)*)"""
     ),
     (
-        r"(?i)(?:(?:^|[?&])(?:key|auth|code|sig)|\b(?:session|sid))="
+        r"(?i)(?:(?:^|[?&=]|%3F|%26|%3D)(?:key|auth|code|sig)|(?:\b|%2[26C7]|%3[BF])(?:session|sid))(?:=|%3D)"
         r"""(?P<secret>[^&;,\s"'<>\\]+)"""
     ),
-    r"(?i)(?:password|identified\s+by)\s+(?P<secret>'[^']*')",
-    r"(?i)\bbearer(?:\s|%20|\+)+(?P<secret>[a-z0-9._~+/=-]{16,})",
-    r"\bBasic (?P<secret>[A-Za-z0-9+/]{24,}={0,2})",
+    r"(?i)\b(?:key|auth|code|sig)=(?P<secret>[\w-]{16,})",
+    (
+        r"(?i)(?:password|identified(?:\s|%20|\+)+by)(?:\s|%20|\+)+"
+        r"(?P<secret>'[^']*'|%27[^&\s]*)"
+    ),
+    r"(?i)bearer(?:\s|%20|\+)+(?P<secret>[a-z0-9._~+/=-]{16,})",
+    r"Basic (?P<secret>[A-Za-z0-9+/]{24,}={0,2})",
     (
         r"(?i)(?::|%3A)(?://|%2F%2F)[^/?#\s:@%]*(?::|%3A)"
         r"""(?P<secret>[^/?#\s"'&]+)(?:@|%40)"""
     ),
     r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+){1,4}",
-    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}",
+    r"(?:AKIA|ASIA)[0-9A-Z]{16}",
     r"gh[pousr]_[A-Za-z0-9]{36,}",
     r"(?:github_pat|[rs]k_live|[rs]k_test|whsec|npm)_[A-Za-z0-9_]{20,}",
     r"(?:glpat|xox[abeoprs]|xapp|pypi)-[A-Za-z0-9_-]{16,}",
     r"hooks\.slack\.com/services/(?P<secret>[A-Za-z0-9/]+)",
-    r"\bhc[a-z]{2,3}_[a-z0-9]{32,}",
-    r"\b(?:sk-|AIza|ya29\.|SG\.)[A-Za-z0-9_.-]{32,}",
-    r"-----BEGIN [A-Z ]*PRIVATE KEY[A-Z ]*-----(?P<secret>[^-]*)",
+    r"hc[a-z]{2,3}_[a-z0-9]{32,}",
+    r"(?:\b|%2[26C7]|%3[BF])(?:sk-|AIza|ya29\.|SG\.)[A-Za-z0-9_.-]{32,}",
+    r"-----BEGIN[A-Z0-9 +%]*PRIVATE[ +%20]+KEY[A-Z0-9 +%]*-----(?P<secret>[^-]*)",
     r"[A-Za-z0-9._%+-]{1,64}(?:@|%40)(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}",
     (
-        r"(?:^|[^0-9A-Za-z.])(?P<card>(?:4\d{3}|5[1-5]\d\d|2[2-7]\d\d|6011|64[4-9]\d|65\d\d|"
+        r"(?:^|[^0-9A-Za-z.]|%[0-9A-F]{2})(?P<card>(?:4\d{3}|5[1-5]\d\d|2[2-7]\d\d|6011|64[4-9]\d|65\d\d|"
         r"35\d\d)(?:(?:[ +.-]|%20)?\d{4}){3}|3(?:[47]\d\d|0[0-5]\d|[68]\d\d)(?:[ +.-]|%20)?"
         r"\d{6}(?:[ +.-]|%20)?\d{4,5})\b"
     ),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import queue
+import re
 
 import pytest
 import rollbar
 from cruddur.error_reports import _with_trace
+from serving import redaction
 from serving.json_logging import JsonFormatter
 from serving.redaction import clean, clean_text, is_secret_name
 
@@ -102,3 +104,21 @@ def test_an_item_for_rollbar_holds_no_secret_but_the_key_that_it_is_sent_with(
     assert item["data"]["uuid"] == data["uuid"]
     assert "s3cret" not in str(item)
     assert "bob@mail.example" not in str(item)
+
+
+@pytest.mark.parametrize("number", range(len(redaction.VALUES)))
+def test_without_any_one_pattern_an_example_gets_through(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(redaction, "_harmless", set())
+    others = [pattern for at, pattern in enumerate(redaction._values) if at != number]
+    monkeypatch.setattr(redaction, "_values", others)
+
+    assert [text for text, cleaned in MASKED if clean_text(text) != cleaned]
+
+
+@pytest.mark.parametrize("number", range(len(redaction.NAMES)))
+def test_without_any_one_pattern_of_names_a_name_gets_through(number: int) -> None:
+    others = [pattern for at, pattern in enumerate(redaction.NAMES) if at != number]
+
+    assert [name for name in HIDDEN_NAMES if not any(re.search(one, name) for one in others)]

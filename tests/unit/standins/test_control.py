@@ -246,3 +246,13 @@ def test_a_taken_grpc_port_is_one_clear_line(standins: Client) -> None:
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in errors
+
+
+def test_all_that_a_vendor_holds_can_be_read_line_by_line(small: Client, trace_id: str) -> None:
+    post(small, trace_id, count=3)
+
+    lines = [json.loads(line) for line in small.items("honeycomb").splitlines()]
+
+    assert [line["signal"] for line in lines] == ["traces"] * 3
+    assert {line["item"]["event"]["trace.trace_id"] for line in lines} == {trace_id}
+    assert {line["id"] for line in lines} == set(small.ids("honeycomb"))

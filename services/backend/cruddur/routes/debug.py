@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from flask import Blueprint
+from flask import Blueprint, request
 
 blueprint = Blueprint("debug", __name__)
 
 
 class ProvokedError(RuntimeError):
-    """Raised by `/api/debug/error`, handled by nobody."""
+    """Raised by `/api/debug/error`, handled by nobody; its `message` may be chosen."""
 
 
 @blueprint.get("/api/debug/error")
 def error() -> NoReturn:
-    raise ProvokedError("provoked by /api/debug/error")
+    raise ProvokedError(request.args.get("message", "provoked by /api/debug/error"))
