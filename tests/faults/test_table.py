@@ -106,7 +106,7 @@ def _ledger_told_it(result: Result) -> None:
     ]
     if result.case.ails:
         assert sum(told) > 0, "the ledger showed nothing"
-    assert result.met, "nobody met the trouble"
+    assert result.met, "nobody met the trouble, or a wrong clock stopped all"
 
 
 def _app_did_not_notice(result: Result) -> None:

@@ -31,6 +31,8 @@ SETTINGS = {
     "aws": "CLOUDWATCH_LOGS_ENDPOINT",
 }
 
+QUIET_SECONDS = 0.1
+
 _TYPE_A = 1
 _NO_SUCH_NAME = 3
 _HEADER = 12
@@ -246,7 +248,9 @@ class _Connection:
 
     def __init__(self, client: asyncio.StreamWriter, vendor: asyncio.StreamWriter) -> None:
         self._client, self._vendor = client, vendor
-        self._waiting = self._ending = False
+        self._loop = asyncio.get_running_loop()
+        self._waiting = False
+        self._heard = 0.0
 
     async def ask(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(ConnectionError):
@@ -259,19 +263,16 @@ class _Connection:
     async def answer(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(ConnectionError):
             while content := await reader.read(65536):
-                self._waiting = False
+                self._waiting, self._heard = False, self._loop.time()
                 self._client.write(content)
                 await self._client.drain()
-                if self._ending:
-                    break
-        self._client.close()
-        with contextlib.suppress(ConnectionError, TimeoutError, ssl.SSLError):
-            await asyncio.wait_for(self._client.wait_closed(), 1)
+        self._client.transport.abort()
 
-    def end(self) -> None:
-        """Now, or with the answer that somebody waits for."""
-        self._ending = True
-        if not self._waiting:
+    def end(self, tries: int = 20) -> None:
+        """Now, or soon after the answer that somebody waits for, which may come in two pieces."""
+        if tries and (self._waiting or self._loop.time() < self._heard + QUIET_SECONDS):
+            self._loop.call_later(QUIET_SECONDS, self.end, tries - 1)
+        else:
             self.abort()
 
     def abort(self) -> None:

@@ -44,7 +44,8 @@ Key = tuple[str, str]
 class Result:
     """`during` and `end` are the ledger while the vendor was sick, and at last. `broken`: when the
     fault began and ended, of the monotonic clock. `before_spoiling`: what was acknowledged when the
-    queue's file was spoiled. `met`: whether anybody met the trouble with names or certificates.
+    queue's file was spoiled. `met`: whether anybody met the trouble with names or certificates,
+    or got something to a vendor in spite of its clock.
     """
 
     case: Case
@@ -112,13 +113,15 @@ def play(bench: Bench, case: Case) -> Result:
     result = Result(case, sender.sent, before=bench.ledger())
     with sender:
         time.sleep(case.before)
-        broke = time.monotonic()
+        broke, since = time.monotonic(), time.time()
         if case.circumstance != "down at start":
             _break(bench, case, sender)
         time.sleep(case.during / 2)
         _happen(bench, result)
         time.sleep(case.during / 2)
         result.during = bench.ledger()
+        if case.mode == "clock":
+            result.met = _is_delivered(bench, result, since)
         if bench.far and case.mode in TROUBLES:
             result.met = bench.far.met()
         if bench.disk and case.circumstance == "full disk":
@@ -173,6 +176,26 @@ def _happen(bench: Bench, result: Result) -> None:
             return
     bench.start()
     result.restarts = 1
+
+
+def _is_delivered(bench: Bench, result: Result, since: float) -> bool:
+    """Whether the sick vendor comes to have something acknowledged after `since`, epoch seconds."""
+
+    def found() -> bool:
+        late = {name for name, at in list(result.sent.acknowledged.items()) if at > since}
+        return any(
+            late & names - held(bench.client, result.sent, *key).missing
+            for key, names in (
+                (key, result.sent.spans if key[1] == "traces" else result.sent.records)
+                for key in ROUTES
+                if result.sick(key)
+            )
+        )
+
+    try:
+        return wait_for("something of after the fault's beginning", found, seconds=15, pause=0.3)
+    except DeadlineError:
+        return False
 
 
 def spoil(file: Path) -> None:
