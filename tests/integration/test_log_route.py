@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from stack.waiting import wait_for
 from standins.client import Client
+from tests.integration.harness.account import aws
 from tests.integration.harness.checkout import Checkout, running_checkout
 from tests.integration.harness.traffic import send
 
@@ -57,6 +59,32 @@ def test_a_record_is_in_cloudwatch_once_with_its_trace_and_nowhere_else(
         seconds=15,
     )
     assert [log for log in held.get("logs", []) if log.get("service.name") == "backend-flask"] == []
+
+
+def test_a_refused_request_is_counted_by_client_on_this_route_too(
+    checkout: Checkout, standins: Client
+) -> None:
+    # given an account that `make provision` made for this route
+    made = checkout.run("provision")
+    assert made.code == 0, made.output
+    cloudwatch = aws(checkout, "cloudwatch")
+    # when
+    exchange = send(f"{checkout.url}/nothing")
+    wait_for(
+        "the record of the refused request",
+        lambda: standins.holds("aws", exchange.trace_id).get("logs"),
+        seconds=15,
+    )
+    # then the rule by client has counted it, though its fields are elsewhere than the collector's
+    now = datetime.now(UTC)
+    report = cloudwatch.get_insight_rule_report(
+        RuleName="cruddur-clients",
+        StartTime=now - timedelta(minutes=5),
+        EndTime=now + timedelta(minutes=5),
+        Period=60,
+    )
+    assert report["KeyLabels"] == ["$.security_client"]
+    assert report["AggregateValue"] == 1
 
 
 @pytest.mark.only_native

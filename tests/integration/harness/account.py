@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def aws(checkout: Checkout, service: str) -> Any:
     """AWS's own client, on the stand-in."""
     played = StandinSettings()
-    port = {"logs": "STANDIN_AWS_PORT", "xray": "STANDIN_XRAY_PORT"}[service]
+    port = "STANDIN_XRAY_PORT" if service == "xray" else "STANDIN_AWS_PORT"
     return boto3.client(  # type: ignore[call-overload]
         service,
         region_name="us-east-1",
