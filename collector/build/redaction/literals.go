@@ -20,35 +20,41 @@ const (
 type anchor struct {
 	// literals in lower case: one of them stands in every match.
 	literals []string
-	// before is the most bytes of a match that can precede the literal; 0 where it comes first.
+	// before is the most bytes of a match that can precede the literal, all of them in left; 0 where
+	// the literal comes first.
 	before int
-	// left and right: what may stand beside the literal. nil where that is unknown.
-	left, right *[256]bool
+	left   *[256]bool
+	// right: what may stand behind the literal. nil where that is unknown.
+	right *[256]bool
 }
 
 // anchorOf finds a pattern's letters; false where it has none, and has to be tried everywhere.
 func anchorOf(re *syntax.Regexp) (anchor, bool) {
 	nodes := flatten(re)
-	before := 0
-	for i := range nodes {
-		literals, used, exact := leading(nodes[i:])
-		if len(literals) > 0 && shortest(literals) > 0 {
-			found := anchor{literals: literals, before: before}
-			if i > 0 {
-				found.left = edge(nodes[:i], true)
-			}
-			if exact {
-				found.right = edge(nodes[i+used:], false)
-			}
-			return found, true
-		}
-		longest := maxBytes(nodes[i])
-		if longest < 0 {
-			return anchor{}, false
-		}
-		before += longest
+	if found, ok := anchorAt(nodes); ok {
+		return found, true
 	}
-	return anchor{}, false
+	// An e-mail's @ comes behind a run of letters of one class: from the @ back to where these end.
+	run := nodes[0]
+	if len(nodes) < 2 || run.Op != syntax.OpRepeat || run.Sub[0].Op != syntax.OpCharClass || run.Max < 1 {
+		return anchor{}, false
+	}
+	found, ok := anchorAt(nodes[1:])
+	found.left = edge(nodes[:1], true)
+	found.before = run.Max
+	return found, ok && found.left != nil && oneByte(run.Sub[0])
+}
+
+func anchorAt(nodes []*syntax.Regexp) (anchor, bool) {
+	literals, used, exact := leading(nodes)
+	if shortest(literals) == 0 {
+		return anchor{}, false
+	}
+	found := anchor{literals: literals}
+	if exact {
+		found.right = edge(nodes[used:], false)
+	}
+	return found, true
 }
 
 func flatten(re *syntax.Regexp) []*syntax.Regexp {
@@ -301,44 +307,7 @@ func addRange(bytes *[256]bool, low, high rune) {
 	}
 }
 
-// maxBytes returns how long a match can be; negative where there is no bound.
-func maxBytes(re *syntax.Regexp) int {
-	switch re.Op {
-	case syntax.OpEmptyMatch, syntax.OpBeginText, syntax.OpBeginLine, syntax.OpEndText,
-		syntax.OpEndLine, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
-		return 0
-	case syntax.OpLiteral:
-		return len(string(re.Rune))
-	case syntax.OpCharClass:
-		if len(re.Rune) > 0 && re.Rune[len(re.Rune)-1] < 0x80 {
-			return 1
-		}
-		return 4
-	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
-		return 4
-	case syntax.OpQuest, syntax.OpCapture:
-		return maxBytes(re.Sub[0])
-	case syntax.OpRepeat:
-		once := maxBytes(re.Sub[0])
-		if once < 0 || re.Max < 0 {
-			return -1
-		}
-		return once * re.Max
-	case syntax.OpConcat, syntax.OpAlternate:
-		total := 0
-		for _, sub := range re.Sub {
-			once := maxBytes(sub)
-			if once < 0 {
-				return -1
-			}
-			if re.Op == syntax.OpConcat {
-				total += once
-			} else {
-				total = max(total, once)
-			}
-		}
-		return total
-	default:
-		return -1
-	}
+// oneByte says whether every member of a class is one byte long.
+func oneByte(class *syntax.Regexp) bool {
+	return len(class.Rune) > 0 && class.Rune[len(class.Rune)-1] < 0x80
 }

@@ -13,7 +13,7 @@ const (
 	mask = "****"
 	// A match shows within so many bytes, or there is none; one that reaches the end of them is
 	// looked at again with all that follows. It keeps 8 MB of "token=" from being a bomb.
-	window = 512
+	window = 256
 	// The shortest card that is looked for.
 	cardDigits = 14
 )
@@ -23,6 +23,7 @@ type span struct{ from, to int }
 
 type pattern struct {
 	anchor
+	number int
 	// here matches at the beginning of a text; behindOne leaves one byte to what stands before, so
 	// that ^ and \b see it; anywhere searches.
 	here, behindOne, anywhere *regexp.Regexp
@@ -59,6 +60,7 @@ func newMatcher(expressions []string) (*matcher, error) {
 		if err != nil {
 			return nil, err
 		}
+		p.number = len(m.patterns)
 		m.patterns = append(m.patterns, p)
 		found, ok := anchorOf(tree)
 		switch {
@@ -160,11 +162,23 @@ func (m *matcher) build(literals []string, hits []hit) error {
 // clean returns the text with its secrets masked, and whether there were any.
 func (m *matcher) clean(text string) (string, bool) {
 	var found []span
+	// By pattern, how far it has matched: as in any search, it goes on behind a match.
+	var done []int
 	state, width := 0, m.width
 	for i := range len(text) {
 		state = int(m.next[state*width+int(m.class[text[i]])])
-		if state != 0 && m.ending[state] != nil {
-			found = m.at(text, i+1, m.ending[state], found)
+		for _, h := range m.ending[state] {
+			if !h.fits(text, i+1) {
+				continue
+			}
+			if done == nil {
+				done = make([]int, len(m.patterns))
+			}
+			match, end := h.pattern.try(text, i+1-h.length, i+1, done[h.pattern.number])
+			done[h.pattern.number] = max(done[h.pattern.number], end)
+			if match.from < match.to {
+				found = append(found, match)
+			}
 		}
 	}
 	if len(m.cards) > 0 && digitsInARow(text) {
@@ -181,72 +195,65 @@ func (m *matcher) clean(text string) (string, bool) {
 	return masked(text, found), true
 }
 
-// at tries the patterns whose letters end here.
-func (m *matcher) at(text string, end int, hits []hit, found []span) []span {
-	for _, h := range hits {
-		from := end - h.length
-		if h.pattern.right != nil && (end == len(text) || !h.pattern.right[text[end]]) {
-			continue
-		}
-		if h.pattern.left != nil && (from == 0 || !h.pattern.left[text[from-1]]) {
-			continue
-		}
-		if match, ok := h.pattern.try(text, from, end); ok {
-			found = append(found, match)
-		}
+// fits says whether what stands beside the letters that end here can be part of a match.
+func (h hit) fits(text string, end int) bool {
+	if right := h.pattern.right; right != nil && (end == len(text) || !right[text[end]]) {
+		return false
 	}
-	return found
+	from := end - h.length
+	return h.pattern.left == nil || from > 0 && h.pattern.left[text[from-1]]
 }
 
-// try returns what to mask where a pattern's letters stand from `from` to `end`.
-func (p *pattern) try(text string, from, end int) (span, bool) {
-	expression, start := p.here, 0
+// try returns what to mask where a pattern's letters stand from `from` to `end`, and where its match
+// ends. What ends before `done` has been looked at.
+func (p *pattern) try(text string, from, end, done int) (span, int) {
+	expression, start := p.here, from
 	switch {
 	case p.before > 0:
-		expression, start = p.anywhere, max(0, from-p.before-1)
+		least := max(done, from-p.before)
+		for start > least && p.left[text[start-1]] {
+			start--
+		}
 	case from > 0:
 		expression, start = p.behindOne, from-1
 	}
-	part := text[start:min(len(text), end+window)]
-	at := expression.FindStringSubmatchIndex(part)
-	for at != nil && start+at[1] <= from {
-		// It was another one's, before these letters.
-		start += at[1]
-		part = part[at[1]:]
-		at = expression.FindStringSubmatchIndex(part)
+	if from < done {
+		return span{}, 0
 	}
-	if at != nil && at[1] == len(part) && start+len(part) < len(text) {
+	at := expression.FindStringSubmatchIndex(text[start:min(len(text), end+window)])
+	if at != nil && start+at[1] == end+window {
 		at = expression.FindStringSubmatchIndex(text[start:])
 	}
-	return p.part(text, start, at, expression == p.behindOne)
+	if at == nil {
+		return span{}, 0
+	}
+	return p.part(text, start, at, expression == p.behindOne), start + at[1]
 }
 
 // search is for patterns that have no letters.
 func (p *pattern) search(text string, found []span) []span {
 	for _, at := range p.anywhere.FindAllStringSubmatchIndex(text, -1) {
-		if match, ok := p.part(text, 0, at, false); ok {
+		if match := p.part(text, 0, at, false); match.from < match.to {
 			found = append(found, match)
 		}
 	}
 	return found
 }
 
-// part returns the stretch of a match that is secret.
-func (p *pattern) part(text string, start int, at []int, behindOne bool) (span, bool) {
-	if at == nil || at[2*p.group] < 0 {
-		return span{}, false
-	}
+// part returns the stretch of a match that is secret; an empty one where none is.
+func (p *pattern) part(text string, start int, at []int, behindOne bool) span {
 	match := span{start + at[2*p.group], start + at[2*p.group+1]}
-	if p.group == 0 && behindOne {
+	switch {
+	case at[2*p.group] < 0:
+		return span{}
+	case p.group == 0 && behindOne:
 		match.from++
-	}
-	if p.card && !checks(text[match.from:match.to]) {
-		return span{}, false
-	}
-	if p.group != 0 {
+	case p.card && !checks(text[match.from:match.to]):
+		return span{}
+	case p.group != 0:
 		match = unquoted(text, match)
 	}
-	return match, match.from < match.to
+	return match
 }
 
 // unquoted leaves the quotes around a value where they are, and with them JSON readable.
