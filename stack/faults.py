@@ -31,7 +31,7 @@ def run_faults(*, runs: int, seed: int, only: str, runtime: str, workers: int) -
     """Run the whole suite, or `runs` cases drawn with `seed`, with `workers` benches at once; for
     `docker` the part of the table that its restarts matter to. Returns pytest's exit code.
 
-    What compares times runs after all others, by itself.
+    What needs the machine for itself runs after all others, one by one.
     """
     shutil.rmtree(RESULTS, ignore_errors=True)
     docker = runtime == "docker"

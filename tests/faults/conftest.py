@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "alone: compares times; run with nothing else beside it")
+    config.addinivalue_line("markers", "alone: needs the machine, for its times or its load")
     config.addinivalue_line("markers", "long: takes minutes; only with --faults=all")
 
 

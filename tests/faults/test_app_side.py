@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
     from tests.faults.harness.visitors import Visits
 
-pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.long]
+pytestmark = [
+    pytest.mark.collector,
+    pytest.mark.only_native,
+    pytest.mark.long,
+    pytest.mark.alone,
+]
 
 AWAY_SECONDS = 30
 SPANS = 7
