@@ -38,8 +38,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # `make faults` is the whole table; a case waits nearly all the time.
 FAULTS = ("--runtime=native", "--numprocesses=3", "--dist=worksteal")
 
-# It measures rates and latencies: side by side, its files would be each other's load.
-OVERLOAD = ("--runtime=native", "--numprocesses=1", "--dist=loadfile")
+# A file's tests share a collector; slow senders are waited for while bombs are thrown at another.
+OVERLOAD = ("--runtime=native", *PARALLEL)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,62 @@
+"""Many connections to one port, written to by hand."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import select
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OWN_FILES = 2000
+"""What this process and the collector need besides: a limit of open files counts all."""
+
+
+def as_many_as(wanted: int) -> int:
+    """`wanted`, or as many as this machine lets one process open."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(wanted, hard - OWN_FILES)
+
+
+@contextlib.contextmanager
+def connections(port: int, count: int) -> Iterator[list[socket.socket]]:
+    opened: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            one = socket.create_connection(("127.0.0.1", port), timeout=10)
+            opened.append(one)
+        yield opened
+    finally:
+        for one in opened:
+            one.close()
+
+
+def closed(opened: list[socket.socket]) -> int:
+    """How many of them the other side has closed."""
+    poll = select.poll()
+    by_number = {one.fileno(): one for one in opened}
+    for number in by_number:
+        poll.register(number, select.POLLIN | select.POLLHUP | select.POLLERR)
+    count = 0
+    for number, _ in poll.poll(0):
+        one = by_number[number]
+        one.setblocking(False)
+        try:
+            while one.recv(65536):
+                pass
+            count += 1
+        except BlockingIOError:
+            pass
+        except OSError:
+            count += 1
+    return count
+
+
+def send(opened: list[socket.socket], content: bytes) -> None:
+    """To each that still takes it."""
+    for one in opened:
+        with contextlib.suppress(OSError):
+            one.sendall(content)
