@@ -32,6 +32,9 @@ import (
 const (
 	// AWS's limit.
 	maxPut = 50
+	// Of one document: AWS's limit too. What is larger is refused without its id, so that nobody can
+	// say which of the batch it was; tried again for ever, ten such batches would be the whole queue.
+	maxDocument = 64 << 10
 	// Upstream's five, which its config has no key for, end a put that X-Ray takes five seconds for
 	// when X-Ray has taken it, and it comes twice. A stop waits as long for one that hangs: the hop's
 	// receiver is stopped first, and by nobody but the put's own end; it is killed after ten seconds.
@@ -119,21 +122,25 @@ func (p *putter) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 	all, refused := p.segments(td)
 	left := p.notTaken(all)
 	var reason string
-	pause := firstPause
+	pause, atOnce := firstPause, maxPut
 	for attempt := 1; len(left) > 0; attempt++ {
-		rest, final, why, err := p.put(ctx, left)
+		rest, final, why, err := p.put(ctx, left, atOnce)
 		if err != nil {
 			return err
 		}
+		if why.nameless && why.lasting {
+			// Alone, a document that X-Ray does not name is known by being alone.
+			atOnce = 1
+		}
 		for _, one := range final {
-			refused[one.span], reason = true, why
+			refused[one.span], reason = true, why.said
 		}
 		left = rest
 		if len(left) == 0 {
 			break
 		}
 		if attempt == putAttempts {
-			return fmt.Errorf("X-Ray left %d of %d segments unprocessed: %s", len(left), len(all), why)
+			return fmt.Errorf("X-Ray left %d of %d segments unprocessed: %s", len(left), len(all), why.said)
 		}
 		select {
 		case <-ctx.Done():
@@ -147,7 +154,7 @@ func (p *putter) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 		return nil
 	}
 	if reason == "" {
-		reason = "the span cannot be written as a segment"
+		reason = fmt.Sprintf("the span cannot be written as a segment of at most %d bytes", maxDocument)
 	}
 	return &durable.PartlyError[ptrace.Traces]{Data: only(td, refused), Reason: reason}
 }
@@ -163,6 +170,12 @@ func (p *putter) segments(td ptrace.Traces) ([]segment, map[int]bool) {
 			return
 		}
 		for _, document := range made {
+			if len(document) > maxDocument {
+				refused[number] = true
+				return
+			}
+		}
+		for _, document := range made {
 			var named struct {
 				ID    string `json:"id"`
 				Trace string `json:"trace_id"`
@@ -174,10 +187,16 @@ func (p *putter) segments(td ptrace.Traces) ([]segment, map[int]bool) {
 	return all, refused
 }
 
-// put sends segments, 50 at a time. Returns those to put again, those refused for good, and why.
-func (p *putter) put(ctx context.Context, all []segment) (rest, final []segment, why string, err error) {
-	for begin := 0; begin < len(all); begin += maxPut {
-		part := all[begin:min(begin+maxPut, len(all))]
+// complaint is the last of X-Ray's: whether it says which segment, and whether it will say so again.
+type complaint struct {
+	said              string
+	nameless, lasting bool
+}
+
+// put sends segments, so many at a time. Returns those to put again, those refused for good, and why.
+func (p *putter) put(ctx context.Context, all []segment, atOnce int) (rest, final []segment, why complaint, err error) {
+	for begin := 0; begin < len(all); begin += atOnce {
+		part := all[begin:min(begin+atOnce, len(all))]
 		input := &xray.PutTraceSegmentsInput{}
 		for _, one := range part {
 			input.TraceSegmentDocuments = append(input.TraceSegmentDocuments, one.document)
@@ -186,10 +205,10 @@ func (p *putter) put(ctx context.Context, all []segment) (rest, final []segment,
 		output, failed := p.client.PutTraceSegments(limited, input)
 		cancel()
 		if failed != nil {
-			return nil, nil, "", failed
+			return nil, nil, complaint{}, failed
 		}
 		again, never, said := sorted(part, output.UnprocessedTraceSegments)
-		if said != "" {
+		if said.said != "" {
 			why = said
 		}
 		rest, final = append(rest, again...), append(final, never...)
@@ -198,18 +217,21 @@ func (p *putter) put(ctx context.Context, all []segment) (rest, final []segment,
 	return rest, final, why, nil
 }
 
-func sorted(part []segment, unprocessed []types.UnprocessedTraceSegment) (again, never []segment, why string) {
+func sorted(part []segment, unprocessed []types.UnprocessedTraceSegment) (again, never []segment, why complaint) {
 	said := map[string]types.UnprocessedTraceSegment{}
 	for _, one := range unprocessed {
 		said[text(one.Id)] = one
-		why = text(one.ErrorCode) + ": " + text(one.Message)
+		why.said = text(one.ErrorCode) + ": " + text(one.Message)
 	}
-	_, nameless := said[""]
+	unnamed, nameless := said[""]
+	why.nameless, why.lasting = nameless, nameless && lasting(text(unnamed.ErrorCode))
 	for _, one := range part {
 		_, id, _ := strings.Cut(one.id, ":")
 		about, left := said[id]
 		switch {
 		case left && lasting(text(about.ErrorCode)):
+			never = append(never, one)
+		case why.lasting && len(part) == 1:
 			never = append(never, one)
 		case left, nameless:
 			again = append(again, one)

@@ -56,3 +56,16 @@ func TestOnlyKeepsTheNumberedSpans(t *testing.T) {
 		t.Fatal("the pipeline's own data was changed")
 	}
 }
+
+func TestOneThatXRayDoesNotNameIsFoundAlone(t *testing.T) {
+	code := "JSONFormatError"
+	nameless := []types.UnprocessedTraceSegment{{ErrorCode: &code}}
+	again, never, why := sorted([]segment{{id: "t:a"}, {id: "t:b"}}, nameless)
+	if len(again) != 2 || len(never) != 0 || !why.nameless || !why.lasting {
+		t.Fatalf("again %v, never %v, %+v", again, never, why)
+	}
+	again, never, _ = sorted([]segment{{id: "t:a"}}, nameless)
+	if len(again) != 0 || len(never) != 1 {
+		t.Fatalf("alone: again %v, never %v", again, never)
+	}
+}
