@@ -1,4 +1,4 @@
-"""Which image the services' images begin with: pulled where a registry answers, made otherwise."""
+"""Which image ours begin with: pulled where a registry answers, made otherwise."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ PACKAGES = ("python3", "python3-venv", "ca-certificates")
 """Of Debian's, with what they need."""
 
 MADE = f"otel-stack/python-base:{SUITE}"
+MADE_WITH_NODE = f"otel-stack/node-base:{SUITE}"
 
 REGISTRY_SECONDS = 10
 """How long a registry may take to answer at all. One that is out of reach must not cost more."""
 
 PULL_SECONDS = 600
-MAKE_SECONDS = 300
+MAKE_SECONDS = 900
+"""Node's npm is 400 packages: 330 s on two busy cores; Python's is a minute."""
 
 
 @dataclass(frozen=True)
@@ -39,23 +41,63 @@ class BaseImage:
     origin: Literal["chosen", "public", "made"]
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """How an image is made from Debian's packages. `way_out`: what else the user can do."""
+
+    language: str
+    made: str
+    packages: str
+    hooks: tuple[str, ...]
+    command: str
+    way_out: str
+
+
+_PYTHON = _Kind(
+    "Python",
+    MADE,
+    "python3,python3-venv,ca-certificates",
+    # The name by which the public image has it.
+    ('--customize-hook=ln -s /usr/bin/python3 "$1/usr/local/bin/python"',),
+    "python3",
+    "set PYTHON_IMAGE to one that the engine holds, or use RUNTIME=native",
+)
+_NODE = _Kind(
+    "Node",
+    MADE_WITH_NODE,
+    "nodejs,npm,ca-certificates",
+    (),
+    "node",
+    "set NODE_IMAGE to one that the engine holds, install Node, or take PAGE=off",
+)
+
+
 def python_base(public: str, chosen: str | None = None) -> BaseImage:
     """An image with Python that this engine holds: `chosen`, else `public`, else one made here.
 
     Once one has been made it is used until it is removed: no command after the first one waits
     for a registry that does not answer. Raises StackError.
     """
+    return _base(_PYTHON, public, chosen)
+
+
+def node_base(public: str, chosen: str | None = None) -> BaseImage:
+    """An image with Node and npm, found or made as `python_base` does. Raises StackError."""
+    return _base(_NODE, public, chosen)
+
+
+def _base(kind: _Kind, public: str, chosen: str | None) -> BaseImage:
     if chosen:
         return BaseImage(chosen, have(chosen), "chosen")
     if identity := image_id(public):
         return BaseImage(public, identity, "public")
-    if identity := image_id(MADE):
-        return BaseImage(MADE, identity, "made")
+    if identity := image_id(kind.made):
+        return BaseImage(kind.made, identity, "made")
     refusal = try_pull(public)
     if refusal is None:
         return BaseImage(public, have(public), "public")
-    _make(public, refusal)
-    return BaseImage(MADE, have(MADE), "made")
+    _make(kind, public, refusal)
+    return BaseImage(kind.made, have(kind.made), "made")
 
 
 def have(reference: str) -> str:
@@ -114,34 +156,36 @@ def try_pull(reference: str) -> str | None:
     return lines[-1] if lines else f"exit code {process.returncode}"
 
 
-def _make(public: str, refusal: str) -> None:
+def _make(kind: _Kind, public: str, refusal: str) -> None:
     """Make the base from Debian's packages and give it to the engine. Raises StackError."""
     if which("mmdebstrap") is None:
         if not debian.can_install():
             raise StackError(
-                f"no image with Python: {public} cannot be pulled ({refusal}), "
+                f"no image with {kind.language}: {public} cannot be pulled ({refusal}), "
                 "and there is no mmdebstrap to make one",
-                "set PYTHON_IMAGE to one that the engine holds, or use RUNTIME=native",
+                kind.way_out,
             )
         with step("installing mmdebstrap from Debian's packages"):
             debian.install(["mmdebstrap"])
     with (
-        step(f"{public} cannot be pulled: making an image with Python from Debian packages"),
+        step(
+            f"{public} cannot be pulled: making an image with {kind.language} from Debian packages"
+        ),
         tempfile.TemporaryDirectory(prefix="otel-stack-base-") as scratch,
     ):
         archive = Path(scratch) / "base.tar"
         try:
-            run(_mmdebstrap(archive), seconds=MAKE_SECONDS)
-            run(_import(archive), seconds=120)
+            run(_mmdebstrap(kind, archive), seconds=MAKE_SECONDS)
+            run(_import(kind, archive), seconds=120)
         except ProgramError as failed:
             raise StackError(
-                f"no image with Python: {public} cannot be pulled ({refusal}), "
+                f"no image with {kind.language}: {public} cannot be pulled ({refusal}), "
                 f"and none could be made ({failed})",
-                "set PYTHON_IMAGE to one that the engine holds, or use RUNTIME=native",
+                kind.way_out,
             ) from None
 
 
-def _mmdebstrap(archive: Path) -> list[str]:
+def _mmdebstrap(kind: _Kind, archive: Path) -> list[str]:
     unread = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*")
     return [
         "mmdebstrap",
@@ -150,17 +194,16 @@ def _mmdebstrap(archive: Path) -> list[str]:
         f"--include={','.join(PACKAGES)}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in unread),
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-        # The name by which the public image has it.
-        '--customize-hook=ln -s /usr/bin/python3 "$1/usr/local/bin/python"',
+        *kind.hooks,
         SUITE,
         str(archive),
         debian.mirror(),
     ]
 
 
-def _import(archive: Path) -> list[str]:
+def _import(kind: _Kind, archive: Path) -> list[str]:
     changes = (
-        'CMD ["python3"]',
+        f'CMD ["{kind.command}"]',
         "ENV LANG=C.UTF-8",
         "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     )
@@ -169,5 +212,5 @@ def _import(archive: Path) -> list[str]:
         "import",
         *(word for change in changes for word in ("--change", change)),
         str(archive),
-        MADE,
+        kind.made,
     ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stack.base_image import BaseImage, have, python_base
+from stack.base_image import BaseImage, have, node_base, python_base
 from stack.collector_build import NoGoError, ensure_image_files
 from stack.console import step
 from stack.engine import ensure_engine
@@ -179,7 +179,8 @@ def ensure_image(recipe: Recipe, root: Path) -> str:
     reference = f"{recipe.repository}:{digest(recipe)}"
     if not _is_latest(reference, f"{recipe.repository}:latest"):
         with step(f"building the image {recipe.repository}"):
-            _build(recipe, reference, root)
+            latest = f"{recipe.repository}:latest"
+            _build(recipe, root, f"--tag={reference}", f"--tag={latest}")
     return reference
 
 
@@ -221,7 +222,20 @@ def _files(paths: Iterable[Path]) -> list[Path]:
     return sorted(found)
 
 
-def _build(recipe: Recipe, reference: str, root: Path) -> None:
+def build_page(root: Path, folder: Path, node_image: str | None) -> None:
+    """Build the page in a container, its files into `folder`. Raises StackError."""
+    sources = root / "services/frontend"
+    dockerfile = sources / "Dockerfile"
+    base = node_base(default_argument(dockerfile, "NODE_IMAGE"), node_image)
+    recipe = Recipe(
+        "page", sources, dockerfile, (), target="files", arguments={"NODE_IMAGE": base.reference}
+    )
+    with step("building the page in a container"):
+        _build(recipe, root, f"--output=type=local,dest={folder}")
+
+
+def _build(recipe: Recipe, root: Path, *result: str) -> None:
+    """`result`: the words that say what becomes of it, an image with tags or a folder."""
     log = root / f".run/logs/build-{recipe.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with _secrets() as secrets:
@@ -230,8 +244,7 @@ def _build(recipe: Recipe, reference: str, root: Path) -> None:
             "build",
             "--progress=plain",
             f"--file={recipe.dockerfile}",
-            f"--tag={reference}",
-            f"--tag={recipe.repository}:latest",
+            *result,
             *([f"--target={recipe.target}"] if recipe.target else []),
             *(f"--build-arg={name}={value}" for name, value in recipe.arguments.items()),
             # By name only: a proxy's address may hold a password, and argv is for all to read.
@@ -263,6 +276,8 @@ def _secrets() -> Iterator[dict[str, Path]]:
         bundle = ca_bundle()
         if bundle:
             secrets["ca_bundle"] = bundle
+        if npmrc := _npm_settings():
+            secrets["npmrc"] = npmrc
         settings = pip_settings()
         if settings:
             file = Path(scratch) / "pip.conf"
@@ -283,6 +298,12 @@ def ca_bundle() -> Path | None:
         if path.is_file() and 0 < path.stat().st_size <= _SECRET_LIMIT:
             return path
     return None
+
+
+def _npm_settings() -> Path | None:
+    """The user's npmrc, which may name another registry and hold the key to it."""
+    file = Path(os.environ.get("NPM_CONFIG_USERCONFIG", Path.home() / ".npmrc"))
+    return file if file.is_file() and 0 < file.stat().st_size <= _SECRET_LIMIT else None
 
 
 def pip_settings() -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""The page's build: made with the machine's Node when its sources changed, kept otherwise."""
+"""The page's build: made when its sources changed, kept otherwise.
+
+With the machine's Node; where there is none, in a container of the engine's.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stack.console import step
+from stack.engine import find_engine
 from stack.errors import StackError
 from stack.locking import only_one
 from stack.program import ProgramError, run
@@ -24,6 +28,10 @@ OLDEST_NODE = (20, 19)
 INSTALL_SECONDS = 600
 BUILD_SECONDS = 300
 ASK_SECONDS = 30
+TODO = (
+    f"install Node {'.'.join(map(str, OLDEST_NODE))} or newer with npm, "
+    "or leave the page out with PAGE=off"
+)
 
 _NOT_SOURCES = {"node_modules", "dist", "server", "Dockerfile", "eslint.config.js"}
 """Of the page's folder, what its build does not read."""
@@ -36,6 +44,27 @@ class NoNodeError(StackError):
 def can_serve_page(root: Path) -> bool:
     """Whether the page is built already or could be: one question to the machine, no work."""
     return _is_built(root) or shutil.which("npm") is not None
+
+
+def build_without_node(root: Path, node_image: str | None = None) -> None:
+    """Build the page in a container, where there is an engine and no Node.
+
+    `node_image`: what the user chose for it. Raises NoNodeError where that cannot be done either.
+    """
+    if find_engine() is None:
+        raise NoNodeError("there is neither Node nor a Docker engine to build the page with", TODO)
+    # Images need the page; only here the page needs an image.
+    from stack.images import build_page  # noqa: PLC0415
+
+    folder = root / BUILT
+    fresh = folder.with_name("page-new")
+    with only_one(folder.with_suffix(".lock")):
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            build_page(root, fresh, node_image)
+        except StackError as failed:
+            raise NoNodeError(f"there is no Node, and {failed.what}", failed.todo) from None
+        _take(fresh, root)
 
 
 def ensure_page(root: Path) -> Path:
@@ -85,17 +114,15 @@ def ensure_node_packages(root: Path) -> None:
 
 def check_node() -> None:
     """Raises NoNodeError unless there is npm and a Node that is new enough."""
-    oldest = ".".join(map(str, OLDEST_NODE))
-    todo = f"install Node {oldest} or newer with npm, or leave the page out with PAGE=off"
     try:
         said = run(["node", "--version"], seconds=ASK_SECONDS).strip()
     except ProgramError:
-        raise NoNodeError("there is no Node to build the page with", todo) from None
+        raise NoNodeError("there is no Node to build the page with", TODO) from None
     found = re.match(r"v(\d+)\.(\d+)", said)
     if found is None or (int(found[1]), int(found[2])) < OLDEST_NODE:
-        raise NoNodeError(f"Node {said} is too old to build the page", todo)
+        raise NoNodeError(f"Node {said} is too old to build the page", TODO)
     if shutil.which("npm") is None:
-        raise NoNodeError("Node is there, but not npm", todo)
+        raise NoNodeError("Node is there, but not npm", TODO)
 
 
 def _npm(command: list[str], frontend: Path) -> None:
@@ -122,6 +149,11 @@ def _build(root: Path, folder: Path) -> None:
         )
     except ProgramError as failed:
         raise StackError(f"the page could not be built: {failed}") from None
+    _take(fresh, root)
+
+
+def _take(fresh: Path, root: Path) -> None:
+    folder = root / BUILT
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
     _stamp(folder).write_text(_digest(root))

@@ -103,12 +103,13 @@ class Settings(BaseModel):
     profiles_port: Port = 4568
     frontend_port: Port = 3000
     page: Literal["on", "off"] | None = None
-    """None: on where there is Node to build it with."""
+    """None: on where there is Node to build it with, or an image with Node."""
     web_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
     collector_bin: Path | None = None
     collector_config: Path = CONFIG_FILE
     collector_image: str | None = None
     python_image: str | None = None
+    node_image: str | None = None
     traces_sampler: Literal["always_on", "xray_remote"] = "always_on"
     log_route: Literal["otlp", "watchtower"] = "otlp"
     trusted_proxies: Annotated[int, Field(ge=0, le=8)] = 0

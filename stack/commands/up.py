@@ -12,6 +12,7 @@ from stack.announce import announce
 from stack.console import console, step
 from stack.errors import StackError
 from stack.honeycomb import check_key, send_marker
+from stack.page_build import NoNodeError, build_without_node, can_serve_page
 from stack.plan import service_version
 from stack.prove import Proof, prove
 from stack.runtimes.chosen import RUNTIMES, plan_of_running, plan_to_start
@@ -30,8 +31,8 @@ def run() -> None:
             "`make down` first",
         )
     announce(plan)
-    if plan.page_url is None and plan.settings.page is None:
-        console.print("  the page is left out: there is no Node to build it with")
+    if _build_page_without_node(plan):
+        plan = plan_to_start()
     runtime = RUNTIMES[plan.runtime]
     runtime.up(plan)
     try:
@@ -43,6 +44,23 @@ def run() -> None:
         raise
     _mark_deploy(plan)
     _show(plan, proof)
+
+
+def _build_page_without_node(plan: Plan) -> bool:
+    """Whether the page was built by an engine, where there is no Node: it is part of the plan then.
+
+    Where that cannot be done the stack comes up without it, unless it was asked for.
+    """
+    if plan.settings.page == "off" or can_serve_page(plan.root):
+        return False
+    try:
+        build_without_node(plan.root, plan.settings.node_image)
+    except NoNodeError as missing:
+        if plan.settings.page == "on":
+            raise
+        console.print(f"  the page is left out: {escape(str(missing))}", soft_wrap=True)
+        return False
+    return True
 
 
 def _mark_deploy(plan: Plan) -> None:
