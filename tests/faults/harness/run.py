@@ -182,7 +182,7 @@ def _is_delivered(bench: Bench, result: Result, since: float) -> bool:
     """Whether the sick vendor comes to have something acknowledged after `since`, epoch seconds."""
 
     def found() -> bool:
-        late = {name for name, at in list(result.sent.acknowledged.items()) if at > since}
+        late = {name for name, at in result.sent.acknowledged.copy().items() if at > since}
         return any(
             late & names - held(bench.client, result.sent, *key).missing
             for key, names in (
