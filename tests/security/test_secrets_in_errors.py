@@ -13,7 +13,8 @@ import pytest
 
 from stack import cli
 from stack.collector_config import CONFIG_FILE, env_defaults
-from stack.commands import heal
+from stack.commands import doctor, heal
+from stack.doctor.finding import Finding
 from stack.errors import StackError
 from stack.private_file import write_private
 from stack.settings import KEY_SHAPES, ROOT, SECRET_NAME, Settings, load_settings
@@ -204,3 +205,15 @@ def test_a_file_for_keys_is_private_before_they_are_in_it(tmp_path: Path) -> Non
     finally:
         os.umask(mask)
     assert stat.S_IMODE((tmp_path / "fresh").stat().st_mode) == 0o600
+
+
+def test_a_finding_that_repeats_a_key(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a check of the doctor's to which a vendor repeated the key
+    key = word(40)
+    (root / ".env").write_text(f"WITH=axiom\nAXIOM_API_TOKEN={key}\n")
+    said = Finding("axiom", "problem", f"{key} is refused", f"not {key}")
+    monkeypatch.setattr(doctor, "_examine", lambda *_: [said])
+    # when
+    [finding] = doctor.look(root)
+    # then
+    assert (finding.what, finding.todo) == ("**** is refused", "not ****")
