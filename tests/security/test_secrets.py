@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # The first test waits for the stack and for every command in it.
-pytestmark = [pytest.mark.only_native, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.only_native, pytest.mark.timeout(400)]
 
 SENT_ELSEWHERE = {"HONEYCOMB_API_KEY", "ROLLBAR_ACCESS_TOKEN", "OTLP"}
 """To addresses that cannot be set, where a proxy refuses to connect, and to the collector."""
