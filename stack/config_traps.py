@@ -539,6 +539,24 @@ def _truncating_files(look: _Look) -> Iterator[Trap]:
             )
 
 
+def _twice(look: _Look) -> Iterator[Trap]:
+    """Two pipelines of one signal between the same ends: everything arrives there twice."""
+    first: dict[tuple[str, str, str], str] = {}
+    for name, body in look.pipelines.items():
+        for receiver in body.get("receivers") or []:
+            for exporter in body.get("exporters") or []:
+                way = (component_type(name), receiver, exporter)
+                other = first.setdefault(way, name)
+                if other != name:
+                    yield look.trap(
+                        "warning",
+                        ("service", "pipelines", name),
+                        f"pipeline {name} sends what {receiver} takes to {exporter}, as {other} "
+                        "does: it gets two of each",
+                        "take the exporter out of one of them",
+                    )
+
+
 _TRAPS: tuple[Callable[[_Look], Iterator[Trap]], ...] = (
     _empty_keys,
     _undefined_helpers,
@@ -550,4 +568,5 @@ _TRAPS: tuple[Callable[[_Look], Iterator[Trap]], ...] = (
     _too_open,
     _batch_processor,
     _truncating_files,
+    _twice,
 )

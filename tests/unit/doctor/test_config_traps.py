@@ -219,6 +219,13 @@ SPOILT = {
         "  file:",
         "empties its file",
     ),
+    "two of each": (
+        "    logs:",
+        "    traces/2:\n      receivers: [otlp]\n      exporters: [otlp_http/honeycomb]\n    logs:",
+        "warning",
+        "traces/2:",
+        "otlp_http/honeycomb, as traces does: it gets two of each",
+    ),
 }
 
 
