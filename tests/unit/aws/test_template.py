@@ -173,6 +173,13 @@ def test_the_alarm_by_client_asks_the_rule_that_reads_what_the_service_writes(
     assert set(filter_["In"]) == {"probe", *EVENTS.values()}
 
 
+@pytest.mark.parametrize("name", SECURITY)
+def test_the_docs_tell_when_a_security_alarm_is_raised(name: str) -> None:
+    [alarm] = [one for one in of_kind("AWS::CloudWatch::Alarm") if one["AlarmName"] == name]
+    text = (ROOT / "docs/aws.md").read_text()
+    assert f"| `{name}` | more than {alarm['Threshold']} " in text
+
+
 def test_every_saved_query_that_an_alarm_sends_people_to_exists() -> None:
     queries = {each["Name"] for each in of_kind("AWS::Logs::QueryDefinition")}
     told = " ".join(each["AlarmDescription"] for each in of_kind("AWS::CloudWatch::Alarm"))
