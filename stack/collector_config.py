@@ -51,13 +51,22 @@ def load(path: Path) -> dict[str, Any]:
 def parse(text: str, path: Path) -> dict[str, Any]:
     """`load` of a text; `path` is where errors say that it stands."""
     root = _compose(text, path)
-    config = yaml.safe_load(text)
+    try:
+        config = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as broken:
+        reason = " ".join(str(broken).split())
+        raise StackError(f"{shown(path)}: not a collector config, {reason}") from None
     if root is None or not isinstance(config, dict):
         raise StackError(
             f"{shown(path)} holds no collector config",
             "it needs receivers, exporters and service at the left margin",
         )
-    _refuse_duplicates(root, path)
+    try:
+        _refuse_duplicates(root, path)
+    except RecursionError:
+        raise StackError(
+            f"{shown(path)} names itself within itself", "look at its & and *"
+        ) from None
     return config
 
 
@@ -95,7 +104,10 @@ def go_memory_limit(config: Mapping[str, Any]) -> str | None:
     The limiter counts garbage too. Without this, three requests of 8 MiB make it refuse everybody's
     data for a second or two while most of the heap is garbage. None where there is no limiter.
     """
-    limiter = (config.get("processors") or {}).get("memory_limiter") or {}
+    processors = config.get("processors")
+    limiter = processors.get("memory_limiter") if isinstance(processors, dict) else None
+    if not isinstance(limiter, dict):
+        return None
     limit, spike = limiter.get("limit_mib"), limiter.get("spike_limit_mib")
     if not isinstance(limit, int):
         return None
@@ -256,7 +268,7 @@ def _compose(text: str, path: Path) -> yaml.Node | None:
             f"{where}: broken YAML, {broken.problem or broken.context}",
             "look at the indentation and the colons there and in the line above",
         ) from None
-    except yaml.YAMLError as broken:
+    except (yaml.YAMLError, RecursionError) as broken:
         raise StackError(f"{shown(path)}: broken YAML, {' '.join(str(broken).split())}") from None
 
 
@@ -270,6 +282,8 @@ def _refuse_duplicates(node: yaml.Node, path: Path) -> None:
     seen: dict[str, int] = {}
     for key, value in node.value:
         line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise StackError(f"{shown(path)}:{line}: a key is a word, and this is none")
         if key.value in seen:
             raise StackError(
                 f"{shown(path)}:{line}: {key.value} stands here a second time "

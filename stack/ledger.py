@@ -58,9 +58,15 @@ def read_ledger(metrics_url: str, routes: Iterable[Route], receivers: Iterable[s
             f"the collector's metrics on {metrics_url} cannot be read ({failed})",
             "see `make status` and `make logs`",
         ) from None
-    samples = _by_name(answer.text)
     fronts = set(receivers)
-    return [_entry(samples, route, fronts) for route in routes]
+    try:
+        samples = _by_name(answer.text)
+        return [_entry(samples, route, fronts) for route in routes]
+    except (ValueError, OverflowError) as broken:
+        raise StackError(
+            f"what {metrics_url} answers is no collector's metrics ({broken})".replace("\n", " "),
+            "is something else on that port? `make doctor` tells",
+        ) from None
 
 
 def _entry(samples: Mapping[str, list[Sample]], route: Route, fronts: set[str]) -> Entry:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
@@ -172,8 +172,19 @@ def _lines(file: Path, containing: str | None, offset: int) -> Iterator[bytes]:
 
 
 def _exports(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """The lines that are whole: a full disk or a kill leaves some that are not."""
     for line in lines:
-        yield json.loads(line)
+        try:
+            export = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(export, dict):
+            yield export
+
+
+def _word(words: Sequence[str], number: int) -> str:
+    """Any sender may write any number."""
+    return words[number] if 0 <= number < len(words) else words[0]
 
 
 def _spans(export: Mapping[str, Any]) -> Iterator[Span]:
@@ -183,14 +194,14 @@ def _spans(export: Mapping[str, Any]) -> Iterator[Span]:
             scope = scope_spans.get("scope", {}).get("name", "")
             for span in scope_spans.get("spans", ()):
                 yield Span(
-                    trace_id=span["traceId"],
-                    span_id=span["spanId"],
+                    trace_id=span.get("traceId", ""),
+                    span_id=span.get("spanId", ""),
                     parent_id=span.get("parentSpanId", ""),
-                    name=span["name"],
-                    kind=KINDS[span.get("kind", 0)],
-                    status=STATUSES[span.get("status", {}).get("code", 0)],
-                    start=int(span["startTimeUnixNano"]),
-                    end=int(span["endTimeUnixNano"]),
+                    name=span.get("name", ""),
+                    kind=_word(KINDS, span.get("kind", 0)),
+                    status=_word(STATUSES, span.get("status", {}).get("code", 0)),
+                    start=int(span.get("startTimeUnixNano", 0)),
+                    end=int(span.get("endTimeUnixNano", 0)),
                     scope=scope,
                     resource=resource,
                     attributes=_attributes(span),
@@ -210,7 +221,7 @@ def _points(export: Mapping[str, Any]) -> Iterator[Point]:
                 for kind in ("sum", "gauge", "histogram", "exponentialHistogram", "summary"):
                     for point in metric.get(kind, {}).get("dataPoints", ()):
                         yield Point(
-                            metric=metric["name"],
+                            metric=metric.get("name", ""),
                             unit=metric.get("unit", ""),
                             scope=scope,
                             value=float(
@@ -239,7 +250,9 @@ def _logs(export: Mapping[str, Any]) -> Iterator[Log]:
 
 
 def _attributes(holder: Mapping[str, Any]) -> dict[str, Any]:
-    return {item["key"]: _value(item.get("value", {})) for item in holder.get("attributes", ())}
+    return {
+        item.get("key", ""): _value(item.get("value", {})) for item in holder.get("attributes", ())
+    }
 
 
 def _value(value: Mapping[str, Any]) -> Any:
@@ -251,5 +264,7 @@ def _value(value: Mapping[str, Any]) -> Any:
     if kind == "arrayValue":
         return [_value(item) for item in content.get("values", ())]
     if kind == "kvlistValue":
-        return {item["key"]: _value(item.get("value", {})) for item in content.get("values", ())}
+        return {
+            item.get("key", ""): _value(item.get("value", {})) for item in content.get("values", ())
+        }
     return content

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 __all__ = ["configure_logging", "serve"]
 
 
+MOST_BYTES = 64 * 1024
+"""Of a request's body: the longest message is far below."""
+
+
 def serve(app: Flask) -> None:
-    """Give `app` its access log, its JSON error bodies and `/api/health-check`.
+    """Give `app` its access log, JSON error bodies, limit of a body and `/api/health-check`.
 
     Raises ValueError when `TRUSTED_PROXIES` or `CLIENT_ADDRESS` cannot be right.
     """
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
     ClientAddress.from_environ().init_app(app)
     access_log.init_app(app)
     errors.init_app(app)

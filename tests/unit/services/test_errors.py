@@ -109,3 +109,13 @@ def test_origins_are_taken_as_they_are_written(make_client: MakeClient) -> None:
     answer = client.get("/api/health-check", headers={"Origin": "http://pageXexample"})
 
     assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_body_above_the_limit_is_refused_unread(client: FlaskClient) -> None:
+    message = {"message": "x" * 100_000}
+
+    answer = client.post("/api/activities", json=message, headers={"X-Cruddur-User": "andrewbrown"})
+
+    assert answer.status_code == 413
+    assert answer.json
+    assert answer.json["status"] == 413
