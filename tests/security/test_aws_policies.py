@@ -1,0 +1,64 @@
+"""What `make provision` may do in an account: what it does on the stand-ins, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from stack.provision import Target, account_of, apply, load_desired, plan_changes
+from stack.settings import ROOT
+from standins import inprocess
+from standins.settings import Settings
+
+if TYPE_CHECKING:
+    import pytest
+
+POLICY = ROOT / "aws/provision-policy.json"
+
+
+def test_the_policy_for_provisioning_allows_what_it_calls_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called: set[str] = set()
+    session = boto3.session.Session
+
+    def watched(**settings: Any) -> Any:
+        made = session(**settings)
+
+        def note(model: Any, **_: object) -> None:
+            called.add(f"{model.service_model.signing_name}:{model.name}")
+
+        made.events.register("before-call", note)
+        return made
+
+    monkeypatch.setattr(boto3.session, "Session", watched)
+    with inprocess.running() as standins:
+        # given stand-ins that have nothing
+        standins.reset(everything=True)
+        aws, played = standins.address("aws"), Settings()
+        endpoints = {"xray": standins.address("xray"), "logs": aws, "cloudwatch": aws, "sts": aws}
+        target = Target(
+            "eu-west-1", endpoints, played.aws_access_key_id, played.aws_secret_access_key
+        )
+        # when all is created
+        desired = load_desired(ROOT, target.region, account_of(target))
+        apply(target, plan_changes(target, desired))
+        # and what can be changed is put back
+        xray = target.client("xray")
+        xray.update_sampling_rule(SamplingRuleUpdate={"RuleName": "Cruddur", "Priority": 1})
+        group = desired.group.group_name
+        xray.update_group(GroupName=group, FilterExpression='service("other")')
+        apply(target, plan_changes(target, desired))
+    # then
+    statements = json.loads(POLICY.read_text())["Statement"]
+    assert {one["Effect"] for one in statements} == {"Allow"}
+    allowed = [action for one in statements for action in one["Action"]]
+    assert sorted(allowed) == sorted({*allowed})
+    assert {*allowed} == {_action(call) for call in called}
+
+
+def _action(call: str) -> str:
+    """CloudWatch's signing name is `monitoring`, its actions begin with `cloudwatch`."""
+    return call.replace("monitoring:", "cloudwatch:")
