@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+import zstandard
 
 from tests.overload.harness.bombs import BOMBS, Bomb
-from tests.overload.harness.watch import Watch
+from tests.overload.harness.watch import Watch, fresh_trace, small_batch
 
 if TYPE_CHECKING:
     from tests.faults.harness.bench import Bench
@@ -44,3 +45,15 @@ def _post(bench: Bench, body: bytes, bomb: Bomb) -> int:
     except requests.ConnectionError:
         # It answered and hung up before it had read all.
         return 400
+
+
+def test_zstd_is_refused_by_its_name(bench: Bench) -> None:
+    """Its decoder takes the memory that the first 14 bytes ask for, before anybody can look."""
+    answer = requests.post(
+        f"{bench.otlp_url}/v1/traces",
+        data=zstandard.compress(small_batch(fresh_trace())),
+        headers={"Content-Type": "application/x-protobuf", "Content-Encoding": "zstd"},
+        timeout=10,
+    )
+
+    assert (answer.status_code, "unsupported" in answer.text) == (400, True)
