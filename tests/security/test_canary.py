@@ -43,7 +43,9 @@ SPANS_A_BATCH = 10
 REFUSED = 3
 """Requests, of fifty segments each."""
 
-SECONDS = 30
+SECONDS = 90
+"""Until Honeycomb has all: its exporter's pauses have grown to 30 s while it was away."""
+
 _ENCODED = re.compile(r"(?:[\w=&?.~+/:!$*-]|%[0-9A-F]{2})*", re.ASCII)
 PRINTABLE = "% =&:;,'\"/@$<>{}[]"
 NAMED = ("AWS secret key", "opaque key", "session cookie")
