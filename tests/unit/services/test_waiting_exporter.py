@@ -118,6 +118,8 @@ def test_it_does_not_repeat_what_is_refused_for_good(status: int) -> None:
         ("86400", 30, 34),
         ("soon", 0, 4),
     ],
+    # By place: two workers would make two names of the time.
+    ids=["seconds", "a date", "a day", "no time"],
 )
 def test_it_waits_as_long_as_it_is_asked_to_within_reason(
     header: str, least: float, most: float
