@@ -71,21 +71,25 @@ def read_results(folder: Path = RESULTS) -> list[Json]:
 def totals(results: Sequence[Json]) -> Json:
     """What was acknowledged to the sender and what became of it, over all cases and vendors."""
     held = [one for result in results for one in result["held"].values()]
-    spoiled = [result for result in results if result["case"]["circumstance"] == "spoiled queue"]
-    set_aside = sum(one["missing"] for result in spoiled for one in result["held"].values())
-    counted = sum(one["missing"] for one in held) - set_aside
     failed = [result for result in results if result["verdict"] != "passed"]
+    passed = [result for result in results if result["verdict"] == "passed"]
+    spoiled = [result for result in passed if result["case"]["circumstance"] == "spoiled queue"]
+    set_aside = _missing(spoiled)
     return {
         "cases": len(results),
         "failed": len(failed),
         "spans": sum(result["spans"] for result in results),
         "records": sum(result["records"] for result in results),
         "deliveries": sum(one["wanted"] for one in held),
-        "refused_and_counted": counted,
+        "refused_and_counted": _missing(passed) - set_aside,
         "set_aside": set_aside,
-        "lost": sum(one["missing"] for result in failed for one in result["held"].values()),
+        "lost": _missing(failed),
         "copies": sum(one["copies"] for one in held),
     }
+
+
+def _missing(results: Sequence[Json]) -> int:
+    return sum(one["missing"] for result in results for one in result["held"].values())
 
 
 def write_page(results: Sequence[Json], command: str) -> None:

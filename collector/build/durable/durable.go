@@ -13,7 +13,10 @@ package durable
 import (
 	"context"
 	"errors"
+	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -155,6 +158,11 @@ func newKeeper[T any](set Settings, kind kind[T], inner consuming, export func(c
 		return nil, err
 	}
 	life, die := context.WithCancel(context.Background())
+	if !set.Queue.HasValue() {
+		stopping.Lock()
+		behind = append(behind, die)
+		stopping.Unlock()
+	}
 	return &keeper[T]{
 		life: life, die: die,
 		set: set, kind: kind, inner: inner, export: export,
@@ -264,7 +272,9 @@ const (
 	// For all exporters together, which are stopped one after the other: Docker grants ten seconds.
 	// An answer that takes five seconds comes in time: else what it is about would come twice.
 	patience = 5500 * time.Millisecond
-	atLeast  = 200 * time.Millisecond
+	atLeast  = 500 * time.Millisecond
+	// From the signal on: a hop's vendor and one without a hop may hang at once.
+	allInAll = 8500 * time.Millisecond
 	// Of a stop that may take ten seconds in all.
 	farewell = 2 * time.Second
 )
@@ -367,7 +377,31 @@ func (k *keeper[T]) watch() {
 
 var stopping struct {
 	sync.Mutex
-	since time.Time
+	since, told time.Time
+}
+
+var listening sync.Once
+
+// Ends of the exporters behind a hop.
+var behind []context.CancelFunc
+
+// listen notes when the process is told to end. Exporters are stopped after the receivers, and a hop's
+// receiver waits for its vendor's answer: without this the two waits would add up to more than ten
+// seconds beside a vendor that takes five, and one that hangs would be waited for by nobody's measure.
+func listen() {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGTERM, os.Interrupt)
+	go func() {
+		<-told
+		stopping.Lock()
+		stopping.told = time.Now()
+		ends := behind
+		stopping.Unlock()
+		time.Sleep(patience)
+		for _, end := range ends {
+			end()
+		}
+	}()
 }
 
 // grace is how long this exporter may wait for its vendor's last answers.
@@ -378,13 +412,18 @@ func grace() time.Duration {
 	if time.Since(stopping.since) > time.Minute/2 {
 		stopping.since = time.Now()
 	}
-	return max(atLeast, patience-time.Since(stopping.since))
+	left := patience - time.Since(stopping.since)
+	if !stopping.told.IsZero() {
+		left = min(left, allInAll-time.Since(stopping.told))
+	}
+	return max(atLeast, left)
 }
 
 // shell is what the pipeline sees.
 type shell[T any] struct{ *keeper[T] }
 
 func (s shell[T]) Start(ctx context.Context, h component.Host) error {
+	listening.Do(listen)
 	if err := s.outer.Start(ctx, host{h, s.set.Logger}); err != nil {
 		return err
 	}

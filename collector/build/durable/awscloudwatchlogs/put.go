@@ -22,7 +22,8 @@ const (
 	oldest = 14 * 24 * time.Hour
 	newest = 2 * time.Hour
 	// Where upstream ends a request. A batch of several fails as a whole when one of them does.
-	maxPut = 256 << 10
+	maxPut     = 256 << 10
+	putTimeout = 15 * time.Second
 	// JSON beside protobuf: names in quotes, escapes, "severity_number" and the like.
 	jsonGrows, jsonAdds = 1.5, 256
 )
@@ -53,7 +54,9 @@ func (p *putter) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 		reasons = append(reasons, "older than 14 days, more than 2 hours in the future, or not to be written as JSON")
 	}
 	for number, one := range parts {
-		err := p.put(ctx, one)
+		limited, cancel := durable.Unhurried(ctx, putTimeout)
+		err := p.put(limited, one)
+		cancel()
 		switch {
 		case err == nil:
 		case durable.Hopeless(err):

@@ -3,10 +3,12 @@ package awsemf
 
 import (
 	"context"
+	"time"
 
 	upstream "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsemfexporter"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"otel-stack/durable"
 )
@@ -20,7 +22,18 @@ func NewFactory() exporter.Factory {
 			if err != nil {
 				return nil, err
 			}
-			return durable.Metrics(ctx, durable.Settings{Settings: set, Config: cfg}, inner)
+			return durable.Metrics(ctx, durable.Settings{Settings: set, Config: cfg}, patient{inner})
 		}, base.MetricsStability()),
 		exporter.WithLogs(base.CreateLogs, base.LogsStability()))
+}
+
+// As X-Ray's.
+const putTimeout = 10 * time.Second
+
+type patient struct{ exporter.Metrics }
+
+func (p patient) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
+	limited, cancel := durable.Unhurried(ctx, putTimeout)
+	defer cancel()
+	return p.Metrics.ConsumeMetrics(limited, md)
 }

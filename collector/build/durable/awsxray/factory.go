@@ -36,9 +36,8 @@ const (
 	// say which of the batch it was; tried again for ever, ten such batches would be the whole queue.
 	maxDocument = 64 << 10
 	// Upstream's five, which its config has no key for, end a put that X-Ray takes five seconds for
-	// when X-Ray has taken it, and it comes twice. A stop waits as long for one that hangs: the hop's
-	// receiver is stopped first, and by nobody but the put's own end; it is killed after ten seconds.
-	putTimeout = 6 * time.Second
+	// when X-Ray has taken it, and it comes twice.
+	putTimeout = 10 * time.Second
 	// 0.2 + 0.4 + 0.8 + 1.6 s: well inside the 30 s that the hop waits for an answer.
 	putAttempts = 5
 	firstPause  = 200 * time.Millisecond
