@@ -60,11 +60,15 @@ def test_every_service_is_hardened(name: str) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["ulimits"] == {"core": 0}
+    assert service["ulimits"]["core"] == 0
     assert "CONTAINER_USER" in service["user"]
     assert service["mem_limit"]
     assert service["pids_limit"]
     assert not service.get("privileged")
+
+
+def test_the_collector_may_open_as_many_files_as_idle_connections_are_tested() -> None:
+    assert SERVICES["collector"]["ulimits"]["nofile"] > 10_000
 
 
 @pytest.mark.parametrize("name", SERVICES)
