@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 
-NOISE_SECONDS = 0.25
-"""What several benches on two cores do to a case's median. Requests that wait for a vendor take
-five seconds or more; test_isolation.py holds the bounds themselves, over many windows."""
+NOISE_SECONDS = 2.0
+"""What six benches on two cores do to a case's median: at a load of 29 it was 0.9 s longer in one
+part of a case than in the other. Requests that wait for a vendor take five seconds or more;
+test_isolation.py holds the bounds themselves, over many windows."""
 
 
 def test_nothing_is_lost(
