@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from typing import TYPE_CHECKING
 
@@ -102,7 +103,9 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     )
 
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0)
+# A kind of frame, and one of the numbers in it (RFC 9113, 6.5).
+SETTINGS, MAX_CONCURRENT_STREAMS = 4, 3
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0)
 # POST, http, and literals without indexing: path, authority, content-type, te.
 HEADERS = b"\x83\x86" + b"".join(
     b"\x00" + bytes((len(name),)) + name + bytes((len(value),)) + value
@@ -113,6 +116,17 @@ HEADERS = b"\x83\x86" + b"".join(
         (b"te", b"trailers"),
     )
 )
+
+
+def test_one_connection_is_given_few_streams(bench: Bench) -> None:
+    with connections(port(bench, "OTLP_GRPC_PORT"), 1) as opened:
+        send(opened, PREFACE)
+        first = opened[0].recv(4096)
+
+    length, kind = int.from_bytes(first[:3], "big"), first[3]
+    pairs = struct.iter_unpack(">HI", first[9 : 9 + length])
+    assert kind == SETTINGS
+    assert dict(pairs).get(MAX_CONCURRENT_STREAMS) == 32
 
 
 def test_streams_that_are_reset_at_once(bench: Bench) -> None:
@@ -142,13 +156,15 @@ def test_streams_that_stall(bench: Bench) -> None:
     with Watch(bench) as watch, connections(port(bench, "OTLP_GRPC_PORT"), 200) as opened:
         send(opened, PREFACE + begun)
         with export(bench) as call:
-            wait_for(
-                "a sender beside them to be served",
-                lambda: status(call, small_batch(fresh_trace())),
-                until=lambda said: said == "OK",
-                seconds=CLOSED_SECONDS,
-                pause=0.2,
-            )
+            # Those that are let in fill the memory that there is for them.
+            for answer in ("RESOURCE_EXHAUSTED", "OK"):
+                wait_for(
+                    f"a sender beside them to be told {answer}",
+                    lambda: status(call, small_batch(fresh_trace())),
+                    until=lambda said, answer=answer: said == answer,  # type: ignore[misc]
+                    seconds=CLOSED_SECONDS,
+                    pause=0.2,
+                )
     watch.check()
 
 
