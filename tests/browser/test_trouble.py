@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from tests.browser.conftest import Site, Visit
 
 
+HIDE = """
+    Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+"""
+LACKS = {
+    "a user agent": """Object.defineProperty(navigator, "userAgent", {
+        get() { throw new Error("not told"); } });""",
+    "what only https pages have": "delete Crypto.prototype.randomUUID;",
+    "storage": """Object.defineProperty(window, "sessionStorage", {
+        get() { throw new DOMException("forbidden", "SecurityError"); } });""",
+}
+"""By what is not there: a script that takes it away before the page's own begin."""
+
+
 def use(page: Page) -> None:
     """What a user does, each step waited for."""
     page.get_by_role("article").first.wait_for()
@@ -51,6 +65,27 @@ def test_the_page_works_whatever_the_collector_does(site: Site, visit: Visit, ho
         # Left unanswered it hangs.
 
     visit.page.route(f"{site.plan.otlp_url}/**", answer)
+    use(visit.to(site.url))
+    assert visit.uncaught == []
+
+
+def test_a_flush_that_is_refused_is_no_error_of_the_pages(site: Site, visit: Visit) -> None:
+    sending = f"{site.plan.otlp_url}/v1/traces"
+    visit.page.route(sending, lambda route: route.fulfill(status=413))
+    page = visit.to(site.url)
+    page.get_by_role("article").first.wait_for()
+    with page.expect_response(sending):
+        page.evaluate(HIDE)
+    # The answer is the exporter's to read; what it makes of it is told to who asked for the flush.
+    page.evaluate("new Promise((later) => setTimeout(later, 200))")
+    assert visit.uncaught == []
+
+
+@pytest.mark.parametrize("lacks", LACKS)
+def test_the_page_works_in_a_browser_that_telemetry_cannot_use(
+    site: Site, visit: Visit, lacks: str
+) -> None:
+    visit.page.add_init_script(LACKS[lacks])
     use(visit.to(site.url))
     assert visit.uncaught == []
 

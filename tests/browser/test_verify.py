@@ -47,6 +47,13 @@ def bad_key(site: Site) -> Iterator[None]:
     site.standins.heal()
 
 
+@pytest.fixture
+def half_taken(site: Site) -> Iterator[None]:
+    site.standins.break_("honeycomb", "partial", share=0.5)
+    yield
+    site.standins.heal()
+
+
 def test_a_click_arrives_everywhere_as_one_trace(site: Site) -> None:
     # when
     report = verify(site.plan, DEADLINE, start=Start.PAGE)
@@ -97,6 +104,16 @@ def test_a_trace_without_profiles_is_not_whole(site: Site, no_profiles: None) ->
         "missing"
     }
     assert not report.complete
+
+
+def test_a_vendor_with_part_of_the_spans_has_not_the_trace(site: Site, half_taken: None) -> None:
+    del half_taken
+    report = verify(site.plan, TOO_SHORT, start=Start.PAGE)
+    held = site.standins.holds("honeycomb", report.trace_id)["traces"]
+    assert 0 < len(held) < len(report.steps)
+    found = states(report.deliveries)
+    assert found["honeycomb", "traces"] != "arrived"
+    assert found["xray", "traces"] == "arrived"
 
 
 def test_a_vendor_that_refuses_is_named_with_what_it_says(site: Site, bad_key: None) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from stack import images, page_build
+from stack.base_image import BaseImage
 from stack.errors import StackError
-from stack.page_build import NoNodeError, build_without_node, can_serve_page
+from stack.page_build import SOURCES, NoNodeError, build_without_node, can_serve_page
+from stack.program import ProgramError
+from stack.settings import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -71,3 +76,52 @@ def test_neither_node_nor_an_engine(root: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(page_build, "find_engine", lambda: None)
     with pytest.raises(NoNodeError, match="neither Node nor a Docker engine"):
         build_without_node(root)
+
+
+def test_the_container_hands_out_the_files_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page's last stage is its server: it asks for files that are not built yet."""
+    # given
+    commands: list[Sequence[str]] = []
+
+    def note(command: Sequence[str], **_: object) -> str:
+        commands.append(command)
+        return ""
+
+    monkeypatch.setattr(images, "node_base", lambda *_: BaseImage("node:mine", "", "chosen"))
+    monkeypatch.setattr(images, "run", note)
+    dockerfile = ROOT / SOURCES / "Dockerfile"
+    stages = re.split("^(?=FROM )", dockerfile.read_text(), flags=re.MULTILINE)
+    # when
+    images.build_page(ROOT, tmp_path / "page", None)
+    # then
+    [command] = [one for one in commands if one[0] == "docker"]
+    [target] = [word.removeprefix("--target=") for word in command if word.startswith("--target=")]
+    assert f"--output=type=local,dest={tmp_path / 'page'}" in command
+    assert "--build-arg=NODE_IMAGE=node:mine" in command
+    assert command[-1] == str(ROOT / SOURCES)
+    # and of that stage nothing but what Vite wrote comes out
+    [stage] = [
+        stage for stage in stages if re.match(rf"FROM \S+ AS {target}$", stage, re.MULTILINE)
+    ]
+    written = re.search(r"PAGE_DIR=(\S+) node \S+/vite\.js build", dockerfile.read_text())
+    assert written is not None
+    assert stage.split() == f"FROM scratch AS {target} COPY --from=build {written[1]} /".split()
+
+
+def test_a_build_that_fails_in_the_container_is_told_in_one_line(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(command: Sequence[str], **_: object) -> None:
+        lines = "#12 3.4 vite v8\n#12 4.1 error: src/app.tsx has no end\n#12 4.2 npm notice"
+        raise ProgramError(command, "ended with 1", lines)
+
+    dockerfile = root / SOURCES / "Dockerfile"
+    dockerfile.write_text("ARG NODE_IMAGE=node:any\n")
+    monkeypatch.setattr(images, "node_base", lambda *_: BaseImage("node:any", "", "public"))
+    monkeypatch.setattr(images, "run", fail)
+    with pytest.raises(NoNodeError, match=r"built: error: src/app\.tsx has no end;") as refused:
+        build_without_node(root)
+    assert "\n" not in refused.value.what
+    assert str(root / ".run/logs/build-page.log") in refused.value.todo

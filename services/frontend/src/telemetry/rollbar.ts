@@ -1,6 +1,7 @@
 import { SpanStatusCode, type Span } from "@opentelemetry/api";
 
 import { clean } from "./cleaning.ts";
+import { uuid as newUuid } from "./uuid.ts";
 
 export interface Frame {
   readonly filename: string;
@@ -42,7 +43,7 @@ export function rollbarReporter(options: Options): Reporter {
       if (seen.has(error) || sent >= MOST_A_PAGE) return;
       seen.add(error);
       sent += 1;
-      const uuid = crypto.randomUUID();
+      const uuid = newUuid();
       const span = options.span();
       span?.recordException(error);
       span?.setStatus({ code: SpanStatusCode.ERROR, message: error.message });

@@ -1,3 +1,5 @@
+import { uuid } from "./uuid.ts";
+
 const KEY = "cruddur.session";
 
 /** An id for what one tab does until it is closed. It names nobody. */
@@ -5,11 +7,11 @@ export function sessionId(storage: () => Storage = () => window.sessionStorage):
   try {
     const kept = storage().getItem(KEY);
     if (kept) return kept;
-    const made = crypto.randomUUID();
+    const made = uuid();
     storage().setItem(KEY, made);
     return made;
   } catch {
     // Storage can be forbidden; then the session is as long as the page.
-    return crypto.randomUUID();
+    return uuid();
   }
 }
