@@ -26,7 +26,7 @@ def settings(app: str, port: int, check: Callable[[], object]) -> dict[str, Any]
     `app`: served where the command names none. `port`: used where BIND is not set. `check`: reads
     the service's own settings; a ValueError from it ends the start with one line. It is called
     before there are workers, because a worker that cannot boot makes gunicorn print a traceback.
-    `RELOAD=true` starts the workers anew when a source file changes.
+    `RELOAD=true` starts the workers anew when a source of `app`'s package changes.
     """
 
     def on_starting(_server: object) -> None:
@@ -36,11 +36,19 @@ def settings(app: str, port: int, check: Callable[[], object]) -> dict[str, Any]
         except ValueError as wrong:
             sys.exit(f"error: {wrong}")
 
+    reload = os.environ.get("RELOAD", "").lower() == "true"
+
+    def post_fork(server: Any, _worker: object) -> None:
+        _end_with(server.pid)
+        _log_as_worker()
+        if reload:
+            _forget(app.partition(":")[0])
+
     return {
         "wsgi_app": app,
         "bind": os.environ.get("BIND", f"127.0.0.1:{port}"),
         "workers": int(os.environ.get("WEB_CONCURRENCY", "2")),
-        "reload": os.environ.get("RELOAD", "").lower() == "true",
+        "reload": reload,
         # The worker's heartbeat is a file; on a disk under load it stalls, and the master kills it.
         "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108
         # Docker kills after 10 s. A worker's exit takes 2 s with no collector (services/exporter);
@@ -51,7 +59,7 @@ def settings(app: str, port: int, check: Callable[[], object]) -> dict[str, Any]
         "accesslog": None,
         "logconfig_dict": _master_logging(),
         "on_starting": on_starting,
-        "post_fork": _be_a_worker,
+        "post_fork": post_fork,
         "worker_exit": _free_the_port,
     }
 
@@ -72,9 +80,15 @@ def _master_logging() -> dict[str, Any]:
     }
 
 
-def _be_a_worker(server: Any, _worker: object) -> None:
-    _end_with(server.pid)
-    _log_as_worker()
+def _forget(package: str) -> None:
+    """Have this worker import `package` from its sources.
+
+    The settings' check imported it in the master: a worker that was started anew because a source
+    had changed went on with the master's modules, and served what was there before.
+    """
+    for name in list(sys.modules):
+        if name == package or name.startswith(f"{package}."):
+            del sys.modules[name]
 
 
 def _end_with(master: int) -> None:

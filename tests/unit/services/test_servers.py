@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -88,6 +90,32 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.mark.parametrize(
+    ("service", "path", "source"),
+    [
+        ("backend", "/api/activities/home", "cruddur/routes/home.py"),
+        ("profiles", "/api/profiles?handles=worf", "profiles/routes.py"),
+    ],
+)
+def test_a_service_under_development_follows_its_sources(
+    start: Callable[..., Server], tmp_path: Path, service: str, path: str, source: str
+) -> None:
+    # given
+    shutil.copytree(SERVICES / service, tmp_path / service)
+    server = start(str(tmp_path / service), GUNICORN, RELOAD="true", WEB_CONCURRENCY="1")
+    assert server.get(path).text != "followed"
+    # when
+    file = tmp_path / service / source
+    file.write_text(re.sub(r"return jsonify\(.*\)", 'return "followed"', file.read_text()))
+    # then
+    wait_for(
+        "the new source",
+        lambda: server.get(path).text,
+        until=lambda said: said == "followed",
+        seconds=DEADLINE,
+    )
 
 
 @pytest.mark.parametrize(
