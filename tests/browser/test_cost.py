@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 MOST_SCRIPT = 150_000
 MOST_TELEMETRY_MS = 20
-ROUNDS = 9
-MOST_ROUNDS = 25
+ROUNDS = 7
 QUIET_MS = 60
 """Spread of the differences up to which the wall's clock tells something about 20 ms."""
 
@@ -71,6 +70,11 @@ def interactive(browser: Browser, url: str) -> Use:
     return Use(wall, metrics["TaskDuration"] * 1000)
 
 
+def least(visits: list[Use]) -> Use:
+    """What the least disturbed of them took: other programs only ever add."""
+    return Use(min(visit.wall for visit in visits), min(visit.cpu for visit in visits))
+
+
 def test_the_first_load_is_small(site: Site, visit: Visit) -> None:
     page = visit.to(site.url)
     page.get_by_role("article").first.wait_for()
@@ -82,23 +86,28 @@ def test_the_first_load_is_small(site: Site, visit: Visit) -> None:
 
 
 def test_telemetry_costs_next_to_nothing(site: Site, browser: Browser, bare: str) -> None:
-    """The median of the differences between two visits, one after the other.
+    """The median of the differences between two visits of each page, in turn: A B B A, B A A B.
 
-    The main thread's time is asserted always: it is what telemetry takes from the page, and other
-    programs do not change it. What a clock on the wall shows is asserted where the visits agree:
-    with eight programs on two cores, differences of one second were seen in both directions.
+    The number of rounds is fixed: who stops once a median is small measures their patience. Of two
+    visits the cheaper one counts: with eight programs on two cores, the median of 11 plain
+    differences was 14.7 ms, deviation 3.5 (drawn from 55 rounds); that of 7 such rounds, 2.6.
+
+    The main thread's time is asserted always: it is what telemetry takes from the page. What a
+    clock on the wall shows is asserted where the visits agree: differences of one second were seen
+    in both directions.
     """
     interactive(browser, site.url)
     interactive(browser, bare)
     cpu: list[float] = []
     wall: list[float] = []
-    for turn in range(MOST_ROUNDS):
-        order = (site.url, bare) if turn % 2 else (bare, site.url)
-        use = {url: interactive(browser, url) for url in order}
-        cpu.append(use[site.url].cpu - use[bare].cpu)
-        wall.append(use[site.url].wall - use[bare].wall)
-        if turn + 1 >= ROUNDS and statistics.median(cpu) <= MOST_TELEMETRY_MS:
-            break
+    for turn in range(ROUNDS):
+        there, back = (site.url, bare) if turn % 2 else (bare, site.url)
+        use: dict[str, list[Use]] = {site.url: [], bare: []}
+        for url in (there, back, back, there):
+            use[url].append(interactive(browser, url))
+        with_it, without = least(use[site.url]), least(use[bare])
+        cpu.append(with_it.cpu - without.cpu)
+        wall.append(with_it.wall - without.wall)
     for name, differences in (("main thread", cpu), ("wall", wall)):
         print(f"{name}: {statistics.median(differences):.1f} ms", sorted(map(round, differences)))
     assert statistics.median(cpu) <= MOST_TELEMETRY_MS, sorted(cpu)
