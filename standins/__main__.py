@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 
@@ -37,7 +38,8 @@ def main() -> int:
         print(f"error: {error.strerror}. Set STANDIN_<NAME>_PORT or STANDIN_BIND.", file=sys.stderr)
         return 1
     asyncio.run(serve(standins))
-    return 0
+    # Python would wait for the thread that loads moto, 8 s on a busy machine; nothing is kept.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -218,7 +218,7 @@ def test_the_process_says_its_ports_and_ends_when_told() -> None:
         assert set(ports) == {*VENDORS, "otlp_grpc"}
     finally:
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=5)
     assert process.returncode == 0
     assert errors == ""
 
