@@ -34,7 +34,8 @@ def commands() -> list[str]:
 
 def words(command: str) -> list[str]:
     """What the Makefile has the `stack` command do for a line that begins with `make`."""
-    dry = ["--dry-run", "--old-file=.venv/stack", "STACK="]
+    # Under `make test` this is a make within a make, which would say where it is.
+    dry = ["--dry-run", "--no-print-directory", "--old-file=.venv/stack", "STACK="]
     make = [*command.split(), *dry]
     said = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True)
     return said.stdout.split()
