@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stack.settings import ROOT
+from stack.waiting import wait_for
 from tests.browser.conftest import served
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ HERE = Path(__file__).parent
 SCRIPTS = """performance.getEntriesByType("resource")
     .filter(({ name }) => new URL(name).pathname.endsWith(".js"))
     .map(({ name, encodedBodySize, decodedBodySize }) => [name, encodedBodySize, decodedBodySize])
+"""
+NOTED = """[...document.scripts].filter(({ src }) => src)
+    .every(({ src }) => performance.getEntriesByName(src, "resource").length > 0)
 """
 
 
@@ -78,6 +82,8 @@ def least(visits: list[Use]) -> Use:
 def test_the_first_load_is_small(site: Site, visit: Visit) -> None:
     page = visit.to(site.url)
     page.get_by_role("article").first.wait_for()
+    # A busy browser notes its requests late: none was there once, with the feed on the screen.
+    wait_for("the requests' sizes", lambda: page.evaluate(NOTED), seconds=10)
     scripts = page.evaluate(SCRIPTS)
     assert {name.rpartition("/")[2] for name, *_ in scripts} > {"config.js"}
     # What came over the wire was compressed.
