@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -260,7 +261,9 @@ def apply(target: Target, changes: Sequence[Change]) -> None:
     """Carry out `changes` in their order. Raises StackError at the first that is refused."""
     for change in changes:
         for call in change.calls:
-            _ask(target, call.service, call.operation, call.arguments)
+            # The collector makes its own log groups, and may do so after the look at what is there.
+            with suppress(_AlreadyThereError):
+                _ask(target, call.service, call.operation, call.arguments)
 
 
 # --- X-Ray
@@ -444,6 +447,10 @@ class _NotThereError(Exception):
     """What was asked for does not exist."""
 
 
+class _AlreadyThereError(Exception):
+    """The log group that was to be created exists."""
+
+
 _WRONG_KEY = {
     "InvalidClientTokenId",
     "InvalidSignatureException",
@@ -491,6 +498,8 @@ def _ask(
         code = error.response["Error"].get("Code", "")
         if code in _NOT_THERE:
             raise _NotThereError from error
+        if code == "ResourceAlreadyExistsException":
+            raise _AlreadyThereError from error
         raise StackError(
             f"{place} refused {operation}: {code}: {_one_line(error.response['Error'])}",
             _todo(code, service, operation),

@@ -46,6 +46,21 @@ def test_the_stand_ins_are_provisioned_once_and_kept_so() -> None:
         assert [change.name for change in plan_changes(target, desired)] == ["Cruddur"]
 
 
+def test_a_log_group_that_the_collector_makes_meanwhile_is_kept_and_gets_its_retention() -> None:
+    with inprocess.running() as standins:
+        # given a look at an account that has nothing
+        standins.reset(everything=True)
+        target = target_of(standins)
+        desired = load_desired(ROOT, target.region, account_of(target))
+        changes = plan_changes(target, desired)
+        # when the collector writes there before the changes are made
+        for group in (change.name for change in changes if change.kind == "log group"):
+            target.client("logs").create_log_group(logGroupName=group)
+        apply(target, changes)
+        # then nothing is left to do
+        assert plan_changes(target, desired) == []
+
+
 def test_a_wrong_secret_is_told_in_one_line() -> None:
     with inprocess.running() as standins:
         target = replace(target_of(standins), secret_access_key="wrong", account="1")
