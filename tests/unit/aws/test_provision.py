@@ -85,7 +85,7 @@ def test_an_empty_account_gets_everything_and_then_nothing_more(
         "log group": 2,
         "metric filter": 8,
         "contributor rule": 1,
-        "alarm": 8,
+        "alarm": 9,
         "dashboard": 1,
         "saved query": 5,
     }

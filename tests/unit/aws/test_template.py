@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cfnlint import api as cfnlint
 from serving.access_log import EVENTS
 
 from stack.cfn import Resource, load_resources
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.provision import GROUP_FILE, RULE_FILE, TEMPLATE_FILE, template_parameters
+from stack.telemetry import LOST
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = ROOT / TEMPLATE_FILE
@@ -95,12 +97,12 @@ def test_the_collector_writes_where_the_template_looks() -> None:
 
 
 def test_every_metric_that_is_looked_at_is_measured() -> None:
-    # given the metrics that the filters make
+    # given the metrics that the filters make, and what the collector adds up over all services
     made = {
         each["MetricName"]
         for filter_ in of_kind("AWS::Logs::MetricFilter")
         for each in filter_["MetricTransformations"]
-    }
+    } | of_all_services()
     # when alarms and dashboard ask for metrics of our namespace
     alarms = of_kind("AWS::CloudWatch::Alarm")
     asked = {each["MetricName"] for each in alarms if each.get("Namespace") == "cruddur"}
@@ -113,6 +115,27 @@ def test_every_metric_that_is_looked_at_is_measured() -> None:
                 asked.add(metric[1])
     # then each of them exists, and each that exists is looked at
     assert asked == made
+
+
+def of_all_services() -> set[str]:
+    """The metrics that the collector gives CloudWatch without a dimension."""
+    exporter = yaml.safe_load((ROOT / CONFIG_FILE).read_text())["exporters"]["awsemf"]
+    return {
+        # A selector is a regular expression, in which the collector reads $$ as one $.
+        selector.removeprefix("^").removesuffix("$$").replace("\\", "")
+        for declared in exporter["metric_declarations"]
+        if [] in declared["dimensions"]
+        for selector in declared["metric_name_selectors"]
+    }
+
+
+def test_the_alarm_on_what_services_lost_asks_for_what_they_count() -> None:
+    alarm = resources()["LostTelemetryAlarm"].properties
+    assert (alarm["MetricName"], alarm.get("Dimensions")) == (LOST, None)
+    assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 0)
+    # a healthy service has no such metric
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert f"| `{alarm['AlarmName']}` |" in (ROOT / "docs/aws.md").read_text()
 
 
 def test_the_alarms_of_the_dashboard_exist() -> None:

@@ -1,0 +1,141 @@
+"""From spans that a service had to drop to an alarm.
+
+The account is the stand-in's, provisioned as `make provision` does it; service, instrumentation
+and collector with its config are the real ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from stack.collector_build import ensure_collector_binary
+from stack.provision import Target, apply, load_desired, plan_changes
+from stack.settings import ROOT
+from stack.waiting import wait_for
+from standins import inprocess
+from standins.settings import Settings as StandinSettings
+from tests.integration.harness.backend import running_backend
+from tests.unit.collector import running as collector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from standins.client import Client
+
+pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeout(180)]
+
+REGION, ACCOUNT = "eu-west-1", "123456789012"
+ALARM = "cruddur-telemetry-lost"
+# Two batches do not fit, so the SDK's own queue drops spans too.
+SMALL = {
+    "OTEL_EXPORTER_OTLP_TIMEOUT": "2",
+    "OTEL_BSP_MAX_QUEUE_SIZE": "16",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "8",
+    "WEB_CONCURRENCY": "1",
+}
+
+
+@pytest.fixture
+def standins() -> Iterator[Client]:
+    with inprocess.running() as playing:
+        yield playing
+
+
+@pytest.fixture
+def target(standins: Client) -> Target:
+    """An account that has nothing but what aws/ asks for."""
+    # moto's accounts are the process's: an earlier test's metrics would be in this one.
+    standins.reset(everything=True)
+    keys = StandinSettings()
+    aws = standins.address("aws")
+    target = Target(
+        REGION,
+        {"xray": standins.address("xray")} | dict.fromkeys(("logs", "cloudwatch", "sts"), aws),
+        keys.aws_access_key_id,
+        keys.aws_secret_access_key,
+        account=ACCOUNT,
+    )
+    apply(target, plan_changes(target, load_desired(ROOT, REGION, ACCOUNT)))
+    return target
+
+
+def state(target: Target) -> str:
+    [alarm] = target.client("cloudwatch").describe_alarms(AlarmNames=[ALARM])["MetricAlarms"]
+    return str(alarm["StateValue"])
+
+
+def test_what_is_lost_while_the_collector_is_away_raises_the_alarm_when_it_is_back(
+    target: Target, standins: Client, tmp_path: Path
+) -> None:
+    # given a service whose collector is not there, and an alarm that is silent
+    binary = ensure_collector_binary(ROOT)
+    [otlp_port] = collector.free_ports(1)
+    environment = {
+        "OTLP_HTTP_PORT": otlp_port,
+        "XRAY_ENDPOINT": standins.address("xray"),
+        "CLOUDWATCH_LOGS_ENDPOINT": standins.address("aws"),
+        "AWS_ACCESS_KEY_ID": str(target.access_key_id),
+        "AWS_SECRET_ACCESS_KEY": str(target.secret_access_key),
+        "AWS_REGION": REGION,
+    }
+    with running_backend(tmp_path, f"http://127.0.0.1:{otlp_port}", SMALL) as backend:
+        assert state(target) == "OK"
+        # when it has to drop spans, and the collector comes
+        for _ in range(20):
+            assert requests.get(f"{backend.url}/api/activities/home", timeout=10).ok
+        wait_for(
+            "the service to say that it lost spans",
+            backend.console.read_text,
+            until=lambda text: "spans of this process are lost so far" in text,
+            seconds=30,
+        )
+        assert state(target) == "OK"
+        with collector.running(binary, tmp_path / "collector", environment=environment):
+            # then the alarm tells, though the first total came with the collector's start
+            wait_for(
+                f"{ALARM} to be raised",
+                lambda: state(target),
+                until=lambda found: found == "ALARM",
+                seconds=40,
+            )
+    # and by how much, as one number of all services
+    lost = [
+        value * count
+        for metric in standins.metrics("cruddur", "telemetry.lost")
+        if metric["dimensions"] == {}
+        for value, count in metric["values"]
+    ]
+    said = backend.console.read_text().split(" spans of this process are lost")[0].split('"')[-1]
+    assert sum(lost) >= int(said), (lost, said)
+
+
+def test_a_service_that_loses_nothing_raises_nothing(
+    target: Target, standins: Client, tmp_path: Path
+) -> None:
+    # given a service whose collector is there
+    environment = {
+        "XRAY_ENDPOINT": standins.address("xray"),
+        "CLOUDWATCH_LOGS_ENDPOINT": standins.address("aws"),
+        "AWS_ACCESS_KEY_ID": str(target.access_key_id),
+        "AWS_SECRET_ACCESS_KEY": str(target.secret_access_key),
+        "AWS_REGION": REGION,
+    }
+    binary = ensure_collector_binary(ROOT)
+    with (
+        collector.running(binary, tmp_path / "collector", environment=environment) as started,
+        running_backend(tmp_path, started.otlp, {}) as backend,
+    ):
+        # when it is used, and its metrics have come
+        assert requests.get(f"{backend.url}/api/activities/home", timeout=10).ok
+        wait_for(
+            "a metric of the service in CloudWatch",
+            lambda: standins.metrics("cruddur", "http.server.request.duration"),
+            seconds=40,
+        )
+    # then
+    assert standins.metrics("cruddur", "telemetry.lost") == []
+    assert state(target) == "OK"
