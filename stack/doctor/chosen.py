@@ -53,8 +53,11 @@ def check_settings(setup: Setup) -> Iterator[Finding]:
 
 
 def changed_since_start(plan: Plan) -> list[str]:
-    """The vendors' variables whose value in a running process is not the plan's."""
+    """The variables whose value in a running process is not the plan's: the vendors', and what is
+    shown in order to send. A service has its token in its environment, so a new one needs a start.
+    """
     names = {name for vendor in plan.vendors for name in (*vendor.collector, *vendor.app)}
+    names |= {*plan.access.sender_variables("")}
     environments = _of_processes if plan.runtime == "native" else _of_containers
     changed: set[str] = set()
     for process, environment in environments(plan):

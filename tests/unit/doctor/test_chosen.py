@@ -97,6 +97,36 @@ def test_a_file_of_its_own_that_holds_a_key_is_looked_at_too(
         assert ("honeycomb.key, which holds keys" in text(check_settings(setup))) is warned
 
 
+def test_a_token_that_was_renewed_since_the_start_is_told_and_not_shown(
+    make: Callable[..., Setup], tmp_path: Path
+) -> None:
+    # given a stack that is up, and a service that was started with an earlier token
+    (tmp_path / "token").write_text("n" * 40)
+    setup = make(otlp_access=("token",), otlp_client_secrets=tmp_path)
+    backend = setup.plan.process("backend-flask")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    earlier = {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20" + "e" * 40}
+    process = subprocess.Popen(
+        [sys.executable, "-c", LISTEN, str(port)],
+        env={**os.environ, **backend.environment, "PATH": os.defpath, **earlier},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    moved = replace(backend, ports={"BACKEND_PORT": port})
+    setup = replace(setup, plan=replace(setup.plan, processes=(moved,)))
+    # when
+    found = text(check_settings(setup))
+    process.communicate(timeout=5)
+    # then
+    assert "the stack runs with other values of OTEL_EXPORTER_OTLP_HEADERS" in found
+    assert "n" * 40 not in found
+    assert "e" * 40 not in found
+
+
 def test_a_fragments_key_makes_the_env_file_a_secret(
     make: Callable[..., Setup], tmp_path: Path
 ) -> None:
