@@ -22,7 +22,7 @@ from stack.telemetry import Span, read_spans
 from stack.waiting import wait_for
 from standins.client import Client
 from tests.integration.harness.plans import shipped_plan
-from tests.integration.harness.ports import free_ports
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ from stack.collector_config import CONFIG_FILE, load
 from stack.settings import ROOT
 from stack.waiting import DeadlineError
 from tests.integration.harness.narrow_path import assert_narrow_path
-from tests.integration.harness.ports import free_ports
 from tests.integration.harness.stack import BACKEND, Change
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from tests.integration.harness.stack import Stack

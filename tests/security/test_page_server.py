@@ -16,7 +16,7 @@ from stack.plan import make_plan
 from stack.python_env import ensure_env
 from stack.settings import ROOT, load_settings
 from stack.waiting import wait_for
-from tests.integration.harness.ports import free_ports
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

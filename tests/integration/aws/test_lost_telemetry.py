@@ -18,6 +18,7 @@ from stack.waiting import wait_for
 from standins import inprocess
 from standins.settings import Settings as StandinSettings
 from tests.integration.harness.backend import running_backend
+from tests.ports import free_ports
 from tests.unit.collector import running as collector
 
 if TYPE_CHECKING:
@@ -73,9 +74,9 @@ def test_what_is_lost_while_the_collector_is_away_raises_the_alarm_when_it_is_ba
 ) -> None:
     # given a service whose collector is not there, and an alarm that is silent
     binary = ensure_collector_binary(ROOT)
-    [otlp_port] = collector.free_ports(1)
+    [otlp_port] = free_ports(1)
     environment = {
-        "OTLP_HTTP_PORT": otlp_port,
+        "OTLP_HTTP_PORT": str(otlp_port),
         "XRAY_ENDPOINT": standins.address("xray"),
         "CLOUDWATCH_LOGS_ENDPOINT": standins.address("aws"),
         "AWS_ACCESS_KEY_ID": str(target.access_key_id),

@@ -14,7 +14,7 @@ from stack.plan import otel_env
 from stack.python_env import PythonEnv, ensure_env
 from stack.settings import ROOT
 from stack.waiting import wait_for
-from tests.unit.collector.running import free_ports
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

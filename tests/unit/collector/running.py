@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import requests
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.settings import ROOT
 from stack.waiting import wait_for
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,7 +86,7 @@ def running(
     folder.mkdir(parents=True, exist_ok=True)
     own = {
         **NO_VENDORS,
-        **dict(zip(PORTS, free_ports(len(PORTS)), strict=True)),
+        **dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True)),
         "TELEMETRY_DIR": str(folder),
         "QUEUE_DIR": str(folder / "queues"),
         **(environment or {}),
@@ -113,15 +113,6 @@ def running(
 def healthy(collector: Collector) -> bool:
     assert collector.process.poll() is None, collector.log
     return requests.get(collector.url("COLLECTOR_HEALTH_PORT"), timeout=1).status_code == 200
-
-
-def free_ports(count: int) -> list[str]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [str(listening.getsockname()[1]) for listening in sockets]
-    finally:
-        for listening in sockets:
-            listening.close()
 
 
 def attributes(values: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stack.waiting import wait_for
 from standins.settings import Settings
-from tests.unit.collector.running import free_ports
+from tests.ports import free_ports
 from tests.unit.fragments.delivery import SOON
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ def app(name: str, folder: Path, environment: Mapping[str, str]) -> Iterator[str
     flask = [sys.executable, "-m", "flask", "--app", str(APPS / f"{name}.py"), "run"]
     with (folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
-            [*flask, "--port", port],
+            [*flask, "--port", str(port)],
             env={"PATH": os.environ["PATH"], **environment},
             stdout=log,
             stderr=log,
         )
     try:
-        wait_for(f"{name} on {url}", lambda: _listens(int(port)), seconds=UP_SECONDS)
+        wait_for(f"{name} on {url}", lambda: _listens(port), seconds=UP_SECONDS)
         yield url
     finally:
         process.terminate()

@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from stack.waiting import wait_for
 from standins.settings import Settings
-from tests.unit.collector.running import free_ports
+from tests.ports import free_ports
 from tests.unit.fragments.delivery import SOON, collector_with, fragment
 from tests.unit.fragments.expectations import REGION
 from tests.unit.fragments.migrating import app, vendors_of
@@ -70,8 +70,8 @@ def collector(
     [port] = free_ports(1)
     environment = {
         **vendors_of(standins),
-        "AWSPROXY_PORT": port,
-        "XRAY_DAEMON_UDP_PORT": port,
+        "AWSPROXY_PORT": str(port),
+        "XRAY_DAEMON_UDP_PORT": str(port),
     }
     folder = tmp_path_factory.mktemp("xray-daemon")
     with collector_with(binary, folder, fragment("xray-daemon"), environment) as started:

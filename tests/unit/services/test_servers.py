@@ -19,6 +19,7 @@ import pytest
 import requests
 
 from stack.waiting import wait_for
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,13 +27,6 @@ if TYPE_CHECKING:
 SERVICES = Path(__file__).resolve().parents[3] / "services"
 GUNICORN = [sys.executable, "-m", "gunicorn"]
 DEADLINE = 15
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @dataclass
@@ -63,7 +57,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def start(service: str, command: list[str], **environment: str) -> Server:
-        port = free_port()
+        [port] = free_ports(1)
         log = tmp_path / f"log-{port}"
         home = tmp_path / "home"
         home.mkdir()
@@ -109,10 +103,16 @@ def test_a_service_under_development_follows_its_sources(
     # when
     file = tmp_path / service / source
     file.write_text(re.sub(r"return jsonify\(.*\)", 'return "followed"', file.read_text()))
+
+    def saved_again() -> str:
+        # gunicorn's first look at the sources may come after a service's first answer.
+        file.touch()
+        return server.get(path).text
+
     # then
     wait_for(
         "the new source",
-        lambda: server.get(path).text,
+        saved_again,
         until=lambda said: said == "followed",
         seconds=DEADLINE,
     )
