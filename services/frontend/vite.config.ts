@@ -5,6 +5,7 @@ import { gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vitest/config";
 
+import { forwarding } from "./src/forwarding.ts";
 import { settingsScript } from "./src/settings-script.ts";
 
 /** What server/page.py does for the built page: the addresses come from the environment. */
@@ -37,12 +38,15 @@ function compressed(): Plugin {
   };
 }
 
+const proxy = forwarding(process.env);
+
 export default defineConfig({
   plugins: [react(), settings(), compressed()],
   server: {
     host: "127.0.0.1",
     port: Number(process.env.FRONTEND_PORT ?? 3000),
     strictPort: true,
+    ...(proxy ? { proxy } : {}),
   },
   build: {
     outDir: process.env.PAGE_DIR ?? "dist",

@@ -12,7 +12,7 @@ import requests
 
 from stack.access import Access
 from stack.otlp_json import span
-from stack.page_build import can_serve_page
+from stack.page_build import SOURCES, can_serve_page, ensure_node_packages
 from stack.settings import ROOT
 from stack.telemetry import read_spans
 from stack.waiting import wait_for
@@ -149,11 +149,18 @@ def test_the_token_is_on_no_command_line(checkout: Checkout, access: Access) -> 
 
 @pytest.mark.only_native
 @pytest.mark.skipif(not can_serve_page(ROOT), reason="no Node to build the page with")
-def test_the_page_sends_through_its_own_server(checkout: Checkout) -> None:
-    # given
+@pytest.mark.parametrize("command", ["up", "dev"])
+def test_the_page_sends_through_its_own_server(checkout: Checkout, command: str) -> None:
+    # given the page as it is shipped, and as it is developed
+    ensure_node_packages(ROOT)
+    packages = checkout.folder / SOURCES / "node_modules"
+    if not packages.exists():
+        packages.symlink_to(ROOT / SOURCES / "node_modules")
+    ended = checkout.run(command)
+    assert ended.code == 0, ended.output
     page = f"http://127.0.0.1:{checkout.ports['FRONTEND_PORT']}"
     told = requests.get(f"{page}/config.js", timeout=5).text
-    assert '"collector": ""' in told
+    assert '"collector":""' in told.replace(" ", "")
     trace_id = secrets.token_hex(16)
     # when
     message = span("frontend-react", trace_id, "click")
@@ -161,3 +168,7 @@ def test_the_page_sends_through_its_own_server(checkout: Checkout) -> None:
     # then
     assert answer.status_code == 200
     wait_for("the page's span", lambda: spans(checkout, trace_id), seconds=ARRIVAL_SECONDS)
+    # and another site's page does not
+    stranger = {"Origin": "http://attacker.example"}
+    refused = requests.post(f"{page}/v1/traces", json=message, headers=stranger, timeout=5)
+    assert refused.status_code in {403, 404}

@@ -2,7 +2,10 @@
 export function settingsScript(environ: Record<string, string | undefined>): string {
   return `window.CRUDDUR = ${JSON.stringify({
     backend: environ.BACKEND_URL ?? "http://127.0.0.1:4567",
-    collector: environ.COLLECTOR_URL ?? "http://127.0.0.1:4318",
+    // Empty: the development server itself, which sends on (forwarding.ts).
+    collector: environ.OTEL_EXPORTER_OTLP_ENDPOINT
+      ? ""
+      : (environ.COLLECTOR_URL ?? "http://127.0.0.1:4318"),
     release: environ.RELEASE ?? "unknown",
     environment: environ.DEPLOYMENT_ENVIRONMENT ?? "local",
     debug: environ.DEBUG_ROUTES === "true",

@@ -1,0 +1,34 @@
+import { describe, expect, it } from "vitest";
+
+import { forwarding, isOwn } from "./forwarding.ts";
+import { settingsScript } from "./settings-script.ts";
+
+const RESTRICTED = {
+  OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:4318",
+  OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20abc,x-a=b%3D",
+};
+
+describe("what the development server sends on", () => {
+  it("nothing where the collector takes spans from browsers", () => {
+    expect(forwarding({})).toBeUndefined();
+    expect(settingsScript({})).toContain('"collector":"http://127.0.0.1:4318"');
+  });
+
+  it("shows the token, and tells the page of no collector", () => {
+    expect(forwarding(RESTRICTED)?.["/v1/traces"]?.headers).toEqual({
+      authorization: "Bearer abc",
+      "x-a": "b=",
+    });
+    expect(settingsScript(RESTRICTED)).toContain('"collector":""');
+  });
+
+  it.each([
+    ["the page's own", "POST", "http://127.0.0.1:3000", true],
+    ["a program's", "POST", undefined, true],
+    ["another site's", "POST", "http://attacker.example", false],
+    ["none that only asks", "GET", undefined, false],
+  ])("%s", (_, method, origin, passed) => {
+    const headers = { host: "127.0.0.1:3000", ...(origin ? { origin } : {}) };
+    expect(isOwn({ method, headers })).toBe(passed);
+  });
+});
