@@ -44,8 +44,8 @@ Key = tuple[str, str]
 class Result:
     """`during` and `end` are the ledger while the vendor was sick, and at last. `broken`: when the
     fault began and ended, of the monotonic clock. `before_spoiling`: what was acknowledged when the
-    queue's file was spoiled. `met`: whether anybody met the trouble with names or certificates,
-    or got something to a vendor in spite of its clock.
+    queue's file was spoiled; `set_aside`: how many spoiled files were kept. `met`: whether anybody
+    met the trouble with names or certificates, or got something to a vendor in spite of its clock.
     """
 
     case: Case
@@ -59,6 +59,7 @@ class Result:
     restarts: int = 0
     broken: tuple[float, float] = (0.0, 0.0)
     before_spoiling: frozenset[str] = frozenset()
+    set_aside: int = 0
     met: bool = True
 
     def sick(self, key: Key) -> bool:
@@ -132,6 +133,7 @@ def play(bench: Bench, case: Case) -> Result:
         result.broken = (broke, healed)
         time.sleep(case.after)
     _settle(bench, result)
+    result.set_aside = len(list(bench.queues.glob("*.backup")))
     result.settled = time.monotonic() - healed
     return result
 

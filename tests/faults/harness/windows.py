@@ -21,6 +21,16 @@ WINDOW_SECONDS = 2.5
 EDGE_SECONDS = 0.5
 """After a change: what began before it ends, and the vendor's connections are made anew."""
 
+TENTH = 1.1
+MEDIAN_FLOOR = 0.005
+"""Seconds. Quiet windows had medians of 2 to 3 ms, sick ones 0.4 ms less to 0.2 ms more."""
+
+SLOWEST_FLOOR = 0.025
+"""Of p95s from 4 to 14 ms, 9 ms less to 0.1 ms more."""
+
+LAG_FLOOR = 0.1
+"""Of half a second, which is the batches' own: 30 ms less to 50 ms more."""
+
 
 @dataclass
 class Turns:
@@ -90,3 +100,22 @@ def take_turns(bench: Bench, vendor: str, mode: Mode, pairs: int) -> Turns:
                 if name in sender.sent.acknowledged
             }
     return turns
+
+
+def noticed(turns: Turns) -> list[str]:
+    """What was above a bound while the vendor was sick."""
+    found = []
+
+    def compare(what: str, well: float, sick: float, floor: float) -> None:
+        line = f"{what}: {1000 * well:.1f} ms, sick {1000 * sick:.1f} ms"
+        print(line)
+        if sick > TENTH * well + floor:
+            found.append(line)
+
+    for percent, floor in ((50, MEDIAN_FLOOR), (95, SLOWEST_FLOOR)):
+        well, sick = turns.request(turns.well, percent), turns.request(turns.sick, percent)
+        compare(f"p{percent} of requests", well, sick, floor)
+    for key in turns.lags:
+        well, sick = turns.lag(key, turns.well), turns.lag(key, turns.sick)
+        compare(f"until {' '.join(key)} has it", well, sick, LAG_FLOOR)
+    return found
