@@ -14,7 +14,7 @@ import (
 	forwardconnector "go.opentelemetry.io/collector/connector/forwardconnector"
 	spanmetricsconnector "github.com/open-telemetry/opentelemetry-collector-contrib/connector/spanmetricsconnector"
 	debugexporter "go.opentelemetry.io/collector/exporter/debugexporter"
-	otlpexporter "go.opentelemetry.io/collector/exporter/otlpexporter"
+	otlpgrpc "otel-stack/durable/otlpgrpc"
 	otlphttp "otel-stack/durable/otlphttp"
 	awscloudwatchlogs "otel-stack/durable/awscloudwatchlogs"
 	awsemf "otel-stack/durable/awsemf"
@@ -100,7 +100,7 @@ func components() (otelcol.Factories, error) {
 
 	factories.Exporters, err = otelcol.MakeFactoryMap[exporter.Factory](
 		debugexporter.NewFactory(),
-		otlpexporter.NewFactory(),
+		otlpgrpc.NewFactory(),
 		otlphttp.NewFactory(),
 		awscloudwatchlogs.NewFactory(),
 		awsemf.NewFactory(),
@@ -112,7 +112,7 @@ func components() (otelcol.Factories, error) {
 	}
 	factories.ExporterModules = makeModulesMap(factories.Exporters, map[component.Type]string{
 		debugexporter.NewFactory().Type(): "go.opentelemetry.io/collector/exporter/debugexporter v0.159.0",
-		otlpexporter.NewFactory().Type(): "go.opentelemetry.io/collector/exporter/otlpexporter v0.159.0",
+		otlpgrpc.NewFactory().Type(): "otel-stack/durable v0.0.0",
 		otlphttp.NewFactory().Type(): "otel-stack/durable v0.0.0",
 		awscloudwatchlogs.NewFactory().Type(): "otel-stack/durable v0.0.0",
 		awsemf.NewFactory().Type(): "otel-stack/durable v0.0.0",

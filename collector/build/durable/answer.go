@@ -133,7 +133,9 @@ func partial(path, contentType string, body []byte) (int, string) {
 	return 0, ""
 }
 
-// host has the witness besides the collector's own extensions, and storage that is kept.
+// Host has the witness besides the collector's own extensions, and storage that is kept.
+func Host(own component.Host, logger *zap.Logger) component.Host { return host{own, logger} }
+
 type host struct {
 	component.Host
 	logger *zap.Logger

@@ -391,17 +391,19 @@ var behind []context.CancelFunc
 func listen() {
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, syscall.SIGTERM, os.Interrupt)
-	go func() {
-		<-told
-		stopping.Lock()
-		stopping.told = time.Now()
-		ends := behind
-		stopping.Unlock()
-		time.Sleep(patience)
-		for _, end := range ends {
-			end()
-		}
-	}()
+	go endHops(told, patience)
+}
+
+func endHops(told <-chan os.Signal, patience time.Duration) {
+	<-told
+	stopping.Lock()
+	stopping.told = time.Now()
+	ends := behind
+	stopping.Unlock()
+	time.Sleep(patience)
+	for _, end := range ends {
+		end()
+	}
 }
 
 // grace is how long this exporter may wait for its vendor's last answers.
@@ -424,7 +426,7 @@ type shell[T any] struct{ *keeper[T] }
 
 func (s shell[T]) Start(ctx context.Context, h component.Host) error {
 	listening.Do(listen)
-	if err := s.outer.Start(ctx, host{h, s.set.Logger}); err != nil {
+	if err := s.outer.Start(ctx, Host(h, s.set.Logger)); err != nil {
 		return err
 	}
 	s.ended.Add(1)

@@ -1,10 +1,19 @@
 package awsxray
 
 import (
+	"context"
+	"errors"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/xray"
 	"github.com/aws/aws-sdk-go-v2/service/xray/types"
+	upstream "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsxrayexporter"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"otel-stack/durable"
 )
 
 func left(id, code string) types.UnprocessedTraceSegment {
@@ -67,5 +76,75 @@ func TestOneThatXRayDoesNotNameIsFoundAlone(t *testing.T) {
 	again, never, _ = sorted([]segment{{id: "t:a"}}, nameless)
 	if len(again) != 0 || len(never) != 1 {
 		t.Fatalf("alone: again %v, never %v", again, never)
+	}
+}
+
+// taking is X-Ray that takes all, and keeps the documents.
+type taking struct{ documents []string }
+
+func (x *taking) PutTraceSegments(_ context.Context, input *xray.PutTraceSegmentsInput, _ ...func(*xray.Options)) (*xray.PutTraceSegmentsOutput, error) {
+	x.documents = append(x.documents, input.TraceSegmentDocuments...)
+	return &xray.PutTraceSegmentsOutput{}, nil
+}
+
+// named adds a span of now with a text of so many bytes.
+func named(td ptrace.Traces, name string, text int) {
+	span := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans().AppendEmpty()
+	// Whole seconds: the times of all documents are written equally long.
+	now := time.Now().Truncate(time.Second)
+	span.SetName(name)
+	span.SetKind(ptrace.SpanKindServer)
+	id := pcommon.TraceID{15: 1}
+	for byte := range 4 {
+		id[byte] = uint8(now.Unix() >> (24 - 8*byte))
+	}
+	span.SetTraceID(id)
+	span.SetSpanID(pcommon.SpanID{7: uint8(td.SpanCount())})
+	span.SetStartTimestamp(pcommon.NewTimestampFromTime(now))
+	span.SetEndTimestamp(pcommon.NewTimestampFromTime(now))
+	span.Attributes().PutStr("text", strings.Repeat("x", text))
+}
+
+func TestADocumentThatXRayDoesNotTakeIsNotPutAndTheOthersAre(t *testing.T) {
+	put := func(td ptrace.Traces) (*taking, error) {
+		x := &taking{}
+		config := upstream.NewFactory().CreateDefaultConfig().(*upstream.Config)
+		p := &putter{client: x, config: config, taken: map[string]struct{}{}}
+		return x, p.ConsumeTraces(t.Context(), td)
+	}
+	// What a document has besides the text, so that the largest one can be made to the byte.
+	empty := ptrace.NewTraces()
+	named(empty, "largest", 0)
+	x, err := put(empty)
+	if err != nil || len(x.documents) != 1 {
+		t.Fatal(err, x.documents)
+	}
+	room := maxDocument - len(x.documents[0])
+
+	td := ptrace.NewTraces()
+	named(td, "before", 10)
+	named(td, "largest", room)
+	named(td, "too large", room+10)
+	named(td, "after", 10)
+	x, err = put(td)
+
+	var partly *durable.PartlyError[ptrace.Traces]
+	if !errors.As(err, &partly) {
+		t.Fatalf("nobody is told: %v", err)
+	}
+	kept := partly.Data
+	if kept.SpanCount() != 1 || kept.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).Name() != "too large" {
+		t.Errorf("%d spans are set aside", kept.SpanCount())
+	}
+	if !strings.Contains(partly.Reason, "65536 bytes") {
+		t.Errorf("the reason: %s", partly.Reason)
+	}
+	if len(x.documents) != 3 {
+		t.Errorf("%d documents were put", len(x.documents))
+	}
+	for _, document := range x.documents {
+		if len(document) > maxDocument {
+			t.Errorf("a document of %d bytes was put", len(document))
+		}
 	}
 }

@@ -1,0 +1,138 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+)
+
+// stopped sets since when exporters are stopped and when the process was told; 0 for not at all.
+func stopped(t *testing.T, since, told time.Duration) {
+	t.Helper()
+	ago := func(age time.Duration) time.Time {
+		if age == 0 {
+			return time.Time{}
+		}
+		return time.Now().Add(-age)
+	}
+	set := func(since, told time.Time) {
+		stopping.Lock()
+		defer stopping.Unlock()
+		stopping.since, stopping.told = since, told
+	}
+	set(ago(since), ago(told))
+	t.Cleanup(func() { set(time.Time{}, time.Time{}) })
+}
+
+func TestTheTimeOfAStopIsSharedByAllWhoWait(t *testing.T) {
+	for name, of := range map[string]struct{ since, told, want time.Duration }{
+		"the first has all of it":                   {0, 0, patience},
+		"who comes two seconds later has the rest":  {2 * time.Second, 2 * time.Second, patience - 2*time.Second},
+		"who comes late has a moment":               {9 * time.Second, 9 * time.Second, atLeast},
+		"a hop took its part before the first here": {0, 5500 * time.Millisecond, allInAll - 5500*time.Millisecond},
+		"hops took all of it":                       {0, 20 * time.Second, atLeast},
+		"a reload of before is over":                {time.Minute, 0, patience},
+	} {
+		stopped(t, of.since, of.told)
+		if left := grace(); left > of.want || left < of.want-100*time.Millisecond {
+			t.Errorf("%s: %v, not %v", name, left, of.want)
+		}
+	}
+}
+
+// hanging answers when it is given up, and says when it was asked.
+type hanging struct {
+	component.StartFunc
+	component.ShutdownFunc
+	asked chan struct{}
+}
+
+func (*hanging) Capabilities() consumer.Capabilities { return consumer.Capabilities{} }
+
+func (h *hanging) ConsumeTraces(ctx context.Context, _ ptrace.Traces) error {
+	select {
+	case h.asked <- struct{}{}:
+	default:
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func hung(t *testing.T, queue Queue) (exporter.Traces, *hanging) {
+	t.Helper()
+	v := &hanging{asked: make(chan struct{}, 1)}
+	set := exporter.Settings{
+		ID:                component.MustNewIDWithName("awsxray", "hanging"),
+		TelemetrySettings: componenttest.NewNopTelemetrySettings(),
+	}
+	made, err := Traces(t.Context(), Settings{Settings: set, Config: &struct{}{}, Queue: queue}, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := made.Start(t.Context(), componenttest.NewNopHost()); err != nil {
+		t.Fatal(err)
+	}
+	return made, v
+}
+
+// inTime is for what would last for ever.
+func inTime(t *testing.T, what string, done <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(20 * time.Second):
+		t.Fatalf("%s: nobody ended it", what)
+		return nil
+	}
+}
+
+func TestAStopEndsWhatAHopWaitsFor(t *testing.T) {
+	t.Setenv("DEAD_LETTER_DIR", t.TempDir())
+	made, v := hung(t, NoQueue())
+	answered := make(chan error, 1)
+	go func() { answered <- made.ConsumeTraces(context.Background(), spans(1)) }()
+	<-v.asked
+	stopped(t, 0, 0)
+
+	told := make(chan os.Signal, 1)
+	told <- syscall.SIGTERM
+	endHops(told, 10*time.Millisecond)
+
+	if err := inTime(t, "a hop's receiver waits for its vendor", answered); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	stopping.Lock()
+	since := time.Since(stopping.told)
+	stopping.Unlock()
+	if since > time.Minute {
+		t.Error("whoever is stopped next does not know that the time runs")
+	}
+	_ = made.Shutdown(context.Background())
+}
+
+func TestAVendorThatHangsIsNotWaitedForLonger(t *testing.T) {
+	t.Setenv("DEAD_LETTER_DIR", t.TempDir())
+	made, v := hung(t, small(10))
+	if err := made.ConsumeTraces(context.Background(), spans(1)); err != nil {
+		t.Fatal(err)
+	}
+	<-v.asked
+	stopped(t, 9*time.Second, 0)
+	ended := make(chan error, 1)
+	began := time.Now()
+	go func() { ended <- made.Shutdown(context.Background()) }()
+	_ = inTime(t, "a stop beside a vendor that hangs", ended)
+	if took := time.Since(began); took < atLeast {
+		t.Errorf("given up after %v", took)
+	}
+}
