@@ -37,15 +37,27 @@ func TestTheTimeOfAStopIsSharedByAllWhoWait(t *testing.T) {
 	for name, of := range map[string]struct{ since, told, want time.Duration }{
 		"the first has all of it":                   {0, 0, patience},
 		"who comes two seconds later has the rest":  {2 * time.Second, 2 * time.Second, patience - 2*time.Second},
-		"who comes late has a moment":               {9 * time.Second, 9 * time.Second, atLeast},
+		"who comes late has a moment":               {8 * time.Second, 8 * time.Second, atLeast},
 		"a hop took its part before the first here": {0, 5500 * time.Millisecond, allInAll - 5500*time.Millisecond},
-		"hops took all of it":                       {0, 20 * time.Second, atLeast},
+		"hops took all of it":                       {0, 20 * time.Second, 0},
+		"a reload that takes long":                  {9 * time.Second, 0, atLeast},
 		"a reload of before is over":                {time.Minute, 0, patience},
 	} {
 		stopped(t, of.since, of.told)
 		if left := grace(); left > of.want || left < of.want-100*time.Millisecond {
 			t.Errorf("%s: %v, not %v", name, left, of.want)
 		}
+	}
+}
+
+func TestHoweverManyHangTheEndComesInTime(t *testing.T) {
+	taken := allInAll - 100*time.Millisecond
+	for range 50 {
+		stopped(t, patience, taken)
+		taken += grace()
+	}
+	if taken > lastCall {
+		t.Errorf("fifty that hang take %v", taken)
 	}
 }
 
