@@ -1,7 +1,8 @@
 """Takes secrets out of what a service prints, and of what it sends past the collector.
 
-The patterns are those of `redaction` in collector/otel-config.yaml, and mean the same there: a test
-holds both equal, and one list of examples goes through both.
+The patterns are those of `redaction` in collector/otel-config.yaml, and of the page
+(services/frontend/src/telemetry/secrets.json), and mean the same there: tests hold the three equal,
+and one list of examples goes through all.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from serving import redaction
 from serving.json_logging import JsonFormatter
 from serving.redaction import clean, clean_text, is_secret_name
 
+from stack.settings import ROOT
 from tests.corpus import HIDDEN_NAMES, KEPT, MASKED, SHOWN_NAMES
 
 
@@ -25,6 +26,12 @@ def test_a_secret_is_masked(text: str, cleaned: str) -> None:
 @pytest.mark.parametrize("text", KEPT)
 def test_what_is_no_secret_is_kept(text: str) -> None:
     assert clean_text(text) == text
+
+
+def test_the_page_has_the_same_patterns() -> None:
+    """What it sends to Rollbar passes no collector. Its own tests hold it against the examples."""
+    page = json.loads((ROOT / "services/frontend/src/telemetry/secrets.json").read_text())
+    assert page == {"names": list(redaction.NAMES), "values": list(redaction.VALUES)}
 
 
 def test_names_decide() -> None:

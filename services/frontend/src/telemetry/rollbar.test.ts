@@ -24,7 +24,7 @@ it("sends an error once, by the client token, without what is secret in it", () 
   const [url, init] = send.mock.calls[0] ?? [];
   expect(url).toBe("http://rollbar/api/1/item/");
   expect(init?.headers).toMatchObject({ "X-Rollbar-Access-Token": "client" });
-  const exception = { class: "TypeError", message: "no password=[redacted]" };
+  const exception = { class: "TypeError", message: "no password=****" };
   expect(JSON.parse(init?.body as string)).toMatchObject({ data: { body: { trace: { exception } } } });
 });
 
