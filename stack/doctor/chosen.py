@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import psutil
 
+from stack.aws_profile import EXPIRATION, PROFILE
 from stack.doctor.finding import About, Finding
 from stack.doctor.machine import listeners
 from stack.private_file import others_may_read
@@ -50,6 +52,20 @@ def check_settings(setup: Setup) -> Iterator[Finding]:
             f"the stack runs with other values of {', '.join(other)} than are set now",
             "`make up` applies what is set",
         )
+    if setup.up and setup.plan.runtime == "docker":
+        yield from _ended_keys(setup.plan, about)
+
+
+def _ended_keys(plan: Plan, about: About) -> Iterator[Finding]:
+    """Containers have the keys that AWS_PROFILE gave at `make up`, and temporary ones end."""
+    now = datetime.now(UTC)
+    ends = {environment.get(EXPIRATION) for _, environment in _of_containers(plan)} - {None}
+    for end in filter(None, ends):
+        if datetime.fromisoformat(end) <= now:
+            yield about.problem(
+                f"the containers' keys of AWS_PROFILE={plan.settings.aws_profile} ended at {end}",
+                "`make up` hands out new ones; until then what is for AWS waits in its queue",
+            )
 
 
 def changed_since_start(plan: Plan) -> list[str]:
@@ -58,6 +74,8 @@ def changed_since_start(plan: Plan) -> list[str]:
     """
     names = {name for vendor in plan.vendors for name in (*vendor.collector, *vendor.app)}
     names |= {*plan.access.sender_variables("")}
+    if plan.runtime == "docker":
+        names -= {PROFILE}  # containers get its keys instead
     environments = _of_processes if plan.runtime == "native" else _of_containers
     changed: set[str] = set()
     for process, environment in environments(plan):

@@ -14,6 +14,7 @@ import requests
 
 from stack import fragments
 from stack.applied_config import apply_config, check_access, wanted_file
+from stack.aws_profile import EXPIRATION, with_keys
 from stack.collector_config import load, render_for_adot, validate
 from stack.console import console, step
 from stack.engine import Engine, ensure_engine, find_engine, release
@@ -56,6 +57,7 @@ def up(plan: Plan) -> None:
     did not run before. Raises StackError.
     """
     check_access(plan)
+    _check_profile(plan)
     engine = ensure_engine(_lease(plan))
     try:
         running = is_running(plan)
@@ -193,7 +195,7 @@ def _write_environment(plan: Plan) -> Path:
     for process in plan.processes:
         lines = [
             f"{name}={_quoted(name, value)}\n"
-            for name, value in process.environment.items()
+            for name, value in with_keys(process.environment).items()
             if name not in IMAGES_OWN
         ]
         # It holds the keys that the service gets.
@@ -291,6 +293,17 @@ def start_process(plan: Plan, name: str) -> None:
     """Start a stopped service and wait until it is healthy."""
     _compose(plan, "start", name, seconds=UP_SECONDS)
     _wait_healthy(plan, plan.process(name))
+
+
+def _check_profile(plan: Plan) -> None:
+    """Say until when the keys of AWS_PROFILE are good. Raises StackError where it has none."""
+    ends = {with_keys(process.environment).get(EXPIRATION) for process in plan.processes} - {None}
+    for end in ends:
+        console.print(
+            f"  AWS_PROFILE={plan.settings.aws_profile} has keys until {end}: `make up` again "
+            "hands out new ones, RUNTIME=native renews them by itself",
+            soft_wrap=True,
+        )
 
 
 def _check_local(engine: Engine) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Request
 
     from stack.plan import Plan, Process
 
@@ -122,11 +122,16 @@ def browser() -> Iterator[Browser]:
 
 @dataclass(frozen=True)
 class Visit:
-    """A tab. `uncaught`: errors that nobody handled. `asked`: headers of each request, by URL."""
+    """A tab. `uncaught`: errors that nobody handled. `requests`: what it asked for."""
 
     page: Page
     uncaught: list[str] = dataclasses.field(default_factory=list)
-    asked: list[tuple[str, dict[str, str]]] = dataclasses.field(default_factory=list)
+    requests: list[Request] = dataclasses.field(default_factory=list)
+
+    @property
+    def asked(self) -> list[tuple[str, dict[str, str]]]:
+        """URL and headers of each request. The browser is asked for the headers, now."""
+        return [(one.url, one.all_headers()) for one in self.requests]
 
     def to(self, url: str) -> Page:
         self.page.goto(url)
@@ -139,7 +144,7 @@ def visit(browser: Browser) -> Iterator[Visit]:
     visit = Visit(context.new_page())
     visit.page.set_default_timeout(10_000)
     visit.page.on("pageerror", lambda error: visit.uncaught.append(str(error)))
-    visit.page.on("request", lambda asked: visit.asked.append((asked.url, asked.all_headers())))
+    visit.page.on("request", visit.requests.append)
     yield visit
     context.close()
 
