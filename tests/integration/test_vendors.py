@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stack.telemetry import read_points, read_spans
 from stack.waiting import wait_for
 from standins.client import Client
 from tests.integration.harness.account import aws
 from tests.integration.harness.checkout import Checkout, running_checkout
 from tests.integration.harness.traffic import send, send_many
+from tests.integration.harness.witness import latest, server_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,7 @@ EVERYBODY = {
     ("cloudwatch", "logs"),
     ("rollbar", "errors"),
 }
+DURATION = "http.server.request.duration"
 TO_XRAY = ", otlp_http/to_xray"
 
 
@@ -191,7 +194,7 @@ def test_every_request_counts_once_in_cloudwatch_also_after_an_outage(
     """Two workers with equal labels, totals made differences, batches tried again."""
 
     def counted() -> float:
-        points = standins.metrics(namespace="cruddur", name="http.server.request.duration")
+        points = standins.metrics(namespace="cruddur", name=DURATION)
         return float(
             sum(
                 point["statistics"]["count"]
@@ -200,14 +203,29 @@ def test_every_request_counts_once_in_cloudwatch_also_after_an_outage(
             )
         )
 
-    def settled() -> bool:
-        """Whether nothing came for longer than two exports of a service are apart."""
+    def unwritten() -> float:
+        """Requests in the record of traces that the record of metrics does not count yet."""
+        telemetry = checkout.run_dir / "telemetry"
+        spans = server_spans(read_spans(telemetry / "traces.jsonl"), "backend-flask")
+        points = [
+            point
+            for point in latest(read_points(telemetry / "metrics.jsonl"))
+            if point.metric == DURATION and point.resource["service.name"] == "backend-flask"
+        ]
+        return len(spans) - sum(point.value for point in points)
+
+    def settle() -> None:
+        """Wait until the collector has all counts, and none came for two exports' time."""
+        wait_for("all counts", unwritten, until=lambda left: left == 0, seconds=60)
+        wait_for("quiet", unchanged, seconds=60)
+
+    def unchanged() -> bool:
         seen = counted()
         time.sleep(11)
         return counted() == seen
 
     # given what is on its way from earlier tests
-    wait_for("quiet", settled, seconds=60)
+    settle()
     before = counted()
     # when CloudWatch is away for some of the requests
     send_many(f"{checkout.url}/api/activities/home", 40)
@@ -226,7 +244,7 @@ def test_every_request_counts_once_in_cloudwatch_also_after_an_outage(
         until=lambda count: count >= 80,
         seconds=60,
     )
-    wait_for("quiet", settled, seconds=60)
+    settle()
     assert counted() - before == 80
 
 

@@ -24,7 +24,7 @@ func NewFactory() exporter.Factory {
 			if err != nil {
 				return nil, err
 			}
-			putting := &putter{Logs: inner, streams: streamsOf(own), known: map[string]bool{}}
+			putting := &putter{Logs: inner, streams: durable.Streams(own.LogGroupName + "\n" + own.LogStreamName), known: map[string]bool{}}
 			return durable.Logs(ctx, durable.Settings{
 				Settings: set, Config: cfg, Queue: own.QueueSettings, Retry: own.BackOffConfig,
 			}, putting)

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	upstream "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awscloudwatchlogsexporter"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -187,32 +186,4 @@ func writableValue(value pcommon.Value) bool {
 		}
 	}
 	return true
-}
-
-// streamsOf tells which records go to one log stream: upstream names group and stream by these
-// attributes of the resource.
-func streamsOf(config *upstream.Config) func(pcommon.Resource) string {
-	pattern := config.LogGroupName + "\n" + config.LogStreamName
-	var named []string
-	for word, attribute := range map[string]string{
-		"ClusterName": "aws.ecs.cluster.name", "TaskId": "aws.ecs.task.id",
-		"NodeName": "k8s.node.name", "PodName": "pod", "ServiceName": "service.name",
-		"ContainerInstanceId":  "aws.ecs.container.instance.id",
-		"TaskDefinitionFamily": "aws.ecs.task.family", "InstanceId": "service.instance.id",
-		"FaasName": "faas.name", "FaasVersion": "faas.version",
-	} {
-		if strings.Contains(pattern, "{"+word+"}") {
-			named = append(named, word, attribute)
-		}
-	}
-	return func(resource pcommon.Resource) string {
-		var key strings.Builder
-		for _, name := range named {
-			if value, found := resource.Attributes().Get(name); found {
-				key.WriteString(value.AsString())
-			}
-			key.WriteByte(0)
-		}
-		return key.String()
-	}
 }

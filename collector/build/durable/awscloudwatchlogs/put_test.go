@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	upstream "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awscloudwatchlogsexporter"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -52,8 +51,7 @@ func bodies(ld plog.Logs) (found []string) {
 func never(int) error { return nil }
 
 func putting(v *vendor) *putter {
-	config := &upstream.Config{LogGroupName: "cruddur", LogStreamName: "{ServiceName}"}
-	return &putter{Logs: v, streams: streamsOf(config), known: map[string]bool{}}
+	return &putter{Logs: v, streams: durable.Streams("cruddur\n{ServiceName}"), known: map[string]bool{}}
 }
 
 // records are numbered; `services` take turns, ten records at a time.

@@ -1,14 +1,12 @@
-// Package awsemf is upstream's exporter of that name; throttling and refused keys are tried again.
+// Package awsemf is upstream's exporter of that name, made durable.
 package awsemf
 
 import (
 	"context"
-	"time"
 
 	upstream "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsemfexporter"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/exporter"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"otel-stack/durable"
 )
@@ -18,22 +16,24 @@ func NewFactory() exporter.Factory {
 	base := upstream.NewFactory()
 	return exporter.NewFactory(base.Type(), base.CreateDefaultConfig,
 		exporter.WithMetrics(func(ctx context.Context, set exporter.Settings, cfg component.Config) (exporter.Metrics, error) {
+			own := cfg.(*upstream.Config)
 			inner, err := base.CreateMetrics(ctx, durable.Quiet(set), cfg)
 			if err != nil {
 				return nil, err
 			}
-			return durable.Metrics(ctx, durable.Settings{Settings: set, Config: cfg}, patient{inner})
+			putting := &putter{
+				Metrics: inner, streams: durable.Streams(streamPattern(own)),
+				taken: durable.NewTaken(set.ID, set.Logger), turn: make(chan struct{}, 1),
+			}
+			return durable.Metrics(ctx, durable.Settings{Settings: set, Config: cfg}, putting)
 		}, base.MetricsStability()),
 		exporter.WithLogs(base.CreateLogs, base.LogsStability()))
 }
 
-// As X-Ray's.
-const putTimeout = 10 * time.Second
-
-type patient struct{ exporter.Metrics }
-
-func (p patient) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
-	limited, cancel := durable.Unhurried(ctx, putTimeout)
-	defer cancel()
-	return p.Metrics.ConsumeMetrics(limited, md)
+func streamPattern(config *upstream.Config) string {
+	pattern := config.LogGroupName + "\n" + config.LogStreamName
+	if config.LogGroupName == "" && config.Namespace == "" {
+		pattern += "{ServiceNamespace}{ServiceName}"
+	}
+	return pattern
 }

@@ -5,15 +5,9 @@ package awsxray
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/xray"
@@ -24,7 +18,6 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-	"go.uber.org/zap"
 
 	"otel-stack/durable"
 )
@@ -41,8 +34,6 @@ const (
 	// 0.2 + 0.4 + 0.8 + 1.6 s: well inside the 30 s that the hop waits for an answer.
 	putAttempts = 5
 	firstPause  = 200 * time.Millisecond
-	// Of batches that X-Ray has in part: 50,000 × about 100 bytes.
-	maxTaken = 50_000
 )
 
 // NewFactory takes upstream's place under its name.
@@ -56,8 +47,7 @@ func NewFactory() exporter.Factory {
 				return nil, err
 			}
 			putting := &putter{
-				client: client, config: own, logger: set.Logger, taken: map[string]struct{}{},
-				notes: filepath.Join(durable.QueueFolder(), strings.ReplaceAll(set.ID.String(), "/", "_")+".taken"),
+				client: client, config: own, taken: durable.NewTaken(set.ID, set.Logger),
 			}
 			return durable.Traces(ctx, durable.Settings{Settings: set, Config: cfg}, putting)
 		}, base.TracesStability()))
@@ -68,11 +58,7 @@ func NewFactory() exporter.Factory {
 type putter struct {
 	client documents.Client
 	config *upstream.Config
-	logger *zap.Logger
-	notes  string
-
-	mu    sync.Mutex
-	taken map[string]struct{}
+	taken  *durable.Taken
 }
 
 type segment struct {
@@ -80,36 +66,13 @@ type segment struct {
 	span         int
 }
 
-// Start reads what the last run of this collector noted: the rest of a batch waits in the hop's
-// queue on disk as the whole batch.
 func (p *putter) Start(context.Context, component.Host) error {
-	content, err := os.ReadFile(p.notes)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		for _, id := range strings.Fields(string(content)) {
-			p.taken[id] = struct{}{}
-		}
-		err = os.Remove(p.notes)
-	}
-	if err != nil {
-		p.logger.Warn("X-Ray may get some segments twice", zap.Error(err))
-	}
+	p.taken.Load()
 	return nil
 }
 
-// Shutdown notes what X-Ray has of batches that it has not whole.
 func (p *putter) Shutdown(context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.taken) == 0 {
-		return nil
-	}
-	ids := strings.Join(slices.Collect(maps.Keys(p.taken)), "\n")
-	if err := os.WriteFile(p.notes, []byte(ids), 0o600); err != nil {
-		p.logger.Warn("X-Ray may get some segments twice", zap.Error(err))
-	}
+	p.taken.Save()
 	return nil
 }
 
@@ -148,7 +111,7 @@ func (p *putter) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 			pause *= 2
 		}
 	}
-	p.forget(all)
+	p.taken.Remove(ids(all)...)
 	if len(refused) == 0 {
 		return nil
 	}
@@ -211,7 +174,8 @@ func (p *putter) put(ctx context.Context, all []segment, atOnce int) (rest, fina
 			why = said
 		}
 		rest, final = append(rest, again...), append(final, never...)
-		p.remember(part, again)
+		p.taken.Add(ids(part)...)
+		p.taken.Remove(ids(again)...)
 	}
 	return rest, final, why, nil
 }
@@ -257,40 +221,21 @@ func text(pointer *string) string {
 }
 
 func (p *putter) notTaken(all []segment) []segment {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.taken) == 0 {
-		return all
-	}
 	var left []segment
 	for _, one := range all {
-		if _, found := p.taken[one.id]; !found {
+		if !p.taken.Has(one.id) {
 			left = append(left, one)
 		}
 	}
 	return left
 }
 
-func (p *putter) remember(part, again []segment) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.taken) > maxTaken {
-		p.taken = map[string]struct{}{}
+func ids(of []segment) []string {
+	found := make([]string, len(of))
+	for i, one := range of {
+		found[i] = one.id
 	}
-	for _, one := range part {
-		p.taken[one.id] = struct{}{}
-	}
-	for _, one := range again {
-		delete(p.taken, one.id)
-	}
-}
-
-func (p *putter) forget(all []segment) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, one := range all {
-		delete(p.taken, one.id)
-	}
+	return found
 }
 
 func each(td ptrace.Traces, do func(int, ptrace.ResourceSpans, ptrace.Span)) {

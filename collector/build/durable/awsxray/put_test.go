@@ -10,8 +10,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/xray"
 	"github.com/aws/aws-sdk-go-v2/service/xray/types"
 	upstream "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsxrayexporter"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.uber.org/zap"
 
 	"otel-stack/durable"
 )
@@ -39,13 +41,13 @@ func TestASegmentWithoutANameMeansAll(t *testing.T) {
 }
 
 func TestWhatWasTakenIsNotPutAgain(t *testing.T) {
-	p := &putter{taken: map[string]struct{}{}}
+	p := &putter{taken: durable.NewTaken(component.MustNewID("awsxray"), zap.NewNop())}
 	all := []segment{{id: "t:a"}, {id: "t:b"}}
-	p.remember(all, all[1:])
+	p.taken.Add(ids(all[:1])...)
 	if rest := p.notTaken(all); len(rest) != 1 || rest[0].id != "t:b" {
 		t.Fatalf("%v", rest)
 	}
-	p.forget(all)
+	p.taken.Remove(ids(all)...)
 	if len(p.notTaken(all)) != 2 {
 		t.Fatal("a batch that is whole is remembered for ever")
 	}
@@ -109,7 +111,7 @@ func TestADocumentThatXRayDoesNotTakeIsNotPutAndTheOthersAre(t *testing.T) {
 	put := func(td ptrace.Traces) (*taking, error) {
 		x := &taking{}
 		config := upstream.NewFactory().CreateDefaultConfig().(*upstream.Config)
-		p := &putter{client: x, config: config, taken: map[string]struct{}{}}
+		p := &putter{client: x, config: config, taken: durable.NewTaken(component.MustNewID("awsxray"), zap.NewNop())}
 		return x, p.ConsumeTraces(t.Context(), td)
 	}
 	// What a document has besides the text, so that the largest one can be made to the byte.

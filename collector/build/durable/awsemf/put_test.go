@@ -1,0 +1,295 @@
+package awsemf
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	upstream "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsemfexporter"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/exporter/exportertest"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.uber.org/zap"
+
+	"otel-stack/durable"
+)
+
+// vendor takes what `fails` does not refuse, and remembers the points of each call.
+type vendor struct {
+	component.StartFunc
+	component.ShutdownFunc
+	fails func(services []string) error
+	calls [][]string
+}
+
+func (*vendor) Capabilities() consumer.Capabilities { return consumer.Capabilities{MutatesData: true} }
+
+func (v *vendor) ConsumeMetrics(_ context.Context, md pmetric.Metrics) error {
+	services, names := contents(md)
+	if err := v.fails(services); err != nil {
+		return err
+	}
+	v.calls = append(v.calls, names)
+	return nil
+}
+
+// contents: each service once, and each point as service/name/value.
+func contents(md pmetric.Metrics) (services, points []string) {
+	for _, resource := range md.ResourceMetrics().All() {
+		service, _ := resource.Resource().Attributes().Get("service.name")
+		if !slices.Contains(services, service.Str()) {
+			services = append(services, service.Str())
+		}
+		for _, scope := range resource.ScopeMetrics().All() {
+			for _, metric := range scope.Metrics().All() {
+				for _, point := range metric.Sum().DataPoints().All() {
+					points = append(points, fmt.Sprintf("%s/%s/%d", service.Str(), metric.Name(), point.IntValue()))
+				}
+			}
+		}
+	}
+	return services, points
+}
+
+func never([]string) error { return nil }
+
+func putting(v *vendor) *putter {
+	return &putter{
+		Metrics: v, streams: durable.Streams("/metrics\n{ServiceName}"),
+		taken: durable.NewTaken(component.MustNewID("awsemf"), zap.NewNop()), turn: make(chan struct{}, 1),
+	}
+}
+
+// counts has a delta sum of that many points for each service.
+func counts(number int, at time.Time, services ...string) pmetric.Metrics {
+	md := pmetric.NewMetrics()
+	for _, service := range services {
+		resource := md.ResourceMetrics().AppendEmpty()
+		resource.Resource().Attributes().PutStr("service.name", service)
+		metric := resource.ScopeMetrics().AppendEmpty().Metrics().AppendEmpty()
+		metric.SetName("requests")
+		sum := metric.SetEmptySum()
+		sum.SetAggregationTemporality(pmetric.AggregationTemporalityDelta)
+		for i := range number {
+			point := sum.DataPoints().AppendEmpty()
+			point.SetTimestamp(pcommon.NewTimestampFromTime(at))
+			point.SetIntValue(int64(i))
+			point.Attributes().PutInt("number", int64(i))
+		}
+	}
+	return md
+}
+
+func TestOnlyWhatWasNotPutComesAgain(t *testing.T) {
+	sick := true
+	v := &vendor{fails: func(services []string) error {
+		if sick && slices.Contains(services, "b") {
+			return errors.New("throttled")
+		}
+		return nil
+	}}
+	p, md := putting(v), counts(1, time.Now(), "a", "b", "c")
+	for range 3 {
+		if err := p.ConsumeMetrics(context.Background(), md); err == nil {
+			t.Fatal("a part was refused, and nobody is told")
+		}
+	}
+	sick = false
+	if err := p.ConsumeMetrics(context.Background(), md); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(v.calls); got != "[[a/requests/0] [b/requests/0] [c/requests/0]]" {
+		t.Fatal(got)
+	}
+	if err := p.ConsumeMetrics(context.Background(), md); err != nil || len(v.calls) != 6 {
+		t.Fatalf("a batch that is whole is remembered for ever: %v", v.calls)
+	}
+}
+
+func TestAPartIsOneRequestToOneStream(t *testing.T) {
+	v := &vendor{fails: never}
+	md := counts(2000, time.Now(), "a", "b", "a")
+	for _, resource := range md.ResourceMetrics().All() {
+		resource.Resource().Attributes().PutStr("process.command_args", strings.Repeat("x", 1000))
+	}
+	if err := putting(v).ConsumeMetrics(context.Background(), md); err != nil {
+		t.Fatal(err)
+	}
+	all := 0
+	for _, points := range v.calls {
+		all += len(points)
+		// What upstream writes of such a point is 1.7 kB.
+		if len(points)*1700 > 1<<20 {
+			t.Fatalf("%d points in a part", len(points))
+		}
+		for _, point := range points {
+			if point[0] != points[0][0] {
+				t.Fatalf("%s beside %s", point, points[0])
+			}
+		}
+	}
+	if all != 6000 {
+		t.Fatalf("%d of 6000", all)
+	}
+}
+
+func TestEventsOfOneRequestAreOfOneDay(t *testing.T) {
+	v := &vendor{fails: never}
+	md := counts(1, time.Now(), "a")
+	counts(1, time.Now().Add(-30*time.Hour), "a").ResourceMetrics().MoveAndAppendTo(md.ResourceMetrics())
+	if err := putting(v).ConsumeMetrics(context.Background(), md); err != nil || len(v.calls) != 2 {
+		t.Fatalf("%v, %v", err, v.calls)
+	}
+}
+
+func TestWhatCloudWatchNeverTakesIsTakenOut(t *testing.T) {
+	v := &vendor{fails: func(services []string) error {
+		if slices.Contains(services, "refused") {
+			return apiError{}
+		}
+		return nil
+	}}
+	md := counts(1, time.Now(), "refused", "well")
+	counts(1, time.Now().Add(3*time.Hour), "ahead").ResourceMetrics().MoveAndAppendTo(md.ResourceMetrics())
+	counts(1, time.Now().Add(-15*24*time.Hour), "old").ResourceMetrics().MoveAndAppendTo(md.ResourceMetrics())
+	counts(1, time.Unix(0, 0), "unstamped").ResourceMetrics().MoveAndAppendTo(md.ResourceMetrics())
+
+	var partly *durable.PartlyError[pmetric.Metrics]
+	if err := putting(v).ConsumeMetrics(context.Background(), md); !errors.As(err, &partly) {
+		t.Fatalf("%v", err)
+	}
+	if out, _ := contents(partly.Data); fmt.Sprint(out) != "[refused ahead old]" {
+		t.Fatalf("taken out: %v", out)
+	}
+	if got := fmt.Sprint(v.calls); got != "[[well/requests/0] [unstamped/requests/0]]" {
+		t.Fatalf("put: %v", got)
+	}
+}
+
+// Upstream's buffers are shared by all that is on its way.
+func TestWhoComesMeanwhileWaits(t *testing.T) {
+	ctx := context.Background()
+	var p *putter
+	v := &vendor{}
+	v.fails = func(services []string) error {
+		if services[0] != "first" {
+			return nil
+		}
+		limited, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		defer cancel()
+		if err := p.ConsumeMetrics(limited, counts(1, time.Now(), "meanwhile")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("let in meanwhile: %v", err)
+		}
+		return nil
+	}
+	p = putting(v)
+	for _, service := range []string{"first", "then"} {
+		if err := p.ConsumeMetrics(ctx, counts(1, time.Now(), service)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := fmt.Sprint(v.calls); got != "[[first/requests/0] [then/requests/0]]" {
+		t.Fatal(got)
+	}
+}
+
+type apiError struct{}
+
+func (apiError) Error() string     { return "InvalidParameterException" }
+func (apiError) ErrorCode() string { return "InvalidParameterException" }
+
+// logs is CloudWatch's service: it counts events by stream, and fails while it is sick.
+type logs struct {
+	mu     sync.Mutex
+	sick   atomic.Bool
+	events map[string]int
+}
+
+func (l *logs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var put struct {
+		LogStreamName string            `json:"logStreamName"`
+		LogEvents     []json.RawMessage `json:"logEvents"`
+	}
+	content, _ := io.ReadAll(r.Body)
+	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".PutLogEvents") {
+		if err := json.Unmarshal(content, &put); err != nil || l.sick.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		l.mu.Lock()
+		l.events[put.LogStreamName] += len(put.LogEvents)
+		l.mu.Unlock()
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	// Without a token upstream puts the same again.
+	_, _ = w.Write([]byte(`{"nextSequenceToken": "1"}`))
+}
+
+// Batches of two services, several at once, come again and again until they are taken.
+func TestWithUpstreamsExporterEachEventIsPutOnce(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "nobody")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+	t.Setenv("QUEUE_DIR", t.TempDir())
+	cloudwatch := &logs{events: map[string]int{}}
+	cloudwatch.sick.Store(true)
+	server := httptest.NewServer(cloudwatch)
+	defer server.Close()
+
+	factory := NewFactory()
+	config := factory.CreateDefaultConfig().(*upstream.Config)
+	aws := &config.AWSSessionSettings
+	aws.Endpoint, aws.Region, aws.MaxRetries = server.URL, "eu-west-1", 1
+	config.LogGroupName, config.LogStreamName = "/metrics", "{ServiceName}"
+	ctx := context.Background()
+	emf, err := factory.CreateMetrics(ctx, exportertest.NewNopSettings(factory.Type()), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := emf.Start(ctx, componenttest.NewNopHost()); err != nil {
+		t.Fatal(err)
+	}
+
+	const batches, points = 4, 5
+	var sending sync.WaitGroup
+	deadline := time.Now().Add(20 * time.Second)
+	for batch := range batches {
+		md := counts(points, time.Now().Add(-time.Duration(batch)*time.Second), "a", "b")
+		sending.Go(func() {
+			for tries := 0; ; tries++ {
+				err := emf.ConsumeMetrics(ctx, md)
+				if err == nil {
+					return
+				}
+				if tries == 2 {
+					cloudwatch.sick.Store(false)
+				}
+				if time.Now().After(deadline) {
+					t.Errorf("batch %d: %v", batch, err)
+					return
+				}
+			}
+		})
+	}
+	sending.Wait()
+	if err := emf.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, service := range []string{"a", "b"} {
+		if got := cloudwatch.events[service]; got != batches*points {
+			t.Errorf("%s: %d events of %d", service, got, batches*points)
+		}
+	}
+}

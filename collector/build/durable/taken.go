@@ -1,0 +1,88 @@
+package durable
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"go.opentelemetry.io/collector/component"
+	"go.uber.org/zap"
+)
+
+// 50,000 × about 100 bytes.
+const maxTaken = 50_000
+
+// Taken is what a vendor has of batches that it has in part: the hop's queue knows whole batches
+// alone, and what is noted here is not sent again with the rest. Ids are words without a space.
+type Taken struct {
+	mu   sync.Mutex
+	ids  map[string]struct{}
+	file string
+	log  *zap.Logger
+}
+
+// NewTaken notes in a file beside the queues what a stop leaves behind.
+func NewTaken(id component.ID, log *zap.Logger) *Taken {
+	name := strings.ReplaceAll(id.String(), "/", "_") + ".taken"
+	return &Taken{ids: map[string]struct{}{}, file: filepath.Join(QueueFolder(), name), log: log}
+}
+
+// Load reads what the last run of this collector noted: the rest of a batch waits in the hop's queue
+// on disk as the whole batch.
+func (t *Taken) Load() {
+	content, err := os.ReadFile(t.file)
+	if errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	if err == nil {
+		t.Add(strings.Fields(string(content))...)
+		err = os.Remove(t.file)
+	}
+	t.warn(err)
+}
+
+// Save notes it for the next run.
+func (t *Taken) Save() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.ids) > 0 {
+		ids := strings.Join(slices.Collect(maps.Keys(t.ids)), "\n")
+		t.warn(os.WriteFile(t.file, []byte(ids), 0o600))
+	}
+}
+
+func (t *Taken) warn(err error) {
+	if err != nil {
+		t.log.Warn("What the vendor has of batches in part may come twice", zap.Error(err))
+	}
+}
+
+func (t *Taken) Has(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, found := t.ids[id]
+	return found
+}
+
+func (t *Taken) Add(ids ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.ids) > maxTaken {
+		clear(t.ids)
+	}
+	for _, id := range ids {
+		t.ids[id] = struct{}{}
+	}
+}
+
+func (t *Taken) Remove(ids ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range ids {
+		delete(t.ids, id)
+	}
+}
