@@ -128,10 +128,6 @@ class Visit:
     uncaught: list[str] = dataclasses.field(default_factory=list)
     requests: list[Request] = dataclasses.field(default_factory=list)
 
-    def note(self, request: Request) -> None:
-        """Playwright takes no built-in method such as `append`."""
-        self.requests.append(request)
-
     @property
     def asked(self) -> list[tuple[str, dict[str, str]]]:
         """URL and headers of each request. The browser is asked for the headers, now."""
@@ -148,7 +144,12 @@ def visit(browser: Browser) -> Iterator[Visit]:
     visit = Visit(context.new_page())
     visit.page.set_default_timeout(10_000)
     visit.page.on("pageerror", lambda error: visit.uncaught.append(str(error)))
-    visit.page.on("request", visit.note)
+
+    def note(request: Request) -> None:
+        # Playwright takes neither a built-in method nor one of a frozen object.
+        visit.requests.append(request)
+
+    visit.page.on("request", note)
     yield visit
     context.close()
 
