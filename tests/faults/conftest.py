@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tests.integration.harness.plans import Runtime
 
 RESULTS = ROOT / ".run/faults"
-TRIES = 3
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,7 +76,7 @@ def runtime(request: pytest.FixtureRequest) -> Iterator[Runtime]:
 
 @pytest.fixture(scope="session")
 def bench(tmp_path_factory: pytest.TempPathFactory, runtime: Runtime) -> Iterator[Bench]:
-    with _begun(lambda: Bench(tmp_path_factory.mktemp("faults"), runtime=runtime)) as started:
+    with Bench(tmp_path_factory.mktemp("faults"), runtime=runtime) as started:
         yield started
 
 
@@ -92,20 +91,7 @@ def rough_bench(tmp_path_factory: pytest.TempPathFactory, runtime: Runtime) -> I
         with contextlib.suppress(pytest.skip.Exception):
             disk = stack.enter_context(small_disk(folder / "queues", 16))
         far = stack.enter_context(Far(folder / "far"))
-        yield stack.enter_context(
-            _begun(lambda: Bench(folder, far=far, disk=disk, runtime=runtime))
-        )
-
-
-def _begun(make: Callable[[], Bench]) -> Bench:
-    """A bench on free ports; other benches look for theirs at the same time."""
-    for _ in range(TRIES):
-        try:
-            return make()
-        except AssertionError as failed:
-            if "in use" not in str(failed):
-                raise
-    return make()
+        yield stack.enter_context(Bench(folder, far=far, disk=disk, runtime=runtime))
 
 
 @pytest.fixture

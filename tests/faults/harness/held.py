@@ -15,7 +15,7 @@ ROUTES = (
     ("xray", "traces"),
     ("cloudwatch", "logs"),
 )
-"""Vendor and signal; metrics are totals, whose loss the next total makes good."""
+"""Vendor and signal. Metrics have no ids: tests/faults/test_metrics.py counts them."""
 
 STANDIN = {"honeycomb": "honeycomb", "xray": "xray", "cloudwatch": "aws"}
 
