@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 import requests
 
+from stack.replay import send_again
 from stack.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -163,3 +164,48 @@ def test_each_data_point_counts_once(bench: Bench, mode: Mode, circumstance: str
         assert all(found[who] <= (1 + CRASH) * wanted[who] for who in wanted), (found, wanted)
     else:
         assert found == wanted
+
+
+def test_what_is_refused_for_good_is_counted_and_comes_by_replay(bench: Bench) -> None:
+    # given
+    bench.heal()
+    bench.client.reset()
+    before = bench.ledger()["cloudwatch", "metrics"]
+    # when CloudWatch refuses for good what comes in three of six seconds
+    with Feeding(bench.otlp_url) as feeding:
+        time.sleep((SENT_SECONDS - SICK_SECONDS) / 2)
+        bench.client.break_("aws", "400")
+        time.sleep(SICK_SECONDS)
+        bench.heal()
+        time.sleep((SENT_SECONDS - SICK_SECONDS) / 2)
+    owed = len(SERVICES) * feeding.sent
+
+    def accounted() -> tuple[float, int]:
+        """At CloudWatch, and counted as failed."""
+        found = counted(bench.client)
+        failed = bench.ledger()["cloudwatch", "metrics"].failed - before.failed
+        return sum(found[service] for service in SERVICES), failed
+
+    # then each data point is there, or counted and kept
+    arrived, failed = wait_for(
+        "every data point to be accounted for",
+        accounted,
+        until=lambda seen: sum(seen) >= owed,
+        seconds=SETTLED_SECONDS,
+    )
+    letters = [one for one in bench.letters() if one.vendor == "cloudwatch"]
+    assert failed > 0
+    assert arrived + failed == owed
+    assert sum(one.header.refused for one in letters) == failed
+    # and comes when it is asked for
+    send_again(letters)
+    found = wait_for(
+        "the rest",
+        lambda: counted(bench.client),
+        until=lambda found: all(found[service] >= feeding.sent for service in SERVICES),
+        seconds=SETTLED_SECONDS,
+    )
+    assert found == {
+        **dict.fromkeys(SERVICES, feeding.sent),
+        "honeycomb": len(SERVICES) * feeding.sent,
+    }
