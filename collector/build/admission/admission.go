@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configtls"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
@@ -27,8 +28,6 @@ import (
 const (
 	// Decoded requests at once: with the 40 MB of an idle collector below memory_limiter's 160 MiB.
 	maxAtWork = 80 << 20
-	// Bodies that are still on their way, beyond what each may have for nothing.
-	maxArriving = 48 << 20
 	// 10,000 slow connections hold 40 MB; a batch of ten spans fits.
 	freeOfCharge = 4 << 10
 	// What upstream copies of a body: its own read, and the strings that decoding makes.
@@ -43,30 +42,37 @@ type Guard struct {
 	component.ShutdownFunc
 	logger   *zap.Logger
 	atWork   room
-	arriving room
+	arriving *arrivals
 	refused  metric.Int64Counter
 	receiver string
 	// Of gRPC requests between codec and interceptor: what each takes, or why it is refused.
 	held sync.Map
-	rpcs atomic.Int64
-	said atomic.Int64
+	// Of gRPC connections, by address: *line.
+	lines sync.Map
+	said  atomic.Int64
+	// What the config asks of gRPC's clients; nil for plain text.
+	tls *configtls.ServerConfig
 }
 
 // ID names the guard among the extensions. It is in no config.
 var ID = component.MustNewIDWithName("admission", "guard")
 
 // NewGuard counts what it refuses in otelcol_receiver_turned_away_requests.
-func NewGuard(receiver string, set component.TelemetrySettings) (*Guard, error) {
+// `tls` is the config's for gRPC, or nil.
+func NewGuard(receiver string, tls *configtls.ServerConfig, set component.TelemetrySettings) (*Guard, error) {
 	refused, err := set.MeterProvider.Meter("otel-stack/admission").Int64Counter(
 		"otelcol_receiver_turned_away_requests",
 		metric.WithDescription("Refused before they were decoded, by reason."))
 	if err != nil {
 		return nil, err
 	}
-	return &Guard{
-		logger: set.Logger, refused: refused, receiver: receiver,
-		atWork: room{limit: maxAtWork}, arriving: room{limit: maxArriving},
-	}, nil
+	g := &Guard{
+		logger: set.Logger, refused: refused, receiver: receiver, tls: tls, atWork: room{limit: maxAtWork},
+	}
+	g.arriving = newArrivals(holding{bytes: maxArriving, calls: maxCalls}, func() {
+		g.turnAway(context.Background(), reasonSlow, "it was not there in whole, and others needed its room")
+	})
+	return g, nil
 }
 
 const (

@@ -1,7 +1,6 @@
 package admission
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -113,23 +112,6 @@ func TestARoomIsNeverOverfull(t *testing.T) {
 	r.leave(10)
 	if r.taken != 0 {
 		t.Error("keeps what has left")
-	}
-}
-
-func TestReadingAsksBeforeItTakes(t *testing.T) {
-	g := &Guard{arriving: room{limit: 1 << 20}}
-	body, err := g.read(bytes.NewReader(make([]byte, 1<<19)))
-	if err != nil || len(body) != 1<<19 {
-		t.Fatal(len(body), err)
-	}
-	// The first one still holds its share.
-	second, err := g.read(bytes.NewReader(make([]byte, 1<<20)))
-	if !errors.Is(err, errBusy) {
-		t.Error(err)
-	}
-	g.arriving.leave(charged(cap(body)) + charged(cap(second)))
-	if g.arriving.taken != 0 {
-		t.Errorf("%d bytes are never given back", g.arriving.taken)
 	}
 }
 

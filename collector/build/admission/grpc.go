@@ -13,8 +13,11 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -23,8 +26,6 @@ import (
 const (
 	// A message arrives and is answered within this time or not at all; grpc-go would wait for ever.
 	rpcSeconds = 10 * time.Second
-	// Of all RPCs at once: each may hold 8 MiB while it arrives.
-	maxRPCs = 48
 	// grpc-go's own is 16 MiB for each stream.
 	maxHeaders = 64 << 10
 	// A frame may ask for 512 MiB with its first 14 bytes; zstd's own encoders ask for 8 at most.
@@ -33,8 +34,18 @@ const (
 
 var _ extensionmiddleware.GRPCServer = (*Guard)(nil)
 
-func (g *Guard) GetGRPCServerOptions(context.Context) ([]grpc.ServerOption, error) {
+func (g *Guard) GetGRPCServerOptions(ctx context.Context) ([]grpc.ServerOption, error) {
+	base := insecure.NewCredentials()
+	if g.tls != nil {
+		config, err := g.tls.LoadTLSConfig(ctx)
+		if err != nil {
+			return nil, err
+		}
+		base = credentials.NewTLS(config)
+	}
 	return []grpc.ServerOption{
+		// In the place of upstream's, which are the same without the following.
+		grpc.Creds(following{base, g}),
 		grpc.InTapHandle(g.arrive),
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto"), g}),
 		grpc.ChainUnaryInterceptor(g.answerRPC),
@@ -42,22 +53,39 @@ func (g *Guard) GetGRPCServerOptions(context.Context) ([]grpc.ServerOption, erro
 	}, nil
 }
 
+type callKey struct{}
+
 // arrive is called for each RPC's headers; the context that it returns ends with the RPC.
 func (g *Guard) arrive(ctx context.Context, _ *tap.Info) (context.Context, error) {
-	if g.rpcs.Add(1) > maxRPCs {
-		g.rpcs.Add(-1)
+	limited, cancel := context.WithTimeout(ctx, rpcSeconds)
+	call := g.arriving.begin(g.lineOf(ctx), 1, cancel)
+	if call == nil {
+		cancel()
 		g.turnAway(ctx, reasonBusy, errBusy.Error())
 		return ctx, g.withRetryInfo(status.Error(codes.ResourceExhausted, errBusy.Error()))
 	}
-	limited, cancel := context.WithTimeout(ctx, rpcSeconds)
 	context.AfterFunc(limited, func() {
 		cancel()
-		g.rpcs.Add(-1)
+		g.arriving.leave(call)
 	})
-	return limited, nil
+	return context.WithValue(limited, callKey{}, call), nil
+}
+
+func (g *Guard) lineOf(ctx context.Context) *line {
+	from, known := peer.FromContext(ctx)
+	if !known {
+		return &line{}
+	}
+	if followed, found := g.lines.Load(from.Addr); found {
+		return followed.(*line)
+	}
+	return &line{from: hostOf(from.Addr.String())}
 }
 
 func (g *Guard) answerRPC(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if call, is := ctx.Value(callKey{}).(*arrival); is {
+		g.arriving.whole(call)
+	}
 	noted, found := g.held.LoadAndDelete(request)
 	if !found {
 		return handler(ctx, request)

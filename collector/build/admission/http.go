@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+	"time"
 
 	"go.opentelemetry.io/collector/extension/extensionmiddleware"
+	"go.uber.org/zap"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -33,8 +35,14 @@ func (g *Guard) serve(next http.Handler, w http.ResponseWriter, r *http.Request)
 		next.ServeHTTP(w, r) // upstream refuses it unread
 		return
 	}
-	body, err := g.read(r.Body)
-	defer g.arriving.leave(charged(cap(body)))
+	coming := &coming{guard: g, line: line{from: hostOf(r.RemoteAddr)}, stop: func() {
+		// Its reader may wait for the sender: it is to wake.
+		if err := http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)); err != nil {
+			g.logger.Error("A body that stalls cannot be ended", zap.Error(err))
+		}
+	}}
+	defer coming.leave()
+	body, err := coming.read(r.Body)
 	if err != nil {
 		var large *http.MaxBytesError
 		switch {
@@ -80,27 +88,50 @@ const (
 
 var errBusy = errors.New("too much is being worked on: come again")
 
-func charged(bytes int) int { return max(0, bytes-freeOfCharge) }
+// coming is one body. It is counted once it is more than what each may have for nothing.
+type coming struct {
+	guard   *Guard
+	line    line
+	stop    func()
+	arrival *arrival
+}
 
 // read is the whole body, each piece of memory asked for before it is taken.
-func (g *Guard) read(from io.Reader) ([]byte, error) {
+func (c *coming) read(from io.Reader) ([]byte, error) {
 	body := make([]byte, 0, freeOfCharge)
 	for {
 		if len(body) == cap(body) {
 			more := 2 * cap(body)
-			if !g.arriving.take(charged(more) - charged(cap(body))) {
+			if !c.mayHave(more - cap(body)) {
 				return body, errBusy
 			}
 			body = append(make([]byte, 0, more), body...)
 		}
 		n, err := from.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
+		if err == nil {
+			continue
+		}
+		if c.arrival != nil && !c.guard.arriving.whole(c.arrival) {
+			return body, errBusy
+		}
 		if errors.Is(err, io.EOF) {
 			return body, nil
 		}
-		if err != nil {
-			return body, err
-		}
+		return body, err
+	}
+}
+
+func (c *coming) mayHave(bytes int) bool {
+	if c.arrival == nil {
+		c.arrival = c.guard.arriving.begin(&c.line, 0, c.stop)
+	}
+	return c.arrival != nil && c.guard.arriving.bring(&c.line, int64(bytes))
+}
+
+func (c *coming) leave() {
+	if c.arrival != nil {
+		c.guard.arriving.leave(c.arrival)
 	}
 }
 

@@ -8,8 +8,13 @@ import select
 import socket
 from typing import TYPE_CHECKING
 
+from stack.waiting import wait_for
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+CLOSED_SECONDS = 25
+"""The config's longest timeout is 10 s; the rest is for a busy machine."""
 
 OWN_FILES = 2000
 """What this process and the collector need besides: a limit of open files counts all."""
@@ -22,11 +27,12 @@ def as_many_as(wanted: int) -> int:
 
 
 @contextlib.contextmanager
-def connections(port: int, count: int) -> Iterator[list[socket.socket]]:
+def connections(port: int, count: int, source: str = "127.0.0.1") -> Iterator[list[socket.socket]]:
+    """From `source`, an address of this machine: to the server each is a host of its own."""
     opened: list[socket.socket] = []
     try:
         for _ in range(count):
-            one = socket.create_connection(("127.0.0.1", port), timeout=10)
+            one = socket.create_connection(("127.0.0.1", port), 10, source_address=(source, 0))
             opened.append(one)
         yield opened
     finally:
@@ -53,6 +59,22 @@ def closed(opened: list[socket.socket]) -> int:
         except OSError:
             count += 1
     return count
+
+
+def wait_until_closed(
+    opened: list[socket.socket], meanwhile: Callable[[], None] = lambda: None
+) -> None:
+    def count() -> int:
+        meanwhile()
+        return closed(opened)
+
+    wait_for(
+        "the connections to be closed",
+        count,
+        until=lambda count: count == len(opened),
+        seconds=CLOSED_SECONDS,
+        pause=0.2,
+    )
 
 
 def send(opened: list[socket.socket], content: bytes) -> None:

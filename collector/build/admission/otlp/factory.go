@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configmiddleware"
+	"go.opentelemetry.io/collector/config/configtls"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/receiver"
 	upstream "go.opentelemetry.io/collector/receiver/otlpreceiver"
@@ -75,7 +76,11 @@ func prepare(set receiver.Settings, cfg component.Config) (*admission.Guard, *up
 	if known, found := pairs.of[own]; found {
 		return known.guard, known.config, nil
 	}
-	guard, err := admission.NewGuard(set.ID.String(), set.TelemetrySettings)
+	var tls *configtls.ServerConfig
+	if own.Protocols.GRPC.HasValue() {
+		tls = own.Protocols.GRPC.Get().TLS.Get()
+	}
+	guard, err := admission.NewGuard(set.ID.String(), tls, set.TelemetrySettings)
 	if err != nil {
 		return nil, nil, err
 	}
