@@ -5,7 +5,7 @@ STACK := .venv/bin/python -m stack
 .DEFAULT_GOAL := help
 
 .PHONY: up
-up: .venv/stack ## Start everything; no key, no account, no Docker needed
+up: .venv/stack ## Start everything; no key, no account, no Docker needed (WITH=jaeger: one more vendor)
 	@$(STACK) up
 
 .PHONY: dev
@@ -61,7 +61,7 @@ certificates: .venv/stack ## Certificates and a token of this machine, for OTLP_
 	@$(STACK) certificates
 
 .PHONY: replay
-replay: .venv/stack ## Send again what a vendor refused for good, once its key or limit is put right
+replay: .venv/stack ## Send again what a vendor refused for good, once that is put right (VENDOR=xray: only its)
 	@$(STACK) replay $(VENDOR)
 
 .PHONY: faults

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from rich.markup import escape
+from typer.exceptions import TyperException
 
 from stack.commands import (
     audit,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 INTERRUPTED = 130
+STACK = ".venv/bin/python -m stack"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -75,14 +77,23 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
-    except Exception as error:
-        # click's usage errors; they know how to show themselves.
-        show = getattr(error, "show", None)
-        if show is None:
-            raise
-        show()
+    except TyperException as error:
+        _show(error)
         sys.exit(getattr(error, "exit_code", 2))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show(error: TyperException) -> None:
+    """What is wrong with the command line, in one line; the library would print four."""
+    said = error.format_message().replace("Value error, ", "").strip().rstrip(".")
+    context = getattr(error, "ctx", None)
+    if not said or context is None:
+        # Called without any word: the commands are listed by now.
+        console.print(escape(said), soft_wrap=True)
+        return
+    how = f", or `{STACK} {context.info_name} --help`" if context.parent else ""
+    text = f"{said[0].lower()}{said[1:]}; see `make help`{how}"
+    console.print(f"[red]error:[/] {escape(text)}", soft_wrap=True)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

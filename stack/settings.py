@@ -272,7 +272,8 @@ def _read_env_file(path: Path) -> dict[str, tuple[str, int]]:
     if not path.exists():
         return {}
     try:
-        text = path.read_text(encoding="utf-8")
+        # Editors on Windows put a mark before the first name.
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as failed:
         raise StackError(f"{ENV_FILE} cannot be read ({failed.strerror})") from None
     except UnicodeDecodeError as failed:
@@ -339,7 +340,7 @@ def _read_key_files(
             )
         # The path is not shown: it may be the key itself, under the wrong name.
         try:
-            key = path.read_bytes()[:_KEY_FILE_LIMIT].decode().strip()
+            key = path.read_bytes()[:_KEY_FILE_LIMIT].decode("utf-8-sig").strip()
         except OSError as failed:
             raise StackError(
                 f"the file that {pointer} names cannot be read ({origin}): {failed.strerror}",

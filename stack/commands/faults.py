@@ -23,8 +23,8 @@ class Runtime(enum.Enum):
 
 
 def run(
-    runs: Annotated[int, typer.Option(help="So many drawn cases instead of the table.")] = 0,
-    seed: Annotated[int, typer.Option(help="The seed to draw them with; 0 picks one.")] = 0,
+    runs: Annotated[int, typer.Option(min=0, help="So many drawn cases instead of the table.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The seed to draw them with; 0 picks one.")] = 0,
     only: Annotated[str, typer.Option(help="Only cases that hold these words.")] = "",
     runtime: Annotated[Runtime, typer.Option(help="What runs the collector.")] = Runtime.NATIVE,
     workers: Annotated[int, typer.Option(min=1, help="Benches at once.")] = WORKERS,

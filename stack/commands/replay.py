@@ -9,9 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from stack.applied_config import applied_config
 from stack.console import console, step
 from stack.errors import StackError
 from stack.replay import as_json, letters_folder, read_letters, send_again
+from stack.routes import LOCAL_RECORD, routes
 from stack.runtimes.chosen import running_plan
 from stack.suggest import suggest
 
@@ -26,12 +28,14 @@ def run(
     as_object: Annotated[bool, typer.Option("--json", help="List them as JSON.")] = False,
 ) -> None:
     """Send the dead letters again, to the vendor that refused them and to no other."""
-    folder = letters_folder(running_plan())
-    every = read_letters(folder)
+    plan = running_plan()
+    every = read_letters(letters_folder(plan))
     if vendor is not None:
-        known = {one.vendor for one in every}
-        if every and vendor not in known:
-            raise StackError(f"there are no dead letters of {vendor}", suggest(vendor, known))
+        receiving = {route.vendor for route in routes(applied_config(plan))} - {LOCAL_RECORD}
+        # Letters may be left of a vendor that the config has no more.
+        known = sorted(receiving | {one.vendor for one in every})
+        if vendor not in known:
+            raise StackError(f"there is no vendor {vendor}", suggest(vendor, known))
         every = [one for one in every if one.vendor == vendor]
     if as_object:
         print(as_json(every))
@@ -54,7 +58,9 @@ def run(
         return
     chosen = [one for one in every if in_part or not one.in_part]
     if not chosen:
-        console.print("no dead letters to send" + (" (see --partial)" if every else ""))
+        whose = f" of {vendor}" if vendor else ""
+        more = " (see --partial)" if every else ""
+        console.print(f"no dead letters{whose} to send{more}", soft_wrap=True)
         return
     with step(f"sending {sum(one.header.items for one in chosen)} items again"):
         send_again(chosen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import pytest
 import typer
@@ -11,6 +11,7 @@ import typer
 from stack import cli
 from stack.errors import StackError
 from stack.settings import ROOT
+from stack.verify import Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,10 +70,53 @@ def test_an_interrupt_ends_with_130(command: Callable[..., Ended]) -> None:
     assert "Traceback" not in said
 
 
-def test_an_unknown_command_is_named(command: Callable[..., Ended]) -> None:
-    code, said = command(lambda: None, "tyr")
+def takes(
+    vendor: str,
+    runs: Annotated[int, typer.Option(min=0)] = 0,
+    start: Annotated[Start, typer.Option("--from")] = Start.APP,
+) -> None:
+    """Do what is given."""
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["tyr"], "no such command 'tyr'"),
+        (["try"], "missing argument 'vendor'"),
+        (["try", "a", "b"], "got unexpected extra argument(s) (b)"),
+        (["try", "a", "--nope"], "no such option: --nope"),
+        (
+            ["try", "a", "--runs", "abc"],
+            "invalid value for '--runs': Input should be a valid integer",
+        ),
+        (["try", "a", "--runs=-3"], "invalid value for '--runs': Input should be greater than"),
+        (
+            ["try", "a", "--from", "[foo]"],
+            "invalid value for '--from': '[foo]' is not one of 'app'",
+        ),
+    ],
+)
+def test_a_wrong_word_is_one_line_that_says_which(
+    command: Callable[..., Ended], words: list[str], told: str
+) -> None:
+    code, said = command(takes, *words)
     assert code == 2
-    assert "tyr" in said
+    [line] = said.strip().splitlines()
+    assert line.startswith(f"error: {told}")
+    assert "; see `make help`" in line
+
+
+def test_no_word_at_all_lists_the_commands_and_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("sys.argv", ["stack"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    shown = "".join(capsys.readouterr())
+    assert ended.value.code == 2
+    assert "Traceback" not in shown
+    assert "verify" in shown
 
 
 def test_a_bug_shows_where_it_is(command: Callable[..., Ended]) -> None:

@@ -48,6 +48,42 @@ def test_the_env_file_sets_own_names_and_those_of_the_collectors_config(root: Pa
     assert (settings.backend_port, settings.port("OTLP_HTTP_PORT")) == (5000, 5001)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"\xef\xbb\xbfBACKEND_PORT=5000\nOTLP_HTTP_PORT=5001\n",
+        b"\xef\xbb\xbfBACKEND_PORT=5000\r\n\r\n# mine\r\nOTLP_HTTP_PORT=5001\r\n",
+        b"BACKEND_PORT=5000\r\nOTLP_HTTP_PORT=5001",
+    ],
+)
+def test_a_file_that_was_written_on_windows_is_read(root: Path, written: bytes) -> None:
+    # given
+    (root / ".env").write_bytes(written)
+    # when
+    settings = load_settings(root, {})
+    # then
+    assert (settings.backend_port, settings.port("OTLP_HTTP_PORT")) == (5000, 5001)
+
+
+def test_powershells_own_encoding_is_one_line_that_says_what_to_do(root: Path) -> None:
+    # given
+    (root / ".env").write_bytes("BACKEND_PORT=5000\r\n".encode("utf-16"))
+    # then
+    with pytest.raises(StackError, match=r"^\.env is not UTF-8 text \(byte 0\); save it as UTF-8$"):
+        load_settings(root, {})
+
+
+def test_a_mark_before_a_key_in_a_file_of_its_own_is_no_part_of_it(root: Path) -> None:
+    # given
+    key = "hcaik_" + "0123456789" * 5 + "01234567"
+    (root / "key").write_bytes(b"\xef\xbb\xbf" + key.encode() + b"\r\n")
+    # when
+    settings = load_settings(root, {"HONEYCOMB_API_KEY_FILE": "key"})
+    # then
+    assert settings.honeycomb_api_key is not None
+    assert settings.honeycomb_api_key.get_secret_value() == key
+
+
 def test_the_environment_wins_over_the_env_file(root: Path) -> None:
     # given
     (root / ".env").write_text("BACKEND_PORT=5000\nOTLP_HTTP_PORT=5001\n")
