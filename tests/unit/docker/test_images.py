@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from stack import base_image, debian, images
 from stack.base_image import BaseImage
+from stack.collector_build import NoGoError
 from stack.errors import StackError
 from stack.program import ProgramError
+from stack.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
     Client = Callable[..., Path]
 
+SETTINGS = Settings()
 PUBLIC = "python:3.13-slim-bookworm"
 NOT_HERE = 'echo "No such image" >&2; exit 1'
 REFUSED = 'echo "lookup registry: no such host" >&2; exit 1'
@@ -172,6 +176,58 @@ def test_an_engine_that_fails_is_not_taken_for_a_missing_image(
 
     with pytest.raises(StackError, match="Cannot connect"):
         images.ensure_image(recipe, tmp_path)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, images.Recipe]:
+    """The recipes by which images are asked for, in place of the engine."""
+    found: dict[str, images.Recipe] = {}
+
+    def note(recipe: images.Recipe, _root: Path) -> str:
+        found[recipe.name] = recipe
+        return recipe.repository
+
+    monkeypatch.setattr(images, "ensure_image", note)
+    monkeypatch.setattr(images, "python_base", lambda *_: BaseImage("py:1", "sha256:1", "chosen"))
+    monkeypatch.setattr(images, "ensure_image_files", lambda *_: tmp_path)
+    monkeypatch.setattr(images, "ensure_image_files_of_page", lambda _: tmp_path)
+    monkeypatch.setattr(images, "have", lambda _: "sha256:2")
+    return found
+
+
+def test_each_image_is_the_stage_that_runs(
+    asked: dict[str, images.Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others have a shell, pip and tools for who develops, or want what is not built."""
+    monkeypatch.setattr("sys.platform", "linux")
+    images.ensure_images(settings=SETTINGS, names=(*images.NAMES, "frontend", "standins"))
+
+    assert {name: recipe.target for name, recipe in asked.items()} == {
+        "backend": "production",
+        "profiles": "production",
+        "frontend": "production",
+        "collector": "prebuilt",
+        "standins": None,
+    }
+    # Without a stage of that name an engine takes the last one.
+    stages = re.findall(
+        r"^FROM .* AS (\S+)$", asked["standins"].dockerfile.read_text(), re.MULTILINE
+    )
+    assert stages[-1] == "production"
+
+
+def test_where_no_go_is_an_image_with_go_compiles_the_collector(
+    asked: dict[str, images.Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_go(*_: object) -> Path:
+        raise NoGoError("no Go compiler")
+
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(images, "ensure_image_files", no_go)
+    images.ensure_images(settings=SETTINGS, names=("collector",))
+
+    assert asked["collector"].target == "from-source"
+    assert asked["collector"].arguments["GO_IMAGE"].startswith("golang:")
 
 
 def test_a_failed_build_is_the_line_that_tells_most(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from stack import images, page_build
 from stack.base_image import BaseImage
+from stack.commands import up
 from stack.errors import StackError
 from stack.page_build import SOURCES, NoNodeError, build_without_node, can_serve_page
 from stack.program import ProgramError
@@ -18,6 +20,8 @@ from stack.settings import ROOT
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from stack.plan import Plan
 
 
 @pytest.fixture
@@ -125,3 +129,37 @@ def test_a_build_that_fails_in_the_container_is_told_in_one_line(
         build_without_node(root)
     assert "\n" not in refused.value.what
     assert str(root / ".run/logs/build-page.log") in refused.value.todo
+
+
+def plan(root: Path, page: str) -> Plan:
+    """Of `make up`, with PAGE and NODE_IMAGE set."""
+    settings = SimpleNamespace(page=page, node_image="node:mine")
+    return cast("Plan", SimpleNamespace(root=root, settings=settings))
+
+
+def test_up_builds_it_with_the_image_that_the_user_chose(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Path, str | None]] = []
+    monkeypatch.setattr(up, "build_without_node", lambda *words: asked.append(words))
+
+    assert up._build_page_without_node(plan(root, "auto"))
+    assert asked == [(root, "node:mine")]
+
+
+def test_up_builds_no_page_that_is_switched_off(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(up, "build_without_node", lambda *_: pytest.fail("it was built"))
+
+    assert not up._build_page_without_node(plan(root, "off"))
+
+
+def test_up_goes_on_without_a_page_that_nobody_asked_for(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_build, "find_engine", lambda: None)
+
+    assert not up._build_page_without_node(plan(root, "auto"))
+    with pytest.raises(NoNodeError):
+        up._build_page_without_node(plan(root, "on"))
