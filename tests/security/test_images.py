@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import subprocess
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stack.images import ensure_images
 from stack.page_build import can_serve_page
 from stack.plan import PAGE
-from stack.settings import ROOT
+from stack.settings import ENV_FILE, ROOT
 from tests.integration.harness.checkout import Checkout
+from tests.security.vendor_keys import fresh_keys, keys_in, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +36,22 @@ WRITABLE = {
     PAGE: {"/tmp"},  # noqa: S108
 }
 """What a container may write to, besides what the kernel mounts under /dev and /proc."""
+
+DOCKERFILES = {
+    "backend": "services/Dockerfile",
+    "profiles": "services/Dockerfile",
+    "standins": "standins/Dockerfile",
+    "collector": "collector/Dockerfile",
+    "frontend": "services/frontend/Dockerfile",
+}
+OWN_FILES = {
+    "backend": b"cruddur",
+    "profiles": b"profiles",
+    "standins": b"honeycomb",
+    "collector": b"memory_limiter",
+    "frontend": b"Content-Security-Policy",
+}
+"""By image, a word that is in a file of its: whoever does not find it does not look."""
 
 pytestmark = pytest.mark.usefixtures("docker_only")
 
@@ -79,6 +99,41 @@ def files(container: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
         found = {one.name: one.mode if one.isreg() else 0 for one in held if not one.isdir()}
     archive.unlink()
     return found
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """Images by name, made where `keys` were in `.env` and in the environment; `logs` of that."""
+
+    images: dict[str, str]
+    keys: dict[str, str]
+    logs: str
+
+
+@pytest.fixture(scope="module")
+def keyed(
+    containers: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Keyed]:
+    del containers  # they keep the engine
+    keys = fresh_keys()
+    names = [name for name in DOCKERFILES if name != "frontend" or can_serve_page(ROOT)]
+    checkout = Checkout(tmp_path_factory.mktemp("keyed"), page=can_serve_page(ROOT))
+    checkout.settings |= keys | {"RUNTIME": "docker"}
+    lines = [f"{name}={value}\n" for name, value in checkout.settings.items()]
+    (checkout.folder / ENV_FILE).write_text("".join(lines))
+    for dockerfile in DOCKERFILES.values():
+        # Else the engine holds the images already.
+        with (checkout.folder / dockerfile).open("a") as file:
+            file.write(f"# {word(12)}\n")
+    with pytest.MonkeyPatch.context() as environment:
+        for name, key in keys.items():
+            environment.setenv(name, key)
+        images = ensure_images(checkout.folder, names=names)
+    logs = [path.read_text() for path in (checkout.run_dir / "logs").glob("build-*.log")]
+    yield Keyed(images, keys, "\n".join(logs))
+    for reference in images.values():
+        _docker("image", "rm", reference)
+    checkout.close()
 
 
 def _docker(*words: str) -> str:
@@ -132,6 +187,42 @@ def test_it_cannot_take_the_machine_with_it(container: dict[str, Any]) -> None:
     assert host["IpcMode"] == "private"
     assert host["NetworkMode"] not in {"host", "none"}
     assert not host["Devices"]
+
+
+def test_it_leaves_no_core_file(container: dict[str, Any]) -> None:
+    """It would hold the environment, and so the keys."""
+    limits = Path(f"/proc/{container['State']['Pid']}/limits").read_text()
+
+    assert re.findall(r"^Max core file size +(\S+) +(\S+)", limits, re.MULTILINE) == [("0", "0")]
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_no_image_holds_a_key_of_whoever_made_it(keyed: Keyed, name: str, tmp_path: Path) -> None:
+    if name not in keyed.images:
+        pytest.skip("no Node to build the page with")
+    reference = keyed.images[name]
+    archive = tmp_path / "image.tar"
+    _docker("save", f"--output={archive}", reference)
+
+    told = _docker("history", "--no-trunc", reference) + _docker("image", "inspect", reference)
+    assert keys_in(told, keyed.keys) == []
+    found_own = False
+    with tarfile.open(archive) as image:
+        for member in filter(tarfile.TarInfo.isreg, image):
+            blob = image.extractfile(member)
+            assert blob is not None
+            content = blob.read()
+            if content.startswith(b"\x1f\x8b"):
+                content = gzip.decompress(content)
+            found_own = found_own or OWN_FILES[name] in content
+            held = [key for key, value in keyed.keys.items() if value.encode() in content]
+            assert held == [], member.name
+    assert found_own
+
+
+def test_no_log_of_a_build_holds_a_key(keyed: Keyed) -> None:
+    assert keyed.logs
+    assert keys_in(keyed.logs, keyed.keys) == []
 
 
 def test_the_collectors_image_is_the_collector(containers: dict[str, dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import math
 import time
 from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -45,7 +46,8 @@ class Result:
     """`during` and `end` are the ledger while the vendor was sick, and at last. `broken`: when the
     fault began and ended, of the monotonic clock. `before_spoiling`: what was acknowledged when the
     queue's file was spoiled; `set_aside`: how many spoiled files were kept. `met`: whether anybody
-    met the trouble with names or certificates, or got something to a vendor in spite of its clock.
+    met the trouble with names or certificates, or was refused for a vendor's clock and brought
+    something to it in spite of that.
     """
 
     case: Case
@@ -122,7 +124,7 @@ def play(bench: Bench, case: Case) -> Result:
         time.sleep(case.during / 2)
         result.during = bench.ledger()
         if case.mode == "clock":
-            result.met = _is_delivered(bench, result, since)
+            result.met = _is_delivered(bench, result, since) and _was_refused(bench, case)
         if bench.far and case.mode in TROUBLES:
             result.met = bench.far.met()
         if bench.disk and case.circumstance == "full disk":
@@ -198,6 +200,14 @@ def _is_delivered(bench: Bench, result: Result, since: float) -> bool:
         return wait_for("something of after the fault's beginning", found, seconds=15, pause=0.3)
     except DeadlineError:
         return False
+
+
+def _was_refused(bench: Bench, case: Case) -> bool:
+    """Whether the sick vendor refused a signature for its time: else no clock was wrong."""
+    return any(
+        one.get("fault") == case.mode and one["status"] >= HTTPStatus.BAD_REQUEST
+        for one in bench.client.requests(STANDIN[case.vendor])
+    )
 
 
 def spoil(file: Path) -> None:

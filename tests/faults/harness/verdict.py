@@ -107,4 +107,4 @@ def _of_the_ledger(result: Result) -> Iterator[str]:
     if result.case.ails and not told:
         yield "the ledger showed nothing"
     if not result.met:
-        yield "nobody met the trouble, or a wrong clock stopped all"
+        yield "nobody met the trouble, or nothing came through a wrong clock"
