@@ -14,6 +14,7 @@ from typing import Any
 
 from opentelemetry import trace
 
+from serving.last_words import clean_last_words, cleaned
 from serving.redaction import clean, clean_text
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -46,7 +47,7 @@ class JsonFormatter(logging.Formatter):
         for name, value in clean(extra).items():
             line.setdefault(name, value)
         if record.exc_info:
-            line["exception"] = clean_text(self.formatException(record.exc_info))
+            line["exception"] = cleaned(self.formatException(record.exc_info))
         return json.dumps(line, default=lambda held: clean_text(str(held)))
 
 
@@ -72,6 +73,7 @@ def configure_logging() -> None:
 
     Only adds: handlers that others put on the root logger stay. Harmless when done twice.
     """
+    clean_last_words()
     root = logging.getLogger()
     if any(isinstance(handler.formatter, JsonFormatter) for handler in root.handlers):
         return
