@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from serving.client_address import ClientAddress
 from serving.json_logging import configure_logging, console_handler
-from serving.last_words import clean_last_words, cleaned
+from serving.last_words import clean_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +35,9 @@ def settings(app: str, port: int, check: Callable[[], object]) -> dict[str, Any]
             check()
             ClientAddress.from_environ()
         except ValueError as wrong:
-            sys.exit(cleaned(f"error: {wrong}"))
+            sys.exit(f"error: {wrong}")
 
-    clean_last_words()
+    clean_stderr()
     reload = os.environ.get("RELOAD", "").lower() == "true"
 
     def post_fork(server: Any, _worker: object) -> None:
@@ -49,7 +49,7 @@ def settings(app: str, port: int, check: Callable[[], object]) -> dict[str, Any]
     return {
         "wsgi_app": app,
         "bind": os.environ.get("BIND", f"127.0.0.1:{port}"),
-        "workers": _workers(),
+        "workers": int(os.environ.get("WEB_CONCURRENCY", "2")),
         "reload": reload,
         # The worker's heartbeat is a file; on a disk under load it stalls, and the master kills it.
         "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108
@@ -64,14 +64,6 @@ def settings(app: str, port: int, check: Callable[[], object]) -> dict[str, Any]
         "post_fork": post_fork,
         "worker_exit": _free_the_port,
     }
-
-
-def _workers() -> int:
-    value = os.environ.get("WEB_CONCURRENCY", "2")
-    if not value.isascii() or not value.isdigit():
-        # gunicorn would print the traceback of whatever is raised here.
-        sys.exit(cleaned(f"error: WEB_CONCURRENCY is {value!r}. It has to be a number."))
-    return int(value)
 
 
 def _master_logging() -> dict[str, Any]:

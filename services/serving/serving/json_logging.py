@@ -14,7 +14,7 @@ from typing import Any
 
 from opentelemetry import trace
 
-from serving.last_words import clean_last_words, cleaned
+from serving.last_words import clean_stderr, cleaned
 from serving.redaction import clean, clean_text
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -73,7 +73,7 @@ def configure_logging() -> None:
 
     Only adds: handlers that others put on the root logger stay. Harmless when done twice.
     """
-    clean_last_words()
+    clean_stderr()
     root = logging.getLogger()
     if any(isinstance(handler.formatter, JsonFormatter) for handler in root.handlers):
         return

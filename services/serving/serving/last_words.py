@@ -1,4 +1,5 @@
-"""What a process or a thread says as it dies: Python prints it past every handler of a log.
+"""What is printed past every handler of a log: errors that nobody caught, gunicorn's when a worker
+cannot start, warnings.
 
 A key may be in it, as the value of an error, and whatever runs the service keeps what is printed.
 """
@@ -7,15 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from serving.redaction import MASK, clean_text, is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
 SHORTEST_KEY = 8
 """What is shorter would hide words of the text itself."""
@@ -31,21 +29,24 @@ def cleaned(text: str, environ: Mapping[str, str] = os.environ) -> str:
     return clean_text(text)
 
 
-def clean_last_words() -> None:
-    """From now on, for errors that nobody caught. Harmless when done twice."""
-    sys.excepthook = _of_process
-    threading.excepthook = _of_thread
+class _Cleaned:
+    """A stream that writes all of it cleaned, and is else what it was.
+
+    Of Python's own pieces of a traceback an error's text is one.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(cleaned(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
-def _of_process(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    sys.stderr.write(cleaned("".join(traceback.format_exception(kind, error, trace))))
-
-
-def _of_thread(args: threading.ExceptHookArgs) -> None:
-    # A thread that ends itself is no error.
-    if args.exc_value is not None and not issubclass(args.exc_type, SystemExit):
-        name = args.thread.name if args.thread else "unknown"
-        sys.stderr.write(f"Exception in thread {name}:\n")
-        _of_process(args.exc_type, args.exc_value, args.exc_traceback)
+def clean_stderr() -> None:
+    """From now on, in this process and those that it forks. Harmless when done twice."""
+    if not isinstance(sys.stderr, _Cleaned):
+        sys.stderr = cast("TextIO", _Cleaned(sys.stderr))

@@ -92,24 +92,16 @@ def test_of_a_thread_and_one_that_ends_itself(
     assert SAID in said
 
 
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        ("DEBUG_ROUTES", "error: DEBUG_ROUTES is '****'. It has to be true or false."),
-        ("WEB_CONCURRENCY", "error: WEB_CONCURRENCY is '****'. It has to be a number."),
-    ],
-)
 @pytest.mark.parametrize("key", [KEY, FORMED])
 def test_a_key_in_the_place_of_a_services_setting(
-    run: Callable[..., subprocess.CompletedProcess[str]], wrong: str, said: str, key: str
+    run: Callable[..., subprocess.CompletedProcess[str]], key: str
 ) -> None:
     configured = f"--config={SERVICES / 'backend/gunicorn.conf.py'}"
-    done = run("-m", "gunicorn", configured, **{wrong: key})
+    done = run("-m", "gunicorn", configured, DEBUG_ROUTES=key)
 
-    lines = printed(done).splitlines()
     assert done.returncode != 0
-    assert lines[-1] == said
-    assert not [line for line in lines if "Traceback" in line]
+    said = "error: DEBUG_ROUTES is '****'. It has to be true or false."
+    assert printed(done).splitlines()[-1] == said
 
 
 def test_of_a_worker_that_cannot_start(
