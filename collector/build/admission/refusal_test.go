@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -21,13 +20,10 @@ import (
 // What an SDK tries again says when: an exporter takes RESOURCE_EXHAUSTED without it for the end, and
 // pauses of its own choice would be a second's load at once.
 
-func guard(t *testing.T) *Guard {
+// usually is the guard as it is shipped.
+func usually(t *testing.T) *Guard {
 	t.Helper()
-	made, err := NewGuard("otlp", componenttest.NewNopTelemetrySettings())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return made
+	return guard(t, holding{bytes: maxArriving, calls: maxCalls})
 }
 
 // posted is what the guard answers to a usual request, with `next` behind it.
@@ -60,26 +56,26 @@ func TestEachRefusalOverHTTPThatPassesSaysWhenToComeAgain(t *testing.T) {
 		wait   string
 	}{
 		"too much at work":          {func(g *Guard) { g.atWork.limit = 0 }, 200, 503, "1"},
-		"too much on its way":       {func(g *Guard) { g.arriving.limit = 0 }, 200, 503, "1"},
+		"too much on its way":       {func(g *Guard) { g.arriving.limits.bytes = 0 }, 200, 503, "1"},
 		"memory_limiter's 503":      {func(*Guard) {}, 503, 503, "1"},
 		"memory_limiter's 429":      {func(*Guard) {}, 429, 429, "1"},
 		"a refusal for good":        {func(*Guard) {}, 400, 400, ""},
 		"what is taken is taken so": {func(*Guard) {}, 200, 200, ""},
 	} {
-		g := guard(t)
+		g := usually(t)
 		of.fill(g)
 		answer := posted(t, g, saying(of.next), encoded(t, usual(50), false))
 		if wait := answer.Header.Get("Retry-After"); answer.StatusCode != of.status || wait != of.wait {
 			t.Errorf("%s: %d, Retry-After %q", name, answer.StatusCode, wait)
 		}
-		if g.atWork.taken != 0 || g.arriving.taken != 0 {
-			t.Errorf("%s: %d and %d bytes are never given back", name, g.atWork.taken, g.arriving.taken)
+		if held := g.arriving.held(); g.atWork.taken != 0 || held != (holding{}) {
+			t.Errorf("%s: %d bytes and %v are never given back", name, g.atWork.taken, held)
 		}
 	}
 }
 
 func TestARefusalForGoodSaysNoTime(t *testing.T) {
-	answer := posted(t, guard(t), saying(200), encoded(t, nested(maxDepth+1), false))
+	answer := posted(t, usually(t), saying(200), encoded(t, nested(maxDepth+1), false))
 	if wait := answer.Header.Get("Retry-After"); answer.StatusCode != 400 || wait != "" {
 		t.Errorf("%d, Retry-After %q", answer.StatusCode, wait)
 	}
@@ -139,13 +135,13 @@ func TestEachRefusalOverGRPCThatPassesSaysWhenToComeAgain(t *testing.T) {
 		wait time.Duration
 	}{
 		"too much at work":      {func(g *Guard) { g.atWork.limit = 0 }, nil, codes.ResourceExhausted, retryAfter},
-		"too many calls":        {func(g *Guard) { g.rpcs.Store(maxRPCs) }, nil, codes.ResourceExhausted, retryAfter},
+		"too many calls":        {func(g *Guard) { g.arriving.limits.calls = 0 }, nil, codes.ResourceExhausted, retryAfter},
 		"memory_limiter's":      {func(*Guard) {}, status.Error(codes.Unavailable, "memory"), codes.Unavailable, retryAfter},
 		"another's quota":       {func(*Guard) {}, status.Error(codes.ResourceExhausted, "queue"), codes.ResourceExhausted, retryAfter},
 		"a refusal for good":    {func(*Guard) {}, status.Error(codes.InvalidArgument, "no"), codes.InvalidArgument, 0},
 		"what is taken is fine": {func(*Guard) {}, nil, codes.OK, 0},
 	} {
-		g := guard(t)
+		g := usually(t)
 		of.fill(g)
 		said := called(t, g, of.next, ptraceotlp.NewExportRequestFromTraces(usual(50)))
 		if said.Code() != of.code || wait(said) != of.wait {
