@@ -272,8 +272,7 @@ def _read_env_file(path: Path) -> dict[str, tuple[str, int]]:
     if not path.exists():
         return {}
     try:
-        # Editors on Windows put a mark before the first name.
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8")
     except OSError as failed:
         raise StackError(f"{ENV_FILE} cannot be read ({failed.strerror})") from None
     except UnicodeDecodeError as failed:
