@@ -70,6 +70,9 @@ def _wrong_handle(handle: object) -> str | None:
 def _wrong_message(message: object) -> str | None:
     if not isinstance(message, str) or not message.strip():
         return "has to be a text that is not empty"
+    if any("\ud800" <= character <= "\udfff" for character in message):
+        # JSON can escape them alone; no store and no exporter can write them.
+        return "holds half a character"
     if len(message.strip()) > LONGEST_MESSAGE:
         return f"has to be {LONGEST_MESSAGE} characters at most"
     return None

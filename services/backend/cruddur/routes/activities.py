@@ -43,7 +43,7 @@ def create() -> tuple[Response, int, dict[str, str]]:
     viewer_id()
     try:
         body = request.get_json()
-    except (BadRequest, UnsupportedMediaType):
+    except (BadRequest, UnsupportedMediaType, RecursionError):
         abort(400, "the body has to be JSON, sent as Content-Type: application/json")
     new = new_activity(body)
     now = utc_now()
