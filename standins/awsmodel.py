@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,16 @@ from botocore.model import ListShape, MapShape, StructureShape
 from botocore.validate import ParamValidator
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from botocore.model import OperationModel, ServiceModel, Shape
+
+# Times to the end of the year 9999: botocore's own check asks the machine's clock, which fails.
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "integer": (-(2**31), 2**31 - 1),
+    "long": (-(2**63), 2**63 - 1),
+    "timestamp": (0, 253_402_300_799),
+}
 
 
 @cache
@@ -33,8 +43,9 @@ def check(operation: OperationModel, params: dict[str, Any]) -> tuple[dict[str, 
     if shape is None:
         return {}, ""
     pruned = _prune(shape, params)
-    report = ParamValidator().validate(pruned, shape)
-    problems = report.generate_report() if report.has_errors() else _too_long(shape, pruned)
+    problems = _out_of_bounds(shape, pruned)
+    if not problems:
+        problems = str(ParamValidator().validate(pruned, shape).generate_report())
     return pruned, problems.replace("\n", "; ")
 
 
@@ -52,20 +63,22 @@ def _prune(shape: Shape, value: Any) -> Any:
     return value
 
 
-def _too_long(shape: Shape, value: Any, name: str = "") -> str:
-    """Upper bounds, which botocore leaves to the server."""
-    most = shape.metadata.get("max")
-    if most is not None and isinstance(value, str | list | dict) and len(value) > most:
+def _out_of_bounds(shape: Shape, value: Any, name: str = "") -> str:
+    """What botocore leaves to the server: upper bounds, and numbers that are no number there."""
+    least, most = _BOUNDS.get(shape.type_name, (-math.inf, math.inf))
+    most = min(most, shape.metadata.get("max", math.inf))
+    if shape.type_name == "timestamp" and not isinstance(value, int | float):
+        return f"{name or shape.name}: epoch seconds expected"
+    if isinstance(value, str | list | dict) and len(value) > most:
         return f"{name or shape.name}: {len(value)} long, at most {most}"
-    if most is not None and isinstance(value, int | float) and value > most:
-        return f"{name or shape.name}: {value}, at most {most}"
-    children: list[tuple[Shape, Any, str]] = []
-    if isinstance(shape, StructureShape):
-        children = [(shape.members[key], one, key) for key, one in value.items()]
-    elif isinstance(shape, ListShape):
-        children = [(shape.member, one, name) for one in value]
-    for child, one, key in children:
-        problem = _too_long(child, one, key)
-        if problem:
-            return problem
-    return ""
+    if isinstance(value, int | float) and not least <= value <= most:
+        return f"{name or shape.name}: {value}, from {least} to {most}"
+    children: Iterable[tuple[Shape, Any, str]] = ()
+    if isinstance(shape, StructureShape) and isinstance(value, dict):
+        children = ((shape.members[key], one, key) for key, one in value.items())
+    elif isinstance(shape, ListShape) and isinstance(value, list):
+        children = ((shape.member, one, name) for one in value)
+    elif isinstance(shape, MapShape) and isinstance(value, dict):
+        children = ((shape.value, one, key) for key, one in value.items())
+    problems = (_out_of_bounds(*child) for child in children)
+    return next(filter(None, problems), "")

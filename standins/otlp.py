@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +33,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from standins import strict_json
 from standins.bodies import BodyError
 from standins.store import Item, Json
 
@@ -60,8 +60,6 @@ CONTENT_TYPES: dict[Encoding, str] = {
 }
 _HEX_IDS = frozenset({"traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id"})
 _TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
-# What json.loads may nest; protobuf stops at 100 by itself.
-_JSON_DEPTH = 100
 
 
 def encoding_of(content_type: str) -> Encoding:
@@ -87,12 +85,12 @@ def decode(signal: Signal, encoding: Encoding, body: bytes) -> Request:
         if encoding == "protobuf":
             message.ParseFromString(body)
         else:
-            tree = json.loads(body)
+            tree = strict_json.loads(body)
             if not isinstance(tree, dict):
                 raise ValueError("the body is not a JSON object")  # noqa: TRY301
-            _ids_from_hex(tree, _JSON_DEPTH)
+            _ids_from_hex(tree)
             json_format.ParseDict(tree, message, ignore_unknown_fields=True)
-    except (DecodeError, json_format.ParseError, ValueError, RecursionError) as error:
+    except (DecodeError, json_format.ParseError, ValueError) as error:
         raise BodyError(400, f"invalid OTLP {signal} request: {error}") from None
     return message
 
@@ -153,7 +151,8 @@ def answer_message(signal: Signal, rejected: int = 0, why: str = "") -> Message:
 
 def error_body(encoding: Encoding, code: int, message: str) -> bytes:
     """A google.rpc.Status, which is what OTLP/HTTP clients look for in an error's body."""
-    status = Status(code=code, message=message)
+    # JSON may escape halves of characters, which protobuf does not take.
+    status = Status(code=code, message=message.encode(errors="replace").decode())
     if encoding == "protobuf":
         return bytes(status.SerializeToString())
     return json_format.MessageToJson(status, indent=None).encode()
@@ -382,19 +381,19 @@ def _render_point(shape: Json, kind: type[Point], raw: bytes) -> Json:
     return rendered
 
 
-def _ids_from_hex(tree: Any, depth: int) -> None:
+def _ids_from_hex(tree: Any) -> None:
     """OTLP/JSON writes ids in hex where protobuf's JSON form has base64."""
-    if depth == 0:
-        raise ValueError("nested too deep")
     if isinstance(tree, list):
         for one in tree:
-            _ids_from_hex(one, depth - 1)
+            _ids_from_hex(one)
     elif isinstance(tree, dict):
         for key, child in tree.items():
+            # Half a character, which JSON can escape, ends protobuf's look-up in a SystemError.
+            key.encode()
             if key in _HEX_IDS and isinstance(child, str):
                 try:
                     tree[key] = base64.b64encode(binascii.unhexlify(child)).decode()
                 except binascii.Error:
                     raise ValueError(f"{key} {child!r} is not hexadecimal") from None
             else:
-                _ids_from_hex(child, depth - 1)
+                _ids_from_hex(child)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from standins import strict_json
 from standins.bodies import BodyError, decompress, read
 from standins.guard import same_secret
 from standins.store import Item, Json
@@ -177,8 +178,8 @@ class Rollbar(Vendor):
         raw = decompress(sent, request.headers.get("Content-Encoding", ""), BODY)
         # The token comes first: a stranger learns nothing about the payload.
         try:
-            tree = json.loads(raw)
-        except (ValueError, RecursionError) as error:
+            tree, broken = strict_json.loads(raw), ""
+        except ValueError as error:
             tree, broken = None, str(error)
         in_body = tree.get("access_token") if isinstance(tree, dict) else None
         token = request.headers.get("X-Rollbar-Access-Token") or in_body
@@ -187,7 +188,7 @@ class Rollbar(Vendor):
         by_client = same_secret(self.settings.rollbar_client_token, str(token))
         if not by_client and not same_secret(self.settings.rollbar_token, str(token)):
             raise BodyError(403, "invalid access token")
-        if tree is None:
+        if broken:
             raise BodyError(400, f"invalid JSON: {broken}")
         try:
             payload = Payload.model_validate(tree)

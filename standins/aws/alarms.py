@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from standins.aws import contributor_insights
-from standins.aws.metric_math import MathError, Series, compute
+from standins.aws.metric_math import Series, compute
+from standins.expressions import ExpressionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -69,7 +70,7 @@ def _state(alarm: Any, data: _Data, now: datetime) -> tuple[str, str, Series]:
     needed = int(alarm.datapoints_to_alarm or periods)
     try:
         values = _values(alarm, data, now, periods)
-    except MathError as error:
+    except ExpressionError as error:
         return "INSUFFICIENT_DATA", f"The expression cannot be read: {error}", []
     missing = alarm.treat_missing_data or "missing"
     known = [one for one in values if one is not None]
@@ -121,7 +122,7 @@ def _values(alarm: Any, data: _Data, now: datetime, periods: int) -> Series:
         for query in pending:
             try:
                 series[query.id] = compute(query.expression, series, periods, rules)
-            except MathError:
+            except ExpressionError:
                 later.append(query)
                 if len(later) == len(pending):
                     raise
@@ -134,7 +135,7 @@ def _by_contributor(data: _Data, windows: list[tuple[int, int]]) -> RuleMetric:
     def values(rule: str, metric: str) -> Series:
         found = data.rules.get(rule)
         if found is None or metric not in contributor_insights.METRICS:
-            raise MathError(f"there is no rule {rule!r} with a metric {metric!r}")
+            raise ExpressionError(f"there is no rule {rule!r} with a metric {metric!r}")
         if found.state != "ENABLED":
             return [None] * len(windows)
         read = contributor_insights.parse(found.definition)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
 import uuid
@@ -16,12 +15,13 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from standins import awsmodel, otlp, otlp_http
+from standins import awsmodel, otlp, otlp_http, strict_json
 from standins.aws import contributor_insights, emf, insights, log_events, metric_filters
 from standins.aws.backend import Moto
 from standins.aws.events import flatten
 from standins.awsvendor import ACCOUNT, FAULT_CODES, AwsError, AwsVendor, rest_json_error
 from standins.bodies import BodyError, decompress
+from standins.expressions import ExpressionError
 from standins.faults import EVERYWHERE, Fault, Mode
 from standins.store import Item, Json
 from standins.vendor import FAULT, WHY
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 BODY = 8 * otlp_http.MIB
 MAX_QUERIES = 100
+# Of the results of all queries, 250 bytes each.
+MAX_CELLS = 200_000
 _TARGETS = {"Logs_20140328": "logs", "GraniteServiceVersion20100801": "cloudwatch"}
 _SIGNING = {"logs": "logs", "cloudwatch": "monitoring"}
 # The names that a service's own form of AWS's general errors has over the query protocol.
@@ -74,8 +76,8 @@ class LogEvent:
         }
         if self.message.startswith("{"):
             try:
-                shown["parsed"] = json.loads(self.message)
-            except (ValueError, RecursionError):
+                shown["parsed"] = strict_json.loads(self.message)
+            except ValueError:
                 return shown
         return shown
 
@@ -200,7 +202,8 @@ class Aws(AwsVendor):
         answer = await self._without_moto(operation, caller.region, ask)
         if answer is not None:
             return _answer(answer)
-        response = await self._moto(request, body)
+        # moto guesses the protocol from it; the body has been read as what it is.
+        response = await self._moto(request, body, {"Content-Type": "application/x-amz-json-1.1"})
         if operation == "PutMetricData" and response.status == 200:  # noqa: PLR2004
             self._keep_metrics(_metric_data(ask))
             # Nothing to put, but moto's own copy has to stay inside its bound.
@@ -241,12 +244,15 @@ class Aws(AwsVendor):
         if unknown:
             raise AwsError("ValidationError", f"not played here: {', '.join(unknown)}")
 
-    async def _moto(self, request: web.Request, body: bytes) -> web.Response:
+    async def _moto(
+        self, request: web.Request, body: bytes, changed: dict[str, str] | None = None
+    ) -> web.Response:
+        left_out = {"content-length", "transfer-encoding", "content-encoding"}
+        left_out |= {name.lower() for name in changed or ()}
         headers = {
-            name: value
-            for name, value in request.headers.items()
-            if name.lower() not in ("content-length", "transfer-encoding", "content-encoding")
+            name: value for name, value in request.headers.items() if name.lower() not in left_out
         }
+        headers |= changed or {}
         answer = await self.moto.call(request.method, request.raw_path, headers, body)
         if answer.status >= 400:  # noqa: PLR2004
             request[WHY] = answer.body[:200].decode(errors="replace")
@@ -287,17 +293,26 @@ class Aws(AwsVendor):
         return answer
 
     async def _extract(self, region: str, events: list[Json], filters: list[Json]) -> None:
-        values = list(metric_filters.extract(filters, events)) if filters else []
+        try:
+            values = list(metric_filters.extract(filters, events))
+        except ExpressionError as error:
+            # CloudWatch has taken the events by then, too.
+            self._complain("filter_errors", error, "")
+            values = []
         for event in events:
             message = event["message"]
             try:
                 values += emf.extract(message)
             except emf.EmfError as error:
-                report = {"error": str(error), "message": message[:2000]}
-                self.store.add([Item("emf_errors", str(error), len(message), report.copy)])
+                self._complain("emf_errors", error, message)
         if values:
             self._keep_metrics(values)
             await self.moto.put_metrics(region, values)
+
+    def _complain(self, kind: str, error: Exception, message: str) -> None:
+        """Keep what went wrong behind an answer, where a test can see it."""
+        report = {"error": str(error), "message": message[:2000]}
+        self.store.add([Item(kind, str(error), len(message), report.copy)])
 
     async def _start_query(self, region: str, ask: Json) -> Json:
         groups = ask.get("logGroupNames") or ask.get("logGroupIdentifiers") or []
@@ -308,12 +323,13 @@ class Aws(AwsVendor):
         names = [one.partition(":log-group:")[2].removesuffix(":*") or one for one in groups]
         rows = [
             {
+                # First: an event can have a member @timestamp.
+                **flatten(message),
                 "@timestamp": timestamp,
                 "@message": message,
                 "@logStream": stream,
                 "@log": f"{ACCOUNT}:{group}",
                 "@ptr": f"{group}/{stream}/{at}",
-                **flatten(message),
             }
             for at, (group, stream, timestamp, message) in enumerate(
                 await self.moto.events(region, names),
@@ -323,7 +339,7 @@ class Aws(AwsVendor):
         rows.sort(key=lambda row: row["@timestamp"], reverse=True)
         try:
             results = insights.run(ask["queryString"], rows, ask.get("limit", 1000))
-        except insights.QueryError as error:
+        except ExpressionError as error:
             raise AwsError("MalformedQueryException", str(error)) from None
         query_id = str(uuid.uuid4())
         self.queries[query_id] = {
@@ -331,8 +347,10 @@ class Aws(AwsVendor):
             "status": "Complete",
             "statistics": {"recordsMatched": len(results), "recordsScanned": len(rows)},
         }
-        if len(self.queries) > MAX_QUERIES:
-            del self.queries[next(iter(self.queries))]
+        kept = {name: sum(map(len, one["results"])) for name, one in self.queries.items()}
+        while len(kept) > 1 and (len(kept) > MAX_QUERIES or sum(kept.values()) > MAX_CELLS):
+            oldest = next(iter(kept))
+            del kept[oldest], self.queries[oldest]
         return {"queryId": query_id}
 
     def _query_results(self, ask: Json) -> Json:
@@ -400,8 +418,8 @@ def _answer(body: Json) -> web.Response:
 
 def _json(body: bytes) -> Json:
     try:
-        tree = json.loads(body or b"{}")
-    except (ValueError, RecursionError) as error:
+        tree = strict_json.loads(body or b"{}")
+    except ValueError as error:
         raise AwsError("SerializationException", f"the body is no JSON: {error}") from None
     if not isinstance(tree, dict):
         raise AwsError("SerializationException", "the body is no JSON object")

@@ -163,7 +163,12 @@ class Moto:
             data=body,
             base_url=f"http://{headers.get('Host', '127.0.0.1')}",
         ).get_environ()
-        chunks, status, answered = run_wsgi_app(self._app, environ, buffered=True)
+        try:
+            chunks, status, answered = run_wsgi_app(self._app, environ, buffered=True)
+        except Exception as error:
+            # moto trusts what it is sent: a resource that is a number is an AttributeError.
+            why = f"moto cannot do this ({type(error).__name__}: {error})"
+            raise AwsError("ValidationError", why) from error
         return Answer(int(status.split()[0]), dict(answered), b"".join(chunks))
 
 

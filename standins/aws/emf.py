@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
+from standins import strict_json
+
 Json = dict[str, Any]
 
 MAX_VALUES = 100
+# The end of the year 9999.
+MAX_TIME_MS = 253_402_300_799_999
 
 
 class EmfError(Exception):
@@ -45,7 +48,7 @@ class Metadata(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    Timestamp: StrictInt
+    Timestamp: Annotated[StrictInt, Field(ge=0, le=MAX_TIME_MS)]
     CloudWatchMetrics: list[Directive]
 
 
@@ -82,8 +85,8 @@ def extract(message: str) -> list[MetricValue]:
     if '"_aws"' not in message:
         return []
     try:
-        tree = json.loads(message)
-    except (ValueError, RecursionError):
+        tree = strict_json.loads(message)
+    except ValueError:
         return []
     if not isinstance(tree, dict) or "_aws" not in tree:
         return []

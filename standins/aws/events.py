@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
+
+from standins import strict_json
 
 # What Insights finds in one event at most.
 MAX_FIELDS = 1000
@@ -14,8 +15,8 @@ def flatten(message: str) -> dict[str, Any]:
     if not message.startswith("{"):
         return {}
     try:
-        tree = json.loads(message)
-    except (ValueError, RecursionError):
+        tree = strict_json.loads(message)
+    except ValueError:
         return {}
     found: dict[str, Any] = {}
     left: list[tuple[str, Any]] = [("", tree)]

@@ -7,31 +7,35 @@ is a MalformedQueryException: moto would pass over a filter that it does not kno
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cmp_to_key
-from typing import Any
+from inspect import signature
+from typing import Any, ClassVar
+
+from standins.expressions import ExpressionError, Logic, searcher, tokens
 
 Row = dict[str, Any]
 Expression = Callable[[Row], Any]
 Command = Callable[[list[Row]], list[Row]]
 
 MAX_ROWS = 10_000
-MAX_DEPTH = 20
+# What one query may make: a cell for each field of each row, and the texts that functions build.
+MAX_CELLS = 2_000_000
+MAX_TEXT = 32 * 1024 * 1024
 _TOKEN = re.compile(
     r"\s*(?:(?P<regex>/(?:[^/\\]|\\.)+/(?=\s|$|[)|]))|"
     r"(?P<string>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')|"
     r"(?P<number>\d+(?:\.\d+)?(?:ms|[smhdw])?(?![\w.]))|"
     r"(?P<name>`[^`]+`|[@A-Za-z_][\w.@]*)|(?P<sign>=~|!=|<=|>=|[=<>+\-*/%(),\[\]|]))",
 )
+# Characters.
+MAX_PERIOD = 12
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-
-class QueryError(Exception):
-    """A query outside the language; the text says where."""
 
 
 def _text(value: Any) -> str:
@@ -48,18 +52,29 @@ def _number(value: Any) -> float | None:
     if isinstance(value, bool) or value is None:
         return None
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return number if math.isfinite(number) else None
 
 
-def _substr(text: Any, start: Any, length: Any = None) -> str:
-    first = int(start)
-    return _text(text)[first:] if length is None else _text(text)[first : first + int(length)]
+def _concat(*parts: Any) -> str:
+    texts = [_text(part) for part in parts]
+    if sum(map(len, texts)) > MAX_TEXT:
+        raise ExpressionError(f"concat makes more than {MAX_TEXT} characters")
+    return "".join(texts)
+
+
+def _substr(text: Any, start: Any, length: Any = None) -> str | None:
+    first, most = _number(start), math.inf if length is None else _number(length)
+    if first is None or most is None or first < 0 or most < 0:
+        return None
+    whole = _text(text)
+    return whole[int(min(first, len(whole))) :][: int(min(most, len(whole)))]
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "concat": lambda *parts: "".join(_text(part) for part in parts),
+    "concat": _concat,
     "substr": _substr,
     "strlen": lambda text: len(_text(text)),
     "strcontains": lambda text, part: int(_text(part) in _text(text)),
@@ -100,10 +115,10 @@ AGGREGATES: dict[str, Callable[[list[Any]], Any]] = {
 def run(query: str, events: list[Row], limit: int = 1000) -> list[list[dict[str, str]]]:
     """The rows that a query makes of `events` (rows with @timestamp in epoch ms, newest first).
 
-    Answers them as GetQueryResults does. Raises QueryError.
+    Answers them as GetQueryResults does. Raises ExpressionError.
     """
     lines = (line for line in query.splitlines() if not line.lstrip().startswith("#"))
-    parser = _Parser(_tokens("\n".join(lines)))
+    parser = _Query(tokens("\n".join(lines), _TOKEN))
     rows, shown = events, ["@timestamp", "@message"]
     limited = False
     while True:
@@ -113,8 +128,7 @@ def run(query: str, events: list[Row], limit: int = 1000) -> list[list[dict[str,
         limited = limited or command.limits
         if not parser.took("|"):
             break
-    if parser.peek() is not None:
-        raise QueryError(f"unexpected {parser.peek()!r}")
+    parser.end()
     rows = rows[: MAX_ROWS if limited else limit]
     return [_shown(row, shown) for row in rows]
 
@@ -131,9 +145,13 @@ def _has(row: Row, name: str) -> bool:
 
 
 def _cell(name: str, value: Any) -> str:
-    if name in ("@timestamp", "@ingestionTime"):
-        when = datetime.fromtimestamp(value / 1000, UTC)
-        return when.strftime("%Y-%m-%d %H:%M:%S.") + f"{value % 1000:03d}"
+    # A query can give the name to anything.
+    if name in ("@timestamp", "@ingestionTime") and (number := _number(value)) is not None:
+        seconds, ms = divmod(int(number), 1000)
+        try:
+            return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{ms:03d}"
+        except (OverflowError, ValueError, OSError):
+            return _text(value)
     return _text(value)
 
 
@@ -142,18 +160,6 @@ class _Command:
     apply: Command
     shown: list[str] = field(default_factory=list)
     limits: bool = False
-
-
-def _tokens(query: str) -> list[str]:
-    tokens: list[str] = []
-    at, end = 0, len(query.rstrip())
-    while at < end:
-        match = _TOKEN.match(query, at)
-        if match is None:
-            raise QueryError(f"cannot read {query[at : at + 20].strip()!r}")
-        tokens.append(match.group().strip())
-        at = match.end()
-    return tokens
 
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -171,32 +177,12 @@ _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
 }
 
 
-@dataclass(slots=True)
-class _Parser:
-    tokens: list[str]
-    at: int = 0
-    depth: int = 0
+@dataclass
+class _Query(Logic[Row]):
+    NOT: ClassVar[tuple[str, ...]] = ("NOT",)
 
-    def peek(self) -> str | None:
-        return self.tokens[self.at] if self.at < len(self.tokens) else None
-
-    def next(self) -> str:
-        token = self.peek()
-        if token is None:
-            raise QueryError("the query ends too early")
-        self.at += 1
-        return token
-
-    def took(self, *words: str) -> str | None:
-        found = self.peek()
-        if found is not None and found.lower() in words:
-            self.at += 1
-            return found.lower()
-        return None
-
-    def skip(self, word: str) -> None:
-        if self.took(word) is None:
-            raise QueryError(f"{word!r} expected, not {self.peek()!r}")
+    cells: int = 0
+    built: int = 0
 
     def command(self) -> _Command:
         word = self.next().lower()
@@ -209,17 +195,15 @@ class _Parser:
             case "sort":
                 return self.sort()
             case "limit":
-                most = self.next()
-                if not most.isdigit() or not 1 <= int(most) <= MAX_ROWS:
-                    raise QueryError(f"limit takes 1 to {MAX_ROWS}, not {most}")
-                return _Command(lambda rows: rows[: int(most)], limits=True)
+                most = int(self.number(1, MAX_ROWS))
+                return _Command(lambda rows: rows[:most], limits=True)
             case "stats":
                 return self.stats()
             case "dedup":
                 names = self.names()
                 return _Command(lambda rows: _dedup(rows, names))
             case _:
-                raise QueryError(f"the command {word!r} is not played here")
+                raise ExpressionError(f"the command {word!r} is not played here")
 
     def fields(self) -> _Command:
         named: list[tuple[str, Expression]] = []
@@ -227,15 +211,17 @@ class _Parser:
             start = self.at
             expression = self.either()
             name = "".join(self.tokens[start : self.at]).strip("`")
-            if self.took("as"):
+            if self.took("AS"):
                 name = self.next().strip("`")
             named.append((name, expression))
             if not self.took(","):
                 break
-        return _Command(
-            lambda rows: [{**row, **{name: one(row) for name, one in named}} for row in rows],
-            shown=[name for name, _ in named],
-        )
+
+        def apply(rows: list[Row]) -> list[Row]:
+            self.made(rows, len(named))
+            return [{**row, **{name: one(row) for name, one in named}} for row in rows]
+
+        return _Command(apply, shown=[name for name, _ in named])
 
     def names(self) -> list[str]:
         names = [self.next().strip("`")]
@@ -247,7 +233,7 @@ class _Parser:
         keys: list[tuple[Expression, bool]] = []
         while True:
             expression = self.either()
-            keys.append((expression, self.took("asc", "desc") == "desc"))
+            keys.append((expression, self.took("ASC", "DESC") == "DESC"))
             if not self.took(","):
                 break
 
@@ -267,16 +253,17 @@ class _Parser:
             if not self.took(","):
                 break
         by: list[tuple[str, Expression]] = []
-        if self.took("by"):
+        if self.took("BY"):
             while True:
                 start = self.at
                 expression = self.either()
                 name = "".join(self.tokens[start : self.at]).strip("`")
-                by.append((self.next() if self.took("as") else name, expression))
+                by.append((self.next() if self.took("AS") else name, expression))
                 if not self.took(","):
                     break
 
         def apply(rows: list[Row]) -> list[Row]:
+            self.made(rows, len(by) + len(made))
             groups: dict[tuple[str, ...], list[Row]] = {}
             for row in rows:
                 groups.setdefault(tuple(_text(one(row)) for _, one in by), []).append(row)
@@ -299,7 +286,7 @@ class _Parser:
             values = self.either()
         if word == "pct":
             self.skip(",")
-            percent = float(self.next())
+            percent = self.number(0, 100)
             fold: Callable[[list[Any]], Any] = lambda found: _percentile(  # noqa: E731
                 _numbers(found),
                 percent,
@@ -307,53 +294,31 @@ class _Parser:
         elif word in AGGREGATES:
             fold = AGGREGATES[word]
         else:
-            raise QueryError(f"the aggregate {word!r} is not played here")
+            raise ExpressionError(f"the aggregate {word!r} is not played here")
         self.skip(")")
         name = "".join(self.tokens[start : self.at])
-        if self.took("as"):
+        if self.took("AS"):
             name = self.next().strip("`")
         return name, lambda rows: fold([values(row) for row in rows])
 
-    def either(self) -> Expression:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise QueryError("nested too deep")
-        choices = [self.both()]
-        while self.took("or"):
-            choices.append(self.both())
-        self.depth -= 1
-        return choices[0] if len(choices) == 1 else lambda row: any(one(row) for one in choices)
-
-    def both(self) -> Expression:
-        needed = [self.negation()]
-        while self.took("and"):
-            needed.append(self.negation())
-        return needed[0] if len(needed) == 1 else lambda row: all(one(row) for one in needed)
-
-    def negation(self) -> Expression:
-        if self.took("not"):
-            inner = self.negation()
-            return lambda row: not inner(row)
-        return self.comparison()
-
-    def comparison(self) -> Expression:
+    def term(self) -> Expression:
         left = self.sum()
-        sign = self.took("=", "!=", "<", "<=", ">", ">=", "=~", "like", "in", "not")
+        sign = self.took("=", "!=", "<", "<=", ">", ">=", "=~", "LIKE", "IN", "NOT")
         if sign is None:
             return left
-        if sign == "not":
-            sign = self.took("like", "in")
+        if sign == "NOT":
+            sign = self.took("LIKE", "IN")
             if sign is None:
-                raise QueryError("like or in expected after not")
+                raise ExpressionError("like or in expected after not")
             inner = self.compared(left, sign)
             return lambda row: not inner(row)
         return self.compared(left, sign)
 
     def compared(self, left: Expression, sign: str) -> Expression:
-        if sign in ("like", "=~"):
+        if sign in ("LIKE", "=~"):
             search = _search(self.next())
             return lambda row: search(_text(left(row)))
-        if sign == "in":
+        if sign == "IN":
             self.skip("[")
             choices = [self.sum()]
             while self.took(","):
@@ -373,16 +338,24 @@ class _Parser:
         )
 
     def sum(self) -> Expression:
-        left = self.product()
-        while sign := self.took("+", "-"):
-            left = _arithmetic(sign, left, self.product())
-        return left
+        return self.chain(self.product, "+", "-")
 
     def product(self) -> Expression:
-        left = self.atom()
-        while sign := self.took("*", "/", "%"):
-            left = _arithmetic(sign, left, self.atom())
-        return left
+        return self.chain(self.atom, "*", "/", "%")
+
+    def chain(self, operand: Callable[[], Expression], *signs: str) -> Expression:
+        first = operand()
+        rest: list[tuple[str, Expression]] = []
+        while sign := self.took(*signs):
+            rest.append((sign, operand()))
+
+        def compute(row: Row) -> float | None:
+            value = _number(first(row))
+            for sign, other in rest:
+                value = _arithmetic(sign, value, _number(other(row)))
+            return value
+
+        return compute if rest else first
 
     def atom(self) -> Expression:
         if self.took("("):
@@ -398,7 +371,7 @@ class _Parser:
             return lambda _row: number
         if token[0] == "`" or re.match(r"[@A-Za-z_]", token):
             return self.named(token)
-        raise QueryError(f"unexpected {token!r}")
+        raise ExpressionError(f"unexpected {token!r}")
 
     def named(self, token: str) -> Expression:
         if self.peek() != "(":
@@ -407,31 +380,59 @@ class _Parser:
         word = token.lower()
         self.skip("(")
         if word == "bin":
-            period = self.next()
-            unit = period.lstrip("0123456789.")
+            step = max(1, int(self.seconds() * 1000))
             self.skip(")")
-            step = int(float(period.removesuffix(unit)) * _SECONDS.get(unit, 1) * 1000) or 1
-            return lambda row: row["@timestamp"] // step * step
+            return lambda row: _floor(row.get("@timestamp"), step)
         if word not in FUNCTIONS:
-            raise QueryError(f"the function {word!r} is not played here")
+            raise ExpressionError(f"the function {word!r} is not played here")
         arguments = [] if self.peek() == ")" else [self.either()]
         while self.took(","):
             arguments.append(self.either())
         self.skip(")")
         function = FUNCTIONS[word]
-        return lambda row: function(*(one(row) for one in arguments))
+        try:
+            signature(function).bind(*arguments)
+        except TypeError as error:
+            raise ExpressionError(f"{word}: {error}") from None
+        return lambda row: self.counted(function(*(one(row) for one in arguments)))
+
+    def number(self, least: float, most: float) -> float:
+        token = self.next()
+        found = float(token) if token[0].isdigit() and not token[-1].isalpha() else None
+        if found is None or not least <= found <= most:
+            raise ExpressionError(f"a number from {least} to {most} expected, not {token!r}")
+        return found
+
+    def seconds(self) -> float:
+        token = self.next()
+        unit = token.lstrip("0123456789.")
+        if not token[0].isdigit() or unit not in ("", *_SECONDS) or len(token) > MAX_PERIOD:
+            raise ExpressionError(f"a period such as 5m expected, not {token!r}")
+        return float(token.removesuffix(unit)) * _SECONDS.get(unit, 1)
+
+    def counted(self, value: Any) -> Any:
+        """A value that a function made."""
+        self.built += len(value) if isinstance(value, str) else 0
+        if self.built > MAX_TEXT:
+            raise ExpressionError(f"the functions make more than {MAX_TEXT} characters")
+        return value
+
+    def made(self, rows: list[Row], fields: int) -> None:
+        """Count the cells of `rows` before they are made."""
+        self.cells += len(rows) * fields
+        if self.cells > MAX_CELLS:
+            raise ExpressionError(f"{self.cells} cells are too many, {MAX_CELLS} at most: filter")
 
 
-def _arithmetic(sign: str, left: Expression, right: Expression) -> Expression:
-    apply = _ARITHMETIC[sign]
+def _floor(value: Any, step: int) -> int | None:
+    number = _number(value)
+    return None if number is None else int(number) // step * step
 
-    def compute(row: Row) -> float | None:
-        one, other = _number(left(row)), _number(right(row))
-        if one is None or other is None or (sign in "/%" and other == 0):
-            return None
-        return apply(one, other)
 
-    return compute
+def _arithmetic(sign: str, one: float | None, other: float | None) -> float | None:
+    if one is None or other is None or (sign in "/%" and other == 0):
+        return None
+    return _number(_ARITHMETIC[sign](one, other))
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -454,15 +455,11 @@ def _difference(one: Any, other: Any) -> int:
 
 def _search(token: str) -> Callable[[str], bool]:
     if token[0] == "/":
-        try:
-            expression = re.compile(token[1:-1])
-        except re.error as error:
-            raise QueryError(f"{token}: {error}") from None
-        return lambda text: expression.search(text) is not None
+        return searcher(token[1:-1])
     if token[0] in "\"'":
         part = token[1:-1]
         return lambda text: part in text
-    raise QueryError(f'like takes "text" or /expression/, not {token!r}')
+    raise ExpressionError(f'like takes "text" or /expression/, not {token!r}')
 
 
 def _dedup(rows: list[Row], names: list[str]) -> list[Row]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from standins.aws.emf import MetricValue
-from standins.aws.patterns import PatternError, compile_pattern, parse, select
+from standins.aws.patterns import compile_pattern, parse, select
 from standins.awsvendor import AwsError
+from standins.expressions import ExpressionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,9 +24,9 @@ def check(filter_: Json) -> None:
         for change in changes:
             if change["metricValue"].startswith("$"):
                 select(change["metricValue"], {})
-            else:
-                float(change["metricValue"])
-    except (PatternError, ValueError) as error:
+            elif not math.isfinite(float(change["metricValue"])):
+                raise ValueError(f"metricValue {change['metricValue']!r} is no number")  # noqa: TRY301
+    except (ExpressionError, ValueError) as error:
         raise AwsError("InvalidParameterException", f"Invalid metric filter: {error}") from None
     if any(one.get("dimensions") and "defaultValue" in one for one in changes):
         raise AwsError(
@@ -52,6 +54,8 @@ def _value(change: Json, event: Json, *, matched: bool) -> Iterator[MetricValue]
     try:
         value = float(number)
     except (TypeError, ValueError):
+        return
+    if not math.isfinite(value):
         return
     dimensions: dict[str, str] = {}
     for name, selector in (change.get("dimensions") or {}).items():

@@ -13,16 +13,17 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from standins.expressions import ExpressionError, Reader, tokens
+
 # A value for each period, None where there is none.
 Series = list[float | None]
-# A metric of a Contributor Insights rule: (rule, metric) → its values. Raises MathError.
+# A metric of a Contributor Insights rule: (rule, metric) → its values. Raises ExpressionError.
 RuleMetric = Callable[[str, str], Series]
 
 _TOKEN = re.compile(
     r"\s*(?:(\d+(?:\.\d+)?)|([A-Za-z_]\w*)|(\"[^\"]*\"|'[^']*')|"
     r"(<=|>=|==|!=|&&|\|\||[-+*/(),<>\[\]]))",
 )
-MAX_DEPTH = 20
 _SIGNS: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -47,99 +48,73 @@ _FOLDS: dict[str, Callable[[list[float]], float]] = {
 _SINGLE: dict[str, Callable[[float], float]] = {"ABS": abs, "CEIL": math.ceil, "FLOOR": math.floor}
 
 
-class MathError(Exception):
-    """An expression that is not read here; the text says where."""
-
-
 def _no_rules(rule: str, metric: str) -> Series:
-    raise MathError(f"there is no rule {rule!r} with a metric {metric!r}")
+    raise ExpressionError(f"there is no rule {rule!r} with a metric {metric!r}")
 
 
 def compute(
     expression: str, series: dict[str, Series], periods: int, rules: RuleMetric = _no_rules
 ) -> Series:
-    """The value of `expression` in each of `periods`. Raises MathError."""
-    tokens: list[str] = []
-    at, end = 0, len(expression.rstrip())
-    while at < end:
-        match = _TOKEN.match(expression, at)
-        if match is None:
-            raise MathError(f"cannot read {expression[at : at + 20].strip()!r}")
-        tokens.append(match.group().strip())
-        at = match.end()
-    parser = _Parser(tokens, series, periods, rules)
-    value = parser.level(0)
-    if parser.at < len(tokens):
-        raise MathError(f"unexpected {tokens[parser.at]!r}")
-    return value
+    """The value of `expression` in each of `periods`. Raises ExpressionError."""
+    formula = _Formula(tokens(expression, _TOKEN), series=series, periods=periods, rules=rules)
+    return formula.whole()
 
 
-@dataclass(slots=True)
-class _Parser:
-    tokens: list[str]
+@dataclass(kw_only=True)
+class _Formula(Reader):
     series: dict[str, Series]
     periods: int
     rules: RuleMetric
-    at: int = 0
-    depth: int = 0
-
-    def next(self) -> str:
-        if self.at >= len(self.tokens):
-            raise MathError("the expression ends too early")
-        self.at += 1
-        return self.tokens[self.at - 1]
 
     def took(self, *words: str) -> str | None:
-        if self.at < len(self.tokens) and self.tokens[self.at] in words:
-            self.at += 1
-            return self.tokens[self.at - 1]
-        return None
+        # Small letters are for the ids of metrics: `and` can be one.
+        return super().took(*words) if self.peek() in words else None
 
-    def skip(self, word: str) -> None:
-        if not self.took(word):
-            raise MathError(f"{word!r} expected")
+    def whole(self) -> Series:
+        value = self.formula()
+        self.end()
+        return value
+
+    def formula(self) -> Series:
+        with self.nested():
+            return self.level(0)
 
     def level(self, number: int) -> Series:
         if number == len(_LEVELS):
             return self.atom()
-        if number == 0:
-            self.depth += 1
-            if self.depth > MAX_DEPTH:
-                raise MathError("nested too deep")
         value = self.level(number + 1)
         while sign := self.took(*_LEVELS[number]):
             value = _apply(sign, value, self.level(number + 1))
-        if number == 0:
-            self.depth -= 1
         return value
 
     def atom(self) -> Series:
         if self.took("-"):
-            return [None if one is None else -one for one in self.atom()]
+            with self.nested():
+                return [None if one is None else -one for one in self.atom()]
         if self.took("("):
-            value = self.level(0)
+            value = self.formula()
             self.skip(")")
             return value
         token = self.next()
         if token[0].isdigit():
-            return [float(token)] * self.periods
+            return [_finite(float(token))] * self.periods
         if token in self.series:
             return self.series[token]
         if not self.took("("):
-            raise MathError(f"no metric has the id {token!r}")
+            raise ExpressionError(f"no metric has the id {token!r}")
         return self.function(token)
 
     def text(self) -> str:
         token = self.next()
         if token[0] not in "\"'":
-            raise MathError(f"a text in quotes expected, not {token!r}")
+            raise ExpressionError(f"a text in quotes expected, not {token!r}")
         return token[1:-1]
 
     def function(self, name: str) -> Series:
         if name == "FILL":
-            value = self.level(0)
+            value = self.formula()
             self.skip(",")
-            filler = _repeated(value) if self.took("REPEAT") else self.level(0)
+            filler = _repeated(value) if self.took("REPEAT") else self.formula()
             self.skip(")")
             pairs = zip(value, filler, strict=True)
             return [other if one is None else one for one, other in pairs]
@@ -150,9 +125,9 @@ class _Parser:
             self.skip(")")
             return self.rules(rule, metric)
         bracket = self.took("[")
-        arguments = [self.level(0)]
+        arguments = [self.formula()]
         while self.took(","):
-            arguments.append(self.level(0))
+            arguments.append(self.formula())
         if bracket:
             self.skip("]")
         self.skip(")")
@@ -166,8 +141,15 @@ class _Parser:
             rows_ = (
                 [one for one in row if one is not None] for row in zip(*arguments, strict=True)
             )
-            return [fold(row) if row else None for row in rows_]
-        raise MathError(f"{name} with {len(arguments)} arguments is not played here")
+            return [_folded(fold, row) if row else None for row in rows_]
+        raise ExpressionError(f"{name} with {len(arguments)} arguments is not played here")
+
+
+def _folded(fold: Callable[[list[float]], float], row: list[float]) -> float | None:
+    try:
+        return _finite(fold(row))
+    except OverflowError:
+        return None
 
 
 def _apply(sign: str, left: Series, right: Series) -> Series:
@@ -175,10 +157,15 @@ def _apply(sign: str, left: Series, right: Series) -> Series:
         if a is None or b is None:
             return None
         if sign == "/":
-            return a / b if b else None
-        return float(_SIGNS[sign](a, b))
+            return _finite(a / b) if b else None
+        return _finite(float(_SIGNS[sign](a, b)))
 
     return [one(a, b) for a, b in zip(left, right, strict=True)]
+
+
+def _finite(value: float) -> float | None:
+    """CloudWatch shows no data point where a number is too large, as behind a division by zero."""
+    return value if math.isfinite(value) else None
 
 
 def _repeated(value: Series) -> Series:

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiohttp import web
 
-from standins import awsmodel, otlp_http
+from standins import awsmodel, otlp_http, strict_json
 from standins.awsvendor import ACCOUNT, FAULT_CODES, AwsError, AwsVendor, rest_json_error
 from standins.bodies import BodyError, decompress
+from standins.expressions import ExpressionError
 from standins.faults import EVERYWHERE, Fault, Mode
 from standins.store import Item, Json
 from standins.vendor import FAULT, WHY
 from standins.xray import segments
-from standins.xray.filters import FilterError, Subject, compile_filter
+from standins.xray.filters import Subject, compile_filter
 from standins.xray.groups import GroupError, Groups
 from standins.xray.sampling import RuleError, Sampling
 
@@ -172,7 +173,7 @@ class XRay(AwsVendor):
         except RuleError as error:
             request[WHY] = str(error)
             return rest_json_error(error.code, 400, str(error))
-        except (GroupError, FilterError) as error:
+        except (GroupError, ExpressionError) as error:
             request[WHY] = str(error)
             return rest_json_error("InvalidRequestException", 400, str(error))
         unprocessed = answer.get("UnprocessedTraceSegments")
@@ -301,8 +302,8 @@ class XRay(AwsVendor):
 
 def _params(name: str, body: bytes) -> Json:
     try:
-        tree = json.loads(body or b"{}")
-    except (ValueError, RecursionError) as error:
+        tree = strict_json.loads(body or b"{}")
+    except ValueError as error:
         raise AwsError("SerializationException", f"the body is no JSON: {error}") from None
     if not isinstance(tree, dict):
         raise AwsError("SerializationException", "the body is no JSON object")

@@ -13,16 +13,14 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from standins.expressions import ExpressionError, Logic, tokens
 
 if TYPE_CHECKING:
     from standins.xray.segments import Timed
 
 Value = str | float | bool
-
-
-class FilterError(Exception):
-    """An expression outside the language; the text says where."""
 
 
 @dataclass(slots=True)
@@ -115,82 +113,23 @@ _TEXT: dict[str, Callable[[str, str], bool]] = {
     "BEGINSWITH": str.startswith,
     "ENDSWITH": str.endswith,
 }
-MAX_DEPTH = 20
 
 
-def compile_filter(expression: str) -> Predicate:
-    """The predicate that `expression` stands for. Raises FilterError."""
-    parser = _Parser(_tokens(expression))
-    predicate = parser.either()
-    if parser.peek() is not None:
-        raise FilterError(f"unexpected {parser.peek()!r}")
-    return predicate
+def compile_filter(expression: str, *, of_group: bool = False) -> Predicate:
+    """The predicate that `expression` stands for. Raises ExpressionError.
+
+    `of_group`: it is a group's own, and cannot name groups, which could name that one.
+    """
+    return _Filter(tokens(expression, _TOKEN), of_group=of_group).whole()
 
 
-def _tokens(expression: str) -> list[str]:
-    tokens: list[str] = []
-    at, end = 0, len(expression.rstrip())
-    while at < end:
-        match = _TOKEN.match(expression, at)
-        if match is None:
-            raise FilterError(f"cannot read {expression[at : at + 20].strip()!r}")
-        tokens.append(match.group().strip())
-        at = match.end()
-    return tokens
+@dataclass(kw_only=True)
+class _Filter(Logic[Subject]):
+    NOT: ClassVar[tuple[str, ...]] = ("!",)
 
+    of_group: bool
 
-@dataclass(slots=True)
-class _Parser:
-    tokens: list[str]
-    at: int = 0
-    depth: int = 0
-
-    def peek(self) -> str | None:
-        return self.tokens[self.at] if self.at < len(self.tokens) else None
-
-    def next(self) -> str:
-        token = self.peek()
-        if token is None:
-            raise FilterError("the expression ends too early")
-        self.at += 1
-        return token
-
-    def skip(self, token: str) -> None:
-        found = self.next()
-        if found != token:
-            raise FilterError(f"{token!r} expected, not {found!r}")
-
-    def took(self, token: str) -> bool:
-        found = self.peek()
-        if found is None or found.upper() != token:
-            return False
-        self.at += 1
-        return True
-
-    def either(self) -> Predicate:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise FilterError("nested too deep")
-        choices = [self.both()]
-        while self.took("OR"):
-            choices.append(self.both())
-        self.depth -= 1
-        return choices[0] if len(choices) == 1 else lambda it: any(one(it) for one in choices)
-
-    def both(self) -> Predicate:
-        needed = [self.one()]
-        while self.took("AND"):
-            needed.append(self.one())
-        return needed[0] if len(needed) == 1 else lambda it: all(one(it) for one in needed)
-
-    def one(self) -> Predicate:
-        negations = 0
-        while self.took("!"):
-            negations += 1
-        predicate = self.plain()
-        return predicate if negations % 2 == 0 else lambda it: not predicate(it)
-
-    def plain(self) -> Predicate:  # noqa: PLR0911 - one for each kind of term
+    def term(self) -> Predicate:  # noqa: PLR0911 - one for each kind of term
         if self.took("("):
             inner = self.either()
             self.skip(")")
@@ -215,13 +154,13 @@ class _Parser:
         if keyword.startswith("annotation."):
             key = word[len("annotation.") :]
             return self.comparison(lambda it: it.annotations(key), (str, float, bool))
-        raise FilterError(f"{word!r} is not known to this stand-in")
+        raise ExpressionError(f"{word!r} is not known to this stand-in")
 
     def service(self) -> Predicate:
         self.skip("(")
         token = self.next()
         if token[0] not in "\"'":
-            raise FilterError(f'service takes a "name" here, not {token!r}')
+            raise ExpressionError(f'service takes a "name" here, not {token!r}')
         name = _unquoted(token)
         self.skip(")")
         inner: Predicate | None = None
@@ -236,6 +175,8 @@ class _Parser:
         return matches
 
     def group(self) -> Predicate:
+        if self.of_group:
+            raise ExpressionError("a group's own filter cannot ask for group.name")
         self.skip("=")
         name = _unquoted(self.next())
 
@@ -252,7 +193,7 @@ class _Parser:
         sign = self.next().upper()
         wanted = _literal(self.next())
         if not isinstance(wanted, kinds):
-            raise FilterError(f"{wanted!r} cannot be compared here")
+            raise ExpressionError(f"{wanted!r} cannot be compared here")
         if sign == "=":
             return lambda it: any(_equal(one, wanted) for one in values(it))
         if sign == "!=":
@@ -267,7 +208,7 @@ class _Parser:
         if sign in _TEXT and isinstance(wanted, str):
             search, text = _TEXT[sign], wanted
             return lambda it: any(search(one, text) for one in values(it) if isinstance(one, str))
-        raise FilterError(f"{sign!r} does not go with {wanted!r}")
+        raise ExpressionError(f"{sign!r} does not go with {wanted!r}")
 
 
 def _equal(one: Value, wanted: Value) -> bool:
@@ -282,7 +223,7 @@ def _literal(token: str) -> Value:
     try:
         return float(token)
     except ValueError:
-        raise FilterError(f"a value expected, not {token!r}") from None
+        raise ExpressionError(f"a value expected, not {token!r}") from None
 
 
 def _unquoted(token: str) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from standins.xray.filters import FilterError, Predicate, compile_filter
+from standins.expressions import ExpressionError
+from standins.xray.filters import Predicate, compile_filter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,8 +66,10 @@ class Groups:
     def _put(self, group: Json, request: Json) -> Json:
         expression = request.get("FilterExpression", group.get("FilterExpression", ""))
         try:
-            predicate = compile_filter(expression) if expression else (lambda _: True)
-        except FilterError as error:
+            predicate = (
+                compile_filter(expression, of_group=True) if expression else (lambda _: True)
+            )
+        except ExpressionError as error:
             raise GroupError(f"Invalid filter expression: {error}") from None
         insights = request.get("InsightsConfiguration", group.get("InsightsConfiguration"))
         updated = {

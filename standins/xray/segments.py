@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -19,6 +18,8 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+
+from standins import strict_json
 
 # A document's bytes, documents in a put, annotations in a trace.
 MAX_BYTES = 64 * 1024
@@ -178,8 +179,8 @@ def parse(document: str) -> Document | Unprocessed:
     if size > MAX_BYTES:
         return Unprocessed("SegmentTooLarge", f"{size} bytes, limit {MAX_BYTES}")
     try:
-        tree = json.loads(document)
-    except (ValueError, RecursionError) as error:
+        tree = strict_json.loads(document)
+    except ValueError as error:
         return Unprocessed("JSONFormatError", str(error))
     if not isinstance(tree, dict):
         return Unprocessed("JSONFormatError", "a segment document is a JSON object")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from standins.aws.metric_math import MathError, compute
+from standins.aws.metric_math import compute
+from standins.expressions import ExpressionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,5 +177,5 @@ def test_metric_math(expression: str, values: list[float | None]) -> None:
     ["", "a +", "c", "a b", "(a", "IF(a, b)", "SEARCH(a)", "a ~ b", "(" * 50 + "a" + ")" * 50],
 )
 def test_math_that_is_not_read_is_an_error(expression: str) -> None:
-    with pytest.raises(MathError):
+    with pytest.raises(ExpressionError):
         compute(expression, SERIES, 3)

@@ -12,7 +12,8 @@ import pytest
 
 from standins.aws import insights
 from standins.aws.events import flatten
-from standins.aws.patterns import PatternError, compile_pattern
+from standins.aws.patterns import compile_pattern
+from standins.expressions import ExpressionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -255,7 +256,7 @@ def test_what_a_pattern_reads(pattern: str, matches: bool) -> None:
 def test_a_pattern_that_is_not_read_is_refused(
     aws: Callable[..., Any], group: str, pattern: str
 ) -> None:
-    with pytest.raises(PatternError):
+    with pytest.raises(ExpressionError):
         compile_pattern(pattern)
     logs = aws("logs")
     with pytest.raises(logs.exceptions.InvalidParameterException, match="Invalid metric filter"):

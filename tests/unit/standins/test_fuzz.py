@@ -5,23 +5,27 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
+import time
+import tracemalloc
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from standins import otlp, sigv4
-from standins.aws import contributor_insights, emf, insights, log_events
+from standins import otlp, sigv4, strict_json
+from standins.aws import contributor_insights, emf, insights, log_events, metric_math
 from standins.aws.events import flatten
-from standins.aws.patterns import PatternError, compile_pattern
+from standins.aws.patterns import compile_pattern
 from standins.awsvendor import AwsError
 from standins.bodies import BodyError, decompress
+from standins.expressions import SEARCH_SECONDS, ExpressionError, searcher
 from standins.guard import refusal
 from standins.xray import segments
-from standins.xray.filters import FilterError, Subject, compile_filter
+from standins.xray.filters import Subject, compile_filter
 
 if TYPE_CHECKING:
     from standins.client import Client
@@ -119,6 +123,42 @@ def test_segments(changes: dict[str, Any]) -> None:
         assert segments.all_parts(parsed)
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("NaN", "NaN"),
+        ("-Infinity", "Infinity"),
+        ("1e999", "too large"),
+        ("1" + "0" * 400, "too large"),
+        ("[" * 101 + "]" * 101, "deeper"),
+        ("[" * 100_000, "deeper"),
+        ('["]", ' + "[" * 101 + "]" * 102, "deeper"),
+        (b"\xff", "decode"),
+        ("", "Expecting value"),
+    ],
+)
+def test_json_that_python_takes_and_vendors_refuse(text: str | bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        strict_json.loads(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100 + "]" * 100, '"' + "[{" * 200 + '"', "[" + "[]," * 200 + "[]]"]
+)
+def test_brackets_in_texts_and_beside_each_other_are_not_depth(text: str) -> None:
+    assert strict_json.loads(text) == json.loads(text)
+
+
+@quick
+@given(tree=json_values)
+def test_json_is_read_as_python_reads_it(tree: Any) -> None:
+    for text in (json.dumps(tree), json.dumps(tree, ensure_ascii=False, indent=1)):
+        try:
+            assert strict_json.loads(text) == tree
+        except ValueError:
+            assert "Infinity" in text
+
+
 @quick
 @given(text=texts | json_values.map(json.dumps))
 def test_messages(text: str) -> None:
@@ -159,7 +199,7 @@ def subject() -> Subject:
 def test_filters(text: str) -> None:
     try:
         assert compile_filter(text)(subject()) in (True, False)
-    except FilterError as error:
+    except ExpressionError as error:
         assert str(error)
 
 
@@ -173,7 +213,7 @@ def test_filters(text: str) -> None:
 def test_patterns(text: str) -> None:
     try:
         assert compile_pattern(text)('{"a": {"b": [1]}}') in (True, False)
-    except PatternError as error:
+    except ExpressionError as error:
         assert str(error)
 
 
@@ -181,15 +221,120 @@ def test_patterns(text: str) -> None:
 @given(
     text=words(
         *("fields", "filter", "sort", "limit", "stats", "|", "a", "@timestamp", "count(*)", "by"),
-        *("as", "=", "like", "/x/", "'x'", "1", "and", "not", "(", ")", "in", "[", "]", ",", "bin"),
-        *("sum(a)", "pct(a, 50)", "substr(a, 1)", "concat(a, 'x')", "5m", "desc", "dedup", "*"),
+        *(
+            "as",
+            "=",
+            "like",
+            "/x/",
+            "'x'",
+            "1",
+            "and",
+            "not",
+            "(",
+            ")",
+            "in",
+            "[",
+            "]",
+            ",",
+            "bin(",
+        ),
+        *(
+            "sum(a)",
+            "pct(a,",
+            "50",
+            "substr(",
+            "concat(a, 'x')",
+            "5m",
+            "desc",
+            "dedup",
+            "*",
+            "abs(",
+        ),
+        *("+", "/", "%", "b", "c"),
     )
 )
+@example(text="sort b")
+@example(text="fields substr(a)")
+@example(text="fields substr(a, c)")
+@example(text="fields abs()")
+@example(text="fields strlen(a, b)")
+@example(text="stats pct(a, x)")
+@example(text="stats pct(a, 101)")
+@example(text="fields bin(a)")
+@example(text="stats count(*) | fields bin(5m)")
+@example(text="fields 'x' as @timestamp")
+@example(text="fields b as @timestamp")
+@example(text="stats max(@timestamp) as @timestamp")
+@example(text="limit " + "9" * 5000)
+@example(text="filter " + "not " * 2000 + "a")
+@example(text="fields a" + "+a" * 3000)
 def test_queries(text: str) -> None:
+    rows = [
+        {"@timestamp": 1, "@message": "m", "a": "x", "b": 10**300, "c": "nan"},
+        {"@timestamp": 2, "a": "7", "b": 10**400, "c": []},
+    ]
     try:
-        assert isinstance(insights.run(text, [{"@timestamp": 1, "@message": "m", "a": "x"}]), list)
-    except insights.QueryError as error:
+        assert isinstance(insights.run(text, rows), list)
+    except ExpressionError as error:
         assert str(error)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "fields @message as a" + " | fields concat(a, a) as a" * 40,
+        "fields concat(" + ", ".join(["@message"] * 1000) + ")",
+        "fields " + ", ".join(f"a as a{number}" for number in range(3000)),
+    ],
+)
+def test_a_query_that_would_fill_the_memory_is_refused(query: str) -> None:
+    rows = [{"@timestamp": at, "@message": "m" * 100_000} for at in range(1000)]
+    tracemalloc.start()
+    with pytest.raises(ExpressionError):
+        insights.run(query, rows)
+    assert tracemalloc.get_traced_memory()[1] < 100 * 1024 * 1024
+    tracemalloc.stop()
+
+
+def test_a_search_ends() -> None:
+    """Each further letter makes this one twice as long."""
+    search = searcher(r"^(a|aa|aaa)*(\1|b)*$")
+    started = time.process_time()
+    with pytest.raises(ExpressionError, match="too long"):
+        search("a" * 60 + "!")
+    assert time.process_time() - started < 2 * SEARCH_SECONDS
+
+
+@quick
+@given(
+    text=words(
+        *("m1", "m2", "and", "AND", "||", "+", "-", "*", "/", "<", "(", ")", "[", "]", ",", "SUM("),
+        *(
+            "FILL(",
+            "REPEAT",
+            "IF(",
+            "CEIL(",
+            "FLOOR(",
+            "1",
+            "0.5",
+            "9" * 400,
+            "INSIGHT_RULE_METRIC(",
+        ),
+    )
+)
+@example(text="-" * 2000 + "m1")
+@example(text="CEIL(m1 * m1)")
+@example(text="SUM([m1, m1])")
+@example(text="9" * 400)
+def test_formulas(text: str) -> None:
+    series: dict[str, metric_math.Series] = {"m1": [1e308, 0.0, None], "m2": [-1.0, 1e-308, 2.0]}
+    try:
+        found = metric_math.compute(text, series, 3)
+    except ExpressionError as error:
+        assert str(error)
+    else:
+        assert len(found) == 3
+        assert all(one is None or math.isfinite(one) for one in found)
 
 
 @quick
