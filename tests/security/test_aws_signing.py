@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
+from tests.local_http import Handler, serve
 from tests.unit.collector.running import running
 
 if TYPE_CHECKING:
@@ -25,23 +24,14 @@ def xray() -> Iterator[tuple[str, Arrived]]:
     """An address, and path and signature of what arrives there."""
     arrived: Arrived = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+    class XRay(Handler):
+        def respond(self) -> None:
+            self.body()
             arrived.append((self.path, self.headers.get("Authorization", "")))
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
+            self.answer(200, b"{}")
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", arrived
-    server.shutdown()
-    server.server_close()
+    with serve(XRay) as url:
+        yield url, arrived
 
 
 def test_only_a_samplers_requests_are_signed(

@@ -6,7 +6,6 @@ import subprocess
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +15,7 @@ from stack.plan import make_plan
 from stack.python_env import ensure_env
 from stack.settings import ROOT, load_settings
 from stack.waiting import wait_for
+from tests.local_http import Handler, serve
 from tests.ports import free_ports
 
 if TYPE_CHECKING:
@@ -44,26 +44,16 @@ def collector() -> Iterator[FakeCollector]:
     fake = FakeCollector()
     fake.busy.set()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+    class Receiver(Handler):
+        def respond(self) -> None:
+            self.body()
             fake.asked.append((self.path, dict(self.headers)))
             fake.busy.wait(10)
-            self.send_response(fake.status)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
+            self.answer(fake.status, b"{}")
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    fake.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield fake
-    fake.busy.set()
-    server.shutdown()
-    server.server_close()
+    with serve(Receiver) as fake.url:
+        yield fake
+        fake.busy.set()
 
 
 @contextmanager

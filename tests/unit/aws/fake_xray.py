@@ -7,11 +7,11 @@ shares them: each client that asks for targets gets its part of a rule's reservo
 from __future__ import annotations
 
 import json
-import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+
+from tests.local_http import Handler, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,14 +104,11 @@ class FakeXRay:
 def running(port: int = 0) -> Iterator[FakeXRay]:
     """Serve on `port`, or on a free one, until the block ends."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class XRay(Handler):
         protocol_version = "HTTP/1.1"
 
-        def log_message(self, *_: object) -> None:
-            """Keep the test's output clean."""
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"] or 0)) or "{}")
+        def respond(self) -> None:
+            body = json.loads(self.body() or "{}")
             if fake.failing:
                 fake.refused.append(self.path)
                 self._reply(fake.failing, {"message": "told to fail"})
@@ -119,20 +116,9 @@ def running(port: int = 0) -> Iterator[FakeXRay]:
                 self._reply(200, fake.answer(self.path, body))
 
         def _reply(self, status: int, answer: dict[str, Any]) -> None:
-            content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            json_only = {"Content-Type": "application/json"}
+            self.answer(status, json.dumps(answer).encode(), json_only)
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    fake = FakeXRay(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serve(XRay, port) as url:
+        fake = FakeXRay(url)
         yield fake
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

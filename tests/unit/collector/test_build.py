@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import http.server
 import os
 import re
 import shutil
 import subprocess
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -22,6 +20,7 @@ from stack.collector_build import (
 )
 from stack.errors import StackError
 from stack.settings import ROOT
+from tests.local_http import Handler, serve
 from tests.unit.collector.running import CONFIG, DEFAULTS
 
 if TYPE_CHECKING:
@@ -273,20 +272,9 @@ class TestImageFiles:
 def answering(status: int) -> Iterator[int]:
     """A server on loopback that answers everything with `status`; yields its port."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.end_headers()
+    class Answering(Handler):
+        def respond(self) -> None:
+            self.answer(status)
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    serving.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        serving.join()
-        server.server_close()
+    with serve(Answering) as url:
+        yield int(url.rpartition(":")[2])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -17,6 +15,7 @@ from stack.plan import make_plan
 from stack.settings import PLAYED, ROOT, Settings
 from stack.vendors import vendors
 from standins.inprocess import running
+from tests.local_http import Handler, serve
 from tests.unit.doctor.playing import Server
 
 if TYPE_CHECKING:
@@ -33,33 +32,16 @@ REGION = "eu-north-1"
 def server() -> Iterator[Server]:
     told = Server()
 
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    class Told(Handler):
+        def respond(self) -> None:
+            self.body()
             told.seen.append((self.command, self.path, dict(self.headers)))
             status, body = told.by_path.get(self.path, (told.status, told.body))
             text = body if isinstance(body, str) else json.dumps(body)
-            self.send_response_only(status)
-            for name, value in told.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(text.encode())))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(text.encode())
+            self.answer(status, text.encode(), told.headers)
 
-        do_GET = do_POST = do_HEAD = answer  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.url = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield told
-    http.shutdown()
-    http.server_close()
-    thread.join(5)
+    with serve(Told) as told.url:
+        yield told
 
 
 @pytest.fixture(autouse=True)

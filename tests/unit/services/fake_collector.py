@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -13,6 +12,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.local_http import Handler, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,11 +76,11 @@ class FakeCollector:
 def serve_otlp() -> Iterator[FakeCollector]:
     fake = FakeCollector()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Receiver(Handler):
         protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+        def respond(self) -> None:
+            body = self.body()
             if self.path == "/v1/traces":
                 fake.asked += 1
             if fake.hangs:
@@ -88,22 +89,10 @@ def serve_otlp() -> Iterator[FakeCollector]:
             status = fake.status() if self.path == "/v1/traces" else 200
             if status == 200:
                 fake.keep(self.path, body)
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.answer(status)
 
-        def log_message(self, *_: object) -> None:
-            """Keep the test's output clean."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    fake.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield fake
-    finally:
-        fake.ends.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serve(Receiver) as fake.url:
+        try:
+            yield fake
+        finally:
+            fake.ends.set()

@@ -6,8 +6,9 @@ import json
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
+
+from tests.local_http import Handler, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,43 +28,26 @@ class FakeProfiles:
 
 @contextmanager
 def serve_profiles(
-    answer: Callable[[BaseHTTPRequestHandler, FakeProfiles], None],
+    answer: Callable[[Handler, FakeProfiles], None],
 ) -> Iterator[FakeProfiles]:
     fake = FakeProfiles()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Profiles(Handler):
+        def respond(self) -> None:
             fake.asked.append(self.path)
             answer(self, fake)
 
-        def log_message(self, *_: object) -> None:
-            """Keep the test's output clean."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    fake.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield fake
-    finally:
-        fake.ends.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serve(Profiles) as fake.url:
+        try:
+            yield fake
+        finally:
+            fake.ends.set()
 
 
-def everybody(handler: BaseHTTPRequestHandler, _fake: FakeProfiles) -> None:
+def everybody(handler: Handler, _fake: FakeProfiles) -> None:
     """Knows each handle that it is asked for."""
     handles = handler.path.partition("handles=")[2].split("%2C")
     profiles = {
         handle: {"display_name": handle.title(), "picture": f"data:,{handle}"} for handle in handles
     }
-    send(handler, 200, json.dumps({"profiles": profiles}).encode())
-
-
-def send(handler: BaseHTTPRequestHandler, status: int, content: bytes) -> None:
-    handler.send_response(status)
-    handler.send_header("Content-Length", str(len(content)))
-    handler.end_headers()
-    handler.wfile.write(content)
+    handler.answer(200, json.dumps({"profiles": profiles}).encode())

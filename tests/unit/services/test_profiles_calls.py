@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.services.fake_profiles import FakeProfiles, everybody, send, serve_profiles
+from tests.unit.services.fake_profiles import FakeProfiles, everybody, serve_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from http.server import BaseHTTPRequestHandler
 
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+    from tests.local_http import Handler
     from tests.unit.services.conftest import MakeClient
 
 
@@ -32,8 +32,8 @@ def test_names_and_pictures_come_in_one_call(make_client: MakeClient) -> None:
 
 
 def test_an_unknown_handle_stays_without_a_name(make_client: MakeClient) -> None:
-    def nobody(handler: BaseHTTPRequestHandler, _: FakeProfiles) -> None:
-        send(handler, 200, b'{"profiles": {}}')
+    def nobody(handler: Handler, _: FakeProfiles) -> None:
+        handler.answer(200, b'{"profiles": {}}')
 
     with serve_profiles(nobody) as profiles:
         feed = make_client(profiles_url=profiles.url).get("/api/activities/home").json
@@ -48,11 +48,11 @@ def test_an_empty_feed_asks_nobody(make_client: MakeClient) -> None:
     assert profiles.asked == []
 
 
-def hang(_: BaseHTTPRequestHandler, fake: FakeProfiles) -> None:
+def hang(_: Handler, fake: FakeProfiles) -> None:
     fake.ends.wait(5)
 
 
-def drip(handler: BaseHTTPRequestHandler, fake: FakeProfiles) -> None:
+def drip(handler: Handler, fake: FakeProfiles) -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", "1000")
     handler.end_headers()
@@ -61,22 +61,22 @@ def drip(handler: BaseHTTPRequestHandler, fake: FakeProfiles) -> None:
         handler.wfile.flush()
 
 
-def fail(handler: BaseHTTPRequestHandler, _: FakeProfiles) -> None:
-    send(handler, 500, b"{}")
+def fail(handler: Handler, _: FakeProfiles) -> None:
+    handler.answer(500, b"{}")
 
 
-def redirect(handler: BaseHTTPRequestHandler, _: FakeProfiles) -> None:
+def redirect(handler: Handler, _: FakeProfiles) -> None:
     handler.send_response(302)
     handler.send_header("Location", "http://127.0.0.1:1/")
     handler.end_headers()
 
 
-def hang_up(handler: BaseHTTPRequestHandler, _: FakeProfiles) -> None:
+def hang_up(handler: Handler, _: FakeProfiles) -> None:
     handler.close_connection = True
 
 
-def answers(content: bytes) -> Callable[[BaseHTTPRequestHandler, FakeProfiles], None]:
-    return lambda handler, _: send(handler, 200, content)
+def answers(content: bytes) -> Callable[[Handler, FakeProfiles], None]:
+    return lambda handler, _: handler.answer(200, content)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_the_feed_comes_without_names_and_the_span_and_the_log_say_why(
     make_client: MakeClient,
     spans: InMemorySpanExporter,
     caplog: pytest.LogCaptureFixture,
-    behaviour: Callable[[BaseHTTPRequestHandler, FakeProfiles], None],
+    behaviour: Callable[[Handler, FakeProfiles], None],
     reason: str,
 ) -> None:
     with serve_profiles(behaviour) as profiles:
