@@ -118,13 +118,16 @@ func TestAFastRequestMakesNoOtherFast(t *testing.T) {
 }
 
 func TestWhatIsThereDoesNotGiveWay(t *testing.T) {
-	a := small(1000, 1)
+	a := small(1000, 2)
 	one, gone := asked(a, from("10.0.0.1:1"), 0)
-	if !a.whole(long(one)) {
+	other, alsoGone := asked(a, from("10.0.0.1:2"), 0)
+	if !a.whole(long(one)) || !a.whole(long(other)) {
 		t.Fatal("gone at once")
 	}
-	if next, _ := asked(a, from("10.0.0.2:1"), 0); next != nil || *gone {
-		t.Error("a request gives way that is being worked on")
+	for _, address := range []string{"10.0.0.1:3", "10.0.0.2:1"} {
+		if next, _ := asked(a, from(address), 0); next != nil || *gone || *alsoGone {
+			t.Errorf("to %s a request gives way that is being worked on", address)
+		}
 	}
 	a.leave(one)
 	if next, _ := asked(a, from("10.0.0.2:1"), 0); next == nil {
