@@ -6,14 +6,20 @@ import os
 import re
 import shutil
 import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 
 from stack.collector_build import BUILD_ENVIRONMENT, SOURCES
 from stack.settings import ROOT
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 pytestmark = pytest.mark.only_native
 
+# How long to fuzz each target, such as 60s; their seeds are always tried.
+FUZZ = os.environ.get("FUZZ", "")
 OWN_MODULES = re.findall(
     r"^replace (otel-stack/\w+) => \./", (ROOT / SOURCES / "go.mod").read_text(), re.MULTILINE
 )
@@ -34,3 +40,40 @@ def test_our_own_components(module: str) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"ok  \t{module}" in done.stdout
+
+
+def fuzz_targets() -> list[tuple[str, str]]:
+    """(module, target) of each."""
+    return [
+        (module, target)
+        for module in OWN_MODULES
+        for file in sorted((ROOT / SOURCES / module.partition("/")[2]).rglob("*_test.go"))
+        for target in re.findall(r"^func (Fuzz\w+)", file.read_text(), re.MULTILINE)
+    ]
+
+
+@pytest.mark.skipif(not FUZZ, reason="FUZZ=60s fuzzes each Go target for so long")
+@pytest.mark.parametrize(("module", "target"), fuzz_targets())
+def test_our_own_components_on_what_nobody_thought_of(
+    module: str, target: str, tmp_path: Path
+) -> None:
+    """What fails is kept in the module's `testdata/fuzz`, and belongs into the repository."""
+    # Go fuzzes main modules only.
+    build = ROOT / SOURCES
+    version = re.search(r"^go .+$", (build / "go.mod").read_text(), re.MULTILINE)
+    assert version is not None
+    used = f"{version.group()}\nuse (\n\t{build}\n\t{build / module.partition('/')[2]}\n)\n"
+    workspace = tmp_path / "go.work"
+    workspace.write_text(used)
+    # By default Go spends a minute on making each new input shorter, in which it tries no other.
+    how = [f"-fuzz=^{target}$", f"-fuzztime={FUZZ}", "-fuzzminimizetime=10x", "-parallel=1"]
+    done = subprocess.run(
+        ["go", "test", "-run=^$", "-timeout=0", *how, module],
+        cwd=build,
+        env={**os.environ, **BUILD_ENVIRONMENT, "GOWORK": str(workspace)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -14,6 +14,9 @@ const (
 	// A match shows within so many bytes, or there is none; one that reaches the end of them is
 	// looked at again with all that follows. It keeps 8 MB of "token=" from being a bomb.
 	window = 256
+	// Where there is none, it is looked for so far, as often as the text's own length allows: an IAM
+	// token that is the password of a database's URL has 1,000 bytes before its @.
+	farWindow = 4096
 	// The shortest card that is looked for.
 	cardDigits = 14
 )
@@ -164,7 +167,7 @@ func (m *matcher) clean(text string) (string, bool) {
 	var found []span
 	// By pattern, how far it has matched: as in any search, it goes on behind a match.
 	var done []int
-	state, width := 0, m.width
+	state, width, far := 0, m.width, len(text)
 	for i := range len(text) {
 		state = int(m.next[state*width+int(m.class[text[i]])])
 		for _, h := range m.ending[state] {
@@ -174,7 +177,7 @@ func (m *matcher) clean(text string) (string, bool) {
 			if done == nil {
 				done = make([]int, len(m.patterns))
 			}
-			match, end := h.pattern.try(text, i+1-h.length, i+1, done[h.pattern.number])
+			match, end := h.pattern.try(text, i+1-h.length, i+1, done[h.pattern.number], &far)
 			done[h.pattern.number] = max(done[h.pattern.number], end)
 			if match.from < match.to {
 				found = append(found, match)
@@ -205,8 +208,8 @@ func (h hit) fits(text string, end int) bool {
 }
 
 // try returns what to mask where a pattern's letters stand from `from` to `end`, and where its match
-// ends. What ends before `done` has been looked at.
-func (p *pattern) try(text string, from, end, done int) (span, int) {
+// ends. What ends before `done` has been looked at; `far` is the bytes that may be read twice.
+func (p *pattern) try(text string, from, end, done int, far *int) (span, int) {
 	expression, start := p.here, from
 	switch {
 	case p.before > 0:
@@ -220,8 +223,14 @@ func (p *pattern) try(text string, from, end, done int) (span, int) {
 	if from < done {
 		return span{}, 0
 	}
-	at := expression.FindStringSubmatchIndex(text[start:min(len(text), end+window)])
-	if at != nil && start+at[1] == end+window {
+	seen := min(len(text), end+window)
+	at := expression.FindStringSubmatchIndex(text[start:seen])
+	if at == nil && seen < len(text) && *far > 0 {
+		seen = min(len(text), end+farWindow)
+		*far -= seen - start
+		at = expression.FindStringSubmatchIndex(text[start:seen])
+	}
+	if at != nil && start+at[1] == seen && seen < len(text) {
 		at = expression.FindStringSubmatchIndex(text[start:])
 	}
 	if at == nil {
