@@ -95,7 +95,7 @@ def table() -> list[Case]:
         cases += [
             Case(vendor, one, "steady") for one in TROUBLES if one not in ALSO_ACROSS_RESTARTS
         ]
-        cases += [Case(vendor, one, "full disk") for one in ("hang", "refuse", "429", "500")]
+        cases += [Case(vendor, one, "full disk") for one in ("hang", "refuse", "400", "429", "500")]
         cases += [Case(vendor, one, "spoiled queue") for one in ("hang", "refuse", "429")]
     for when in again:
         cases += [Case(vendor, "clock", when) for vendor in ("xray", "cloudwatch")]

@@ -258,11 +258,14 @@ func (k *keeper[T]) keep(data T, refused, status int, reason string) {
 		}, content)
 	}
 	about := []zap.Field{zap.Int("refused", refused), zap.Int("status", status), zap.String("reason", shortened(reason))}
-	if err != nil {
+	switch {
+	case err == nil:
+		k.set.Logger.Warn("Refused for good, kept as a dead letter", about...)
+	case errors.Is(err, errUnwritten):
+		k.set.Logger.Warn("Refused for good, a dead letter once the disk can be written", append(about, zap.Error(err))...)
+	default:
 		k.set.Logger.Error("Refused for good and not kept", append(about, zap.Error(err))...)
-		return
 	}
-	k.set.Logger.Warn("Refused for good, kept as a dead letter", about...)
 }
 
 const (
@@ -372,6 +375,7 @@ func (k *keeper[T]) watch() {
 			return
 		case <-tick.C:
 			k.retake(ctx)
+			k.letters.rewrite()
 			k.replay(ctx)
 		}
 	}
@@ -462,7 +466,11 @@ func (s shell[T]) Shutdown(ctx context.Context) error {
 	// Upstream waits for an answer as long as the exporter's timeout, 30 s, and is killed meanwhile.
 	// What is on its way stays in the queue on disk.
 	defer time.AfterFunc(grace(), s.die).Stop()
-	return s.outer.Shutdown(ctx)
+	err := s.outer.Shutdown(ctx)
+	if left := s.letters.rewrite(); left > 0 {
+		s.set.Logger.Error("Lost: dead letters that no disk takes", zap.Int("letters", left))
+	}
+	return err
 }
 
 func (s shell[T]) Capabilities() consumer.Capabilities {

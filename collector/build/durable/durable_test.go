@@ -100,6 +100,39 @@ func TestLettersAreBounded(t *testing.T) {
 	}
 }
 
+func TestALetterThatCannotBeWrittenWaits(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "disk")
+	t.Setenv("DEAD_LETTER_DIR", base)
+	if err := os.WriteFile(base, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := newLetters("otlp_http/a", "traces")
+	half := make([]byte, maxUnwritten/2)
+	if err := l.write(header{Reason: "first", At: time.Now()}, half); !errors.Is(err, errUnwritten) {
+		t.Fatalf("%v", err)
+	}
+	if err := l.write(header{At: time.Now()}, half); err == nil || errors.Is(err, errUnwritten) {
+		t.Fatalf("more than memory may hold: %v", err)
+	}
+	if left := l.rewrite(); left != 1 {
+		t.Fatalf("%d left, and nothing can be written", left)
+	}
+
+	if err := os.Remove(base); err != nil {
+		t.Fatal(err)
+	}
+	if left := l.rewrite(); left != 0 {
+		t.Fatalf("%d left", left)
+	}
+	found := l.waiting(".")
+	if len(found) != 1 || l.bytes < int64(len(half)) || l.unbytes != 0 {
+		t.Fatalf("%v, %d bytes, %d in memory", found, l.bytes, l.unbytes)
+	}
+	if data, err := l.read(found[0]); err != nil || len(data) != len(half) {
+		t.Fatalf("%d bytes, %v", len(data), err)
+	}
+}
+
 // vendor fails as it is told.
 type vendor struct {
 	component.StartFunc

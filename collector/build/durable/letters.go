@@ -18,8 +18,10 @@ const (
 	// For each exporter and signal: enough to see what is refused and to send a day's slips again,
 	// too little to fill a disk.
 	maxLetterBytes = 64 << 20
-	maxReason      = 300
-	suffix         = ".letter"
+	// Of letters that wait in memory for a full disk, for each exporter and signal.
+	maxUnwritten = 8 << 20
+	maxReason    = 300
+	suffix       = ".letter"
 )
 
 // header is the first line of a letter; the data follows as OTLP protobuf.
@@ -40,6 +42,14 @@ type letters struct {
 	mu             sync.Mutex
 	bytes          int64
 	sequence       atomic.Int64
+	// What could not be written, the oldest first.
+	unwritten []letter
+	unbytes   int64
+}
+
+type letter struct {
+	name    string
+	content []byte
 }
 
 // QueueFolder is where the shipped config keeps its queues.
@@ -50,7 +60,10 @@ func QueueFolder() string {
 	return ".run/queues"
 }
 
-var errFull = errors.New("the dead letters take all the space that they may")
+var (
+	errFull      = errors.New("the dead letters take all the space that they may")
+	errUnwritten = errors.New("held in memory until it can be written")
+)
 
 func newLetters(exporter, signal string) *letters {
 	base := os.Getenv(folderVariable)
@@ -69,28 +82,55 @@ func newLetters(exporter, signal string) *letters {
 	return l
 }
 
+// write keeps a letter. With errUnwritten it waits in memory for `rewrite`.
 func (l *letters) write(about header, data []byte) error {
 	first, err := json.Marshal(about)
 	if err != nil {
 		return err
 	}
-	content := append(append(first, '\n'), data...)
+	one := letter{
+		name:    fmt.Sprintf("%d-%d-%s%s", about.At.UnixNano(), l.sequence.Add(1), l.signal, suffix),
+		content: append(append(first, '\n'), data...),
+	}
+	size := int64(len(one.content))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.bytes+int64(len(content)) > maxLetterBytes {
+	if l.bytes+l.unbytes+size > maxLetterBytes {
 		return errFull
 	}
+	err = l.put(one)
+	if err == nil || l.unbytes+size > maxUnwritten {
+		return err
+	}
+	l.unwritten, l.unbytes = append(l.unwritten, one), l.unbytes+size
+	return fmt.Errorf("%w: %w", errUnwritten, err)
+}
+
+// rewrite writes what could not be written; it returns how many letters still cannot.
+func (l *letters) rewrite() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.unwritten) > 0 && l.put(l.unwritten[0]) == nil {
+		l.unbytes -= int64(len(l.unwritten[0].content))
+		l.unwritten = l.unwritten[1:]
+	}
+	return len(l.unwritten)
+}
+
+func (l *letters) put(one letter) error {
 	if err := os.MkdirAll(l.folder, 0o700); err != nil {
 		return err
 	}
-	name := fmt.Sprintf("%d-%d-%s%s", about.At.UnixNano(), l.sequence.Add(1), l.signal, suffix)
-	path := filepath.Join(l.folder, name)
-	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
+	path := filepath.Join(l.folder, one.name)
+	if err := os.WriteFile(path+".new", one.content, 0o600); err != nil {
 		_ = os.Remove(path + ".new")
 		return err
 	}
-	l.bytes += int64(len(content))
-	return os.Rename(path+".new", path)
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	l.bytes += int64(len(one.content))
+	return nil
 }
 
 // waiting is this signal's letters in a subfolder, the oldest first.
