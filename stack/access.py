@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import ssl
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from urllib.parse import quote
 from stack.errors import StackError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 FRAGMENTS = Path("collector/access")
 MAKE_THEM = "`make certificates` makes a set for this machine"
@@ -22,6 +23,12 @@ CERTIFICATE, KEY, AUTHORITY, TOKEN = "tls.crt", "tls.key", "ca.crt", "token"
 
 # What RFC 6750 allows; 32 of 64 letters are 192 bits.
 TOKEN_SHAPE = re.compile(r"[A-Za-z0-9._~+/-]{32,}=*")
+
+SECRETS_DIGEST = "OTLP_SECRETS_SHA256"
+"""A variable of every process that shows a certificate or a token, or trusts one: what is renewed
+starts it anew at the next `make up`. The collector would show its old certificate for an hour, to
+senders that trust the new authority alone; a service has its token in its environment.
+"""
 
 ROUND_TRIPS = 5
 """A handshake has three at most."""
@@ -79,11 +86,16 @@ class Access:
         names += [TOKEN] if self.by_token else []
         return {name: self.client / name for name in names}
 
+    @property
+    def server_variables(self) -> dict[str, str]:
+        """What the collector gets besides its folder; see `SECRETS_DIGEST`."""
+        return {SECRETS_DIGEST: _digest(self.server_files)} if self.restricted else {}
+
     def sender_variables(self, folder: str) -> dict[str, str]:
         """OpenTelemetry's own variables, for a process that sees `client` as `folder`. The token is
         among them; one that cannot be read is left out, and `check` says so before anything starts.
         """
-        found = {}
+        found = {SECRETS_DIGEST: _digest(self.client_files)} if self.restricted else {}
         if self.encrypted:
             found["OTEL_EXPORTER_OTLP_CERTIFICATE"] = f"{folder}/{AUTHORITY}"
         if self.mutual:
@@ -112,6 +124,18 @@ class Access:
             return (self.client / TOKEN).read_text().strip()
         except (OSError, UnicodeDecodeError):
             return None
+
+
+def _digest(files: Mapping[str, Path]) -> str:
+    """Of what is there: a plan is made without its secrets too, and `check` tells of those."""
+    seen = hashlib.sha256()
+    for name, file in files.items():
+        try:
+            content = file.read_bytes()
+        except OSError:
+            content = b""
+        seen.update(f"{name}\0{len(content)}\0".encode() + content)
+    return seen.hexdigest()
 
 
 OPEN = Access((), Path(), Path())

@@ -236,6 +236,7 @@ def _collector(plan: Plan) -> Process:
             **merged(vendor.collector for vendor in plan.vendors),
             **_named_in_config(plan),
             **({"OTLP_SERVER_SECRETS": _seen(plan, plan.access.server)} if restricted else {}),
+            **plan.access.server_variables,
             **_memory_limit(plan),
         },
         ports=ports,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from stack.applied_config import check_access
 from stack.doctor.finding import About, Finding
-from stack.runtimes import docker
 from stack.settings import LOOPBACK
 
 if TYPE_CHECKING:
@@ -35,15 +34,6 @@ def check_senders(setup: Setup) -> Iterator[Finding]:
         )
     else:
         yield about.ok(f"OTLP is taken from {who} on {where}")
-    # Processes here read the files themselves; containers have copies for their own user.
-    renewed = (
-        docker.renewed_since_up(setup.plan) if setup.up and setup.plan.runtime == "docker" else []
-    )
-    if renewed:
-        yield about.warning(
-            f"the containers still have what {', '.join(map(str, renewed))} held before",
-            "`make up` hands out what is there now",
-        )
     days = None if end is None else (end - time.time()) / DAY_SECONDS
     if days is not None and days < SOON_DAYS:
         yield about.warning(

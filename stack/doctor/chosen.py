@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from stack.access import SECRETS_DIGEST
 from stack.aws_profile import EXPIRATION, PROFILE
 from stack.doctor.finding import About, Finding
 from stack.doctor.machine import listeners
@@ -47,6 +48,13 @@ def check_settings(setup: Setup) -> Iterator[Finding]:
             f"other users of this machine may read {shown}, which holds keys", f"chmod 600 {shown}"
         )
     other = changed_since_start(setup.plan) if setup.up else []
+    if SECRETS_DIGEST in other:
+        other.remove(SECRETS_DIGEST)
+        yield about.warning(
+            "a certificate or token of OTLP_ACCESS was renewed, and the stack runs with what was "
+            "there before",
+            "`make up` hands out what is there now",
+        )
     if other:
         yield about.warning(
             f"the stack runs with other values of {', '.join(other)} than are set now",
@@ -69,11 +77,11 @@ def _ended_keys(plan: Plan, about: About) -> Iterator[Finding]:
 
 
 def changed_since_start(plan: Plan) -> list[str]:
-    """The variables whose value in a running process is not the plan's: the vendors', and what is
-    shown in order to send. A service has its token in its environment, so a new one needs a start.
+    """The variables whose value in a running process is not the plan's: the vendors', and the
+    digest of the certificates and tokens.
     """
     names = {name for vendor in plan.vendors for name in (*vendor.collector, *vendor.app)}
-    names |= {*plan.access.sender_variables("")}
+    names |= {SECRETS_DIGEST}
     if plan.runtime == "docker":
         names -= {PROFILE}  # containers get its keys instead
     environments = _of_processes if plan.runtime == "native" else _of_containers

@@ -27,7 +27,7 @@ from stack.runtimes.service import Service
 from stack.waiting import DeadlineError, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from stack.plan import Plan, Process
 
@@ -115,7 +115,12 @@ def prepare(plan: Plan, engine: Engine) -> dict[str, str]:
 
 def _copy_secrets(plan: Plan, user: str) -> None:
     """What each side shows, where only the containers' user reads it; no more than it needs."""
-    for folder, files in _sides(plan):
+    sides = {
+        "OTLP_SERVER_SECRETS": plan.access.server_files,
+        "OTLP_CLIENT_SECRETS": plan.access.client_files,
+    }
+    for name, files in sides.items():
+        folder = _secrets(plan)[name]
         # The folder stays the same one: it is what a running container has mounted.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for old in folder.iterdir():
@@ -127,23 +132,6 @@ def _copy_secrets(plan: Plan, user: str) -> None:
             fresh.write_bytes(file.read_bytes())
             fresh.replace(folder / file.name)
         _give(folder, user)
-
-
-def _sides(plan: Plan) -> Iterator[tuple[Path, dict[str, Path]]]:
-    """The folder that one side's containers see, and the files that are copied into it."""
-    folders = _secrets(plan)
-    yield folders["OTLP_SERVER_SECRETS"], plan.access.server_files
-    yield folders["OTLP_CLIENT_SECRETS"], plan.access.client_files
-
-
-def renewed_since_up(plan: Plan) -> list[Path]:
-    """The files of OTLP_ACCESS that are others than the containers have."""
-    return [
-        file
-        for folder, files in _sides(plan)
-        for name, file in files.items()
-        if not (folder / name).exists() or (folder / name).read_bytes() != file.read_bytes()
-    ]
 
 
 def _secrets(plan: Plan) -> dict[str, Path]:

@@ -172,3 +172,21 @@ def test_the_page_sends_through_its_own_server(checkout: Checkout, command: str)
     stranger = {"Origin": "http://attacker.example"}
     refused = requests.post(f"{page}/v1/traces", json=message, headers=stranger, timeout=5)
     assert refused.status_code in {403, 404}
+
+
+def test_what_is_renewed_is_in_use_after_the_next_up(checkout: Checkout) -> None:
+    # given everything anew: authority, certificates, token
+    for command in ("certificates", "up"):
+        # when
+        ended = checkout.run(command)
+        assert ended.code == 0, ended.output
+    # then the services send with it, and the commands
+    exchange = send(f"{checkout.url}/api/activities/home")
+    wait_for(
+        "the spans of both services",
+        lambda: {one.service for one in spans(checkout, exchange.trace_id)},
+        until=lambda found: found >= SERVICES,
+        seconds=ARRIVAL_SECONDS,
+    )
+    ended = checkout.run("verify")
+    assert ended.code == 0, ended.output

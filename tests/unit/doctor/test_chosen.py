@@ -101,16 +101,17 @@ def test_a_token_that_was_renewed_since_the_start_is_told_and_not_shown(
     make: Callable[..., Setup], tmp_path: Path
 ) -> None:
     # given a stack that is up, and a service that was started with an earlier token
+    (tmp_path / "token").write_text("e" * 40)
+    earlier = make(otlp_access=("token",), otlp_client_secrets=tmp_path).plan
     (tmp_path / "token").write_text("n" * 40)
     setup = make(otlp_access=("token",), otlp_client_secrets=tmp_path)
     backend = setup.plan.process("backend-flask")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    earlier = {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20" + "e" * 40}
     process = subprocess.Popen(
         [sys.executable, "-c", LISTEN, str(port)],
-        env={**os.environ, **backend.environment, "PATH": os.defpath, **earlier},
+        env={**os.environ, **earlier.process("backend-flask").environment, "PATH": os.defpath},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -122,7 +123,9 @@ def test_a_token_that_was_renewed_since_the_start_is_told_and_not_shown(
     found = text(check_settings(setup))
     process.communicate(timeout=5)
     # then
-    assert "the stack runs with other values of OTEL_EXPORTER_OTLP_HEADERS" in found
+    assert "a certificate or token of OTLP_ACCESS was renewed" in found
+    assert "`make up` hands out what is there now" in found
+    assert "other values" not in found
     assert "n" * 40 not in found
     assert "e" * 40 not in found
 

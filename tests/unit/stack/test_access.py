@@ -225,6 +225,31 @@ def test_the_services_get_opentelemetrys_own_variables(access: Access, runtime: 
     assert "COLLECTOR_URL" not in plan.process("frontend-react").environment
 
 
+@pytest.mark.parametrize("runtime", ["native", "docker"])
+@pytest.mark.parametrize("side", ["server", "client"])
+@pytest.mark.parametrize("name", [AUTHORITY, CERTIFICATE, KEY, TOKEN])
+def test_whoever_has_what_was_renewed_is_started_anew(
+    access: Access, runtime: str, side: str, name: str
+) -> None:
+    settings = Settings(
+        collector=COLLECTOR, otlp_access=("mtls", "token"), page="on",
+        otlp_server_secrets=access.server, otlp_client_secrets=access.client,
+    )  # fmt: skip
+    before = make_plan(settings, ROOT, runtime)
+    with (getattr(access, side) / name).open("a") as file:
+        file.write("\n# renewed\n")
+
+    after = make_plan(settings, ROOT, runtime)
+
+    changed = {
+        old.name
+        for old, new in zip(before.processes, after.processes, strict=True)
+        if old.environment != new.environment
+    }
+    senders = {"backend-flask", "profiles-flask", "frontend-react"}
+    assert changed == ({"collector"} if side == "server" else senders)
+
+
 @pytest.mark.parametrize("name", ["tls", "mtls", "token"])
 def test_each_part_runs_on_contrib_and_keeps_the_base_as_it_is(name: str) -> None:
     part = load_file(module.FRAGMENTS / f"{name}.yaml")
