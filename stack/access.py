@@ -138,9 +138,6 @@ def _digest(files: Mapping[str, Path]) -> str:
     return seen.hexdigest()
 
 
-OPEN = Access((), Path(), Path())
-
-
 def check(access: Access, hosts: Iterable[str]) -> float | None:
     """When the first of the certificates ends, in seconds since 1970; None without any.
 

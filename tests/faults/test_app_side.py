@@ -21,7 +21,7 @@ from stack.telemetry import lost_by_service
 from stack.waiting import wait_for
 from standins.client import Client
 from tests.faults.harness.feed import SPANS_A_REQUEST
-from tests.faults.harness.visitors import PER_SECOND, Visitors
+from tests.faults.harness.visitors import PER_SECOND, SPANS_A_VISIT, Visitors
 from tests.integration.harness.native import NativeStack
 from tests.integration.harness.stack import BACKEND, COLLECTOR, PROFILES, Change
 
@@ -38,9 +38,6 @@ pytestmark = [
 ]
 
 AWAY_SECONDS = 30
-SPANS = 7
-"""Of `GET /api/activities/home`: six of the backend's, one of profiles-flask."""
-
 GRACE_SECONDS = 10
 QUEUE = 16384
 SETTLED_SECONDS = 90
@@ -74,7 +71,7 @@ def not_whole(app: NativeStack, visits: Visits) -> dict[str, int]:
     return {
         trace: len(held.get(trace, ()))
         for trace in visits.answered
-        if len(held.get(trace, ())) != SPANS
+        if len(held.get(trace, ())) != SPANS_A_VISIT
     }
 
 
@@ -107,7 +104,7 @@ def test_a_collector_away_for_30_seconds_costs_no_span(
     assert visits.failed == []
     assert len(visits.answered) > (AWAY_SECONDS + 5) * PER_SECOND
     wait_until_whole(app, visits)
-    print(f"{len(visits.answered)} requests, {SPANS} spans each, all there, each once")
+    print(f"{len(visits.answered)} requests, {SPANS_A_VISIT} spans each, all there, each once")
 
 
 def test_what_overflows_the_queue_is_counted_to_the_span(
@@ -137,7 +134,7 @@ def test_what_overflows_the_queue_is_counted_to_the_span(
 
 
 def missing_spans(held: dict[str, Counter[str]], visits: Visits) -> int:
-    return sum(SPANS - len(held.get(trace, ())) for trace in visits.answered)
+    return sum(SPANS_A_VISIT - len(held.get(trace, ())) for trace in visits.answered)
 
 
 def test_a_worker_that_is_shot_loses_less_than_a_second(
@@ -234,7 +231,7 @@ def test_a_stop_with_full_queues_and_no_collector_ends_in_time_and_tells(
     # Each process says its total at last: six spans of each request are the backend's.
     served = len(visitors.visits.answered)
     # The start of a worker, which looks at its database, makes some more.
-    assert 0 <= lost(app.console(BACKEND), "spans") - (SPANS - 1) * served < 50
+    assert 0 <= lost(app.console(BACKEND), "spans") - (SPANS_A_VISIT - 1) * served < 50
     assert lost(app.console(PROFILES), "spans") == served
 
 

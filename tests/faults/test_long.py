@@ -18,7 +18,7 @@ import pytest
 
 from stack.waiting import wait_for
 from standins.client import Client
-from tests.faults.harness.visitors import Visitors
+from tests.faults.harness.visitors import SPANS_A_VISIT, Visitors
 from tests.integration.harness.native import NativeStack
 from tests.integration.harness.stack import STANDINS, Change
 
@@ -38,9 +38,6 @@ pytestmark = [
 
 PAIRS = 2
 WELL_SECONDS = 60
-SPANS = 7
-"""Of `GET /api/activities/home`, in two services."""
-
 ON_TIME_SECONDS = 3.0
 """From the answer to the vendor: the SDK's half second, the collector's batch, as much again."""
 
@@ -99,7 +96,8 @@ def window(client: Client, visits: Visits, seconds: float) -> Window:
     on_time = [
         trace
         for trace, visit in visits.answered.items()
-        if spans[trace] == SPANS and last[trace] - offset - visit.answered <= ON_TIME_SECONDS
+        if spans[trace] == SPANS_A_VISIT
+        and last[trace] - offset - visit.answered <= ON_TIME_SECONDS
     ]
     return Window(sliced(list(visits.answered.values())), len(on_time) / seconds, len(on_time))
 
@@ -115,7 +113,7 @@ def sliced(visits: list[Visit]) -> list[list[float]]:
 
 def not_whole(client: Client, vendor: str, visits: Visits) -> int:
     held = Counter(name.partition(":")[0] for name in client.ids(vendor))
-    return sum(held[trace] != SPANS for trace in visits.answered)
+    return sum(held[trace] != SPANS_A_VISIT for trace in visits.answered)
 
 
 def wait_until_both_have(client: Client, visits: Visits) -> float:
@@ -160,7 +158,7 @@ def test_xray_away_for_long(app: NativeStack, mode: Mode, seconds: int) -> None:
         assert told.queued > 0
         assert told.failed == told.dropped == 0
         assert copies(client, "honeycomb") == 0
-        assert copies(client, "xray") <= 0.01 * SPANS * len(visits.answered)
+        assert copies(client, "xray") <= 0.01 * SPANS_A_VISIT * len(visits.answered)
         print(
             f"\nX-Ray {mode} {seconds} s: {len(visits.answered)} visits, {told.queued} waited, "
             f"X-Ray had every span {took:.0f} s after"

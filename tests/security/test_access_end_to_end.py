@@ -17,7 +17,7 @@ from stack.settings import ROOT
 from stack.telemetry import read_spans
 from stack.waiting import wait_for
 from standins.client import Client
-from tests.integration.harness.checkout import Checkout
+from tests.integration.harness.checkout import running_checkout
 from tests.integration.harness.traffic import send
 from tests.security.sending import Sender, bearer
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stack.telemetry import Span
+    from tests.integration.harness.checkout import Checkout
 
 ARRIVAL_SECONDS = 15
 SERVICES = {"backend-flask", "profiles-flask"}
@@ -37,15 +38,11 @@ def checkout(
     runtime = request.config.getoption("--runtime")
     # The page's image takes longer to build than all the rest; its server is the same one.
     page = runtime == "native" and can_serve_page(ROOT)
-    made = Checkout(tmp_path_factory.mktemp("checkout"), page=page)
-    made.settings |= {"RUNTIME": runtime, "OTLP_ACCESS": "mtls,token"}
-    try:
-        for command in ("certificates", "up"):
-            ended = made.run(command)
-            assert ended.code == 0, ended.output
+    folder = tmp_path_factory.mktemp("checkout")
+    with running_checkout(
+        folder, runtime, before=("certificates",), page=page, OTLP_ACCESS="mtls,token"
+    ) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="module")

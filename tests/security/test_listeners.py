@@ -15,10 +15,12 @@ from stack import engine
 from stack.page_build import can_serve_page
 from stack.plan import INSIDE_THE_CONTAINER
 from stack.settings import ROOT
-from tests.integration.harness.checkout import Checkout
+from tests.integration.harness.checkout import running_checkout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from tests.integration.harness.checkout import Checkout
 
 OTLP = {"OTLP_GRPC_PORT", "OTLP_HTTP_PORT"}
 
@@ -31,14 +33,8 @@ def checkout(
 ) -> Iterator[Checkout]:
     runtime = request.config.getoption("--runtime")
     page = runtime == "native" and can_serve_page(ROOT)
-    made = Checkout(tmp_path_factory.mktemp("checkout"), page=page)
-    made.settings["RUNTIME"] = runtime
-    try:
-        up = made.run("up")
-        assert up.code == 0, up.output
+    with running_checkout(tmp_path_factory.mktemp("checkout"), runtime, page=page) as made:
         yield made
-    finally:
-        made.close()
 
 
 def listening(processes: list[psutil.Process]) -> set[Address]:

@@ -28,8 +28,6 @@ LIKE_A_KEY = {
 EXAMPLES = re.compile(r"(?i)EXAMPLE|abcdefgh|0123456789|1234567890|(.)\1{7}")
 """What vendors' own documents show as a key, and what counts up or repeats itself."""
 
-NAMES_A_KEY = re.compile(r"^(ARG|ENV)\s+\w*(KEY|TOKEN|SECRET|PASSWORD)", re.MULTILINE)
-
 
 def looks_like_keys(text: str) -> list[str]:
     """Which vendors' keys it seems to hold."""

@@ -23,7 +23,7 @@ from stack.settings import ENV_FILE, ROOT, Settings
 from tests.integration.harness.plans import ports_by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 COMMAND_SECONDS = 90
@@ -145,13 +145,16 @@ class Checkout:
 
 
 @contextmanager
-def running_checkout(folder: Path, runtime: str, **settings: str) -> Iterator[Checkout]:
-    """A checkout whose stack is up, with what its `.env` adds."""
-    checkout = Checkout(folder)
+def running_checkout(
+    folder: Path, runtime: str, *, before: Sequence[str] = (), page: bool = False, **settings: str
+) -> Iterator[Checkout]:
+    """A checkout whose stack is up, with what its `.env` adds, after the commands `before`."""
+    checkout = Checkout(folder, page=page)
     checkout.settings |= {"RUNTIME": runtime, **settings}
     try:
-        up = checkout.run("up")
-        assert up.code == 0, up.output
+        for command in (*before, "up"):
+            ended = checkout.run(command)
+            assert ended.code == 0, ended.output
         yield checkout
     finally:
         checkout.run("down")

@@ -37,18 +37,6 @@ def wait_for_server_span(
     return span
 
 
-def wait_for_children(
-    stack: Stack, trace_id: str, parent: str, names: set[str], seconds: float = ARRIVAL_SECONDS
-) -> list[Span]:
-    """The spans directly under span id `parent`, once `names` are among them."""
-    return wait_for(
-        f"spans {sorted(names)} under {parent} in trace {trace_id}",
-        lambda: [span for span in stack.spans(trace_id) if span.parent_id == parent],
-        until=lambda found: {span.name for span in found} >= names,
-        seconds=seconds,
-    )
-
-
 def wait_for_logs(
     stack: Stack, exchange: Exchange, scope: str, service: str, seconds: float = ARRIVAL_SECONDS
 ) -> list[Log]:
