@@ -31,8 +31,8 @@ from stack.errors import StackError
 from stack.images import ensure_images
 from stack.runtimes.docker import IMAGES_OWN
 from stack.settings import ROOT
-from stack.telemetry import Log, Point, Span, read_logs, read_points, read_spans
 from stack.waiting import wait_for
+from tests.integration.harness.planned import PlannedStack
 from tests.integration.harness.plans import changed_plan, shipped_plan
 from tests.integration.harness.stack import (
     AS_SHIPPED,
@@ -71,7 +71,7 @@ class Recipe:
     files: tuple[tuple[str, bytes], ...] = ()
 
 
-class DockerStack:
+class DockerStack(PlannedStack):
     """See `Stack`. Copies of the record are in `folder`."""
 
     def __init__(self, folder: Path) -> None:
@@ -99,22 +99,6 @@ class DockerStack:
             self.close()
             raise
 
-    @property
-    def backend_url(self) -> str:
-        return self._plan.backend_url
-
-    @property
-    def profiles_url(self) -> str:
-        return f"http://127.0.0.1:{self._plan.settings.profiles_port}"
-
-    @property
-    def otlp_url(self) -> str:
-        return self._plan.otlp_url
-
-    @property
-    def control_url(self) -> str:
-        return str(self._plan.control_url)
-
     def record(self, signal: Signal) -> Path:
         copy = self._folder / f"{signal}.jsonl"
         try:
@@ -127,15 +111,6 @@ class DockerStack:
             assert content is not None
             copy.write_bytes(content.read())
         return copy
-
-    def spans(self, trace_id: str | None = None) -> list[Span]:
-        return read_spans(self.record("traces"), trace_id)
-
-    def logs(self, trace_id: str | None = None) -> list[Log]:
-        return read_logs(self.record("logs"), trace_id)
-
-    def points(self) -> list[Point]:
-        return read_points(self.record("metrics"))
 
     def stop(self, service: str) -> float:
         self._stopped.add(service)

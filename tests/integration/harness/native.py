@@ -10,9 +10,9 @@ import psutil
 import requests
 
 from stack.runtimes import native
-from stack.telemetry import Log, Point, Span, read_logs, read_points, read_spans
 from stack.waiting import wait_for
 from tests.integration.harness.ledger import by_vendor
+from tests.integration.harness.planned import PlannedStack
 from tests.integration.harness.plans import changed_plan, shipped_plan
 from tests.integration.harness.stack import AS_SHIPPED, Change, Signal
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RESTART_SECONDS = 20
 
 
-class NativeStack:
+class NativeStack(PlannedStack):
     """See `Stack`. Everything it writes is in `folder`, which goes with it."""
 
     def __init__(self, folder: Path) -> None:
@@ -34,33 +34,8 @@ class NativeStack:
         self._paused: dict[str, list[psutil.Process]] = {}
         native.up(self._plan)
 
-    @property
-    def backend_url(self) -> str:
-        return self._plan.backend_url
-
-    @property
-    def profiles_url(self) -> str:
-        return f"http://127.0.0.1:{self._plan.settings.profiles_port}"
-
-    @property
-    def otlp_url(self) -> str:
-        return self._plan.otlp_url
-
-    @property
-    def control_url(self) -> str:
-        return str(self._plan.control_url)
-
     def record(self, signal: Signal) -> Path:
         return self._plan.telemetry_dir / f"{signal}.jsonl"
-
-    def spans(self, trace_id: str | None = None) -> list[Span]:
-        return read_spans(self.record("traces"), trace_id)
-
-    def logs(self, trace_id: str | None = None) -> list[Log]:
-        return read_logs(self.record("logs"), trace_id)
-
-    def points(self) -> list[Point]:
-        return read_points(self.record("metrics"))
 
     def ledger(self) -> dict[tuple[str, str], Entry]:
         return by_vendor(self._plan)
