@@ -151,7 +151,7 @@ def answer_message(signal: Signal, rejected: int = 0, why: str = "") -> Message:
 
 def error_body(encoding: Encoding, code: int, message: str) -> bytes:
     """A google.rpc.Status, which is what OTLP/HTTP clients look for in an error's body."""
-    # JSON may escape halves of characters, which protobuf does not take.
+    # A header's bytes can be no text at all, which protobuf does not take.
     status = Status(code=code, message=message.encode(errors="replace").decode())
     if encoding == "protobuf":
         return bytes(status.SerializeToString())

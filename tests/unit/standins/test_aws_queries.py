@@ -203,6 +203,7 @@ EVENT = json.dumps(
     {
         "resource": {"service.name": "backend-flask"},
         "attributes": {"http.response.status_code": 503, "ok": False, "list": [1, 2]},
+        "mode": "nan",
         "nothing": None,
     },
 )
@@ -232,6 +233,9 @@ EVENT = json.dumps(
         ("?nowhere ?503", True),
         ('"service.name" nowhere', False),
         ("", True),
+        # Python reads them as numbers.
+        ("{ $.mode = nan }", True),
+        ("{ $.mode = inf }", False),
     ],
 )
 def test_what_a_pattern_reads(pattern: str, matches: bool) -> None:

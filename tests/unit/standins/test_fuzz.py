@@ -370,6 +370,7 @@ def test_hosts(host: str) -> None:
 HEADERS = [
     b"Content-Type: \xff\xfe",
     b"Content-Encoding: \xff",
+    b"Content-Type: application/json\r\nContent-Encoding: \xff",
     b"x-honeycomb-team: \xff",
     b"X-Rollbar-Access-Token: \xff",
     b"X-Amz-Target: Logs_20140328.PutLogEvents",

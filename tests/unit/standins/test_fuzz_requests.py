@@ -197,6 +197,16 @@ def test_times_that_no_clock_has(sender: Sender, time_: Any) -> None:
     assert answer.json()["__type"] == "InvalidRequestException"
 
 
+def test_a_group_cannot_ask_for_itself(sender: Sender) -> None:
+    for expression in ('group.name = "itself"', 'ok AND !(group.name = "a")'):
+        ask = json.dumps({"GroupName": "itself", "FilterExpression": expression})
+
+        answer = sender.signed("xray", "/CreateGroup", ask, JSON)
+
+        assert answer.status_code == 400
+        assert "group.name" in answer.json()["Message"]
+
+
 OPERATIONS = (
     *("PutLogEvents", "StartQuery", "GetQueryResults", "PutQueryDefinition", "PutMetricFilter"),
     *("DescribeQueryDefinitions", "PutRetentionPolicy", "CreateLogGroup", "FilterLogEvents"),
@@ -307,6 +317,24 @@ def test_log_events(sender: Sender, group: str, message: str, query: str) -> Non
     assert sender.aws("StartQuery", search).ok
     sender.aws("DescribeAlarms", {})
     assert bool(sender.shown("aws")) is (f'"trace_id": "{TRACE}"' in message)
+
+
+def test_a_member_named_as_a_field_of_its_event_does_not_take_its_place(
+    sender: Sender, group: str
+) -> None:
+    now = int(time.time() * 1000)
+    messages = ('{"@timestamp": "x", "@message": 1, "a": 1}', '{"@timestamp": null, "a": 2}')
+    events = [{"timestamp": now, "message": message} for message in messages]
+    ask = {"logGroupName": group, "logStreamName": "s", "logEvents": events}
+    assert sender.aws("PutLogEvents", ask).ok
+
+    query = "fields @message | sort a"
+    search = {"logGroupName": group, "startTime": 0, "endTime": now, "queryString": query}
+    query_id = sender.aws("StartQuery", search).json()["queryId"]
+
+    rows = sender.aws("GetQueryResults", {"queryId": query_id}).json()["results"]
+    assert [row[0]["value"] for row in rows] == list(messages)
+    sender.shown("aws")
 
 
 ITEM: dict[str, Any] = {"environment": "x", "body": {"message": {"body": "m"}}}
