@@ -21,7 +21,7 @@ from stack.provision import (
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from standins import inprocess
-from standins.settings import Settings
+from tests.unit.aws.played import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -41,13 +41,7 @@ def played() -> Iterator[Client]:
 @pytest.fixture
 def target(played: Client) -> Target:
     played.reset(everything=True)
-    aws = played.address("aws")
-    return Target(
-        "eu-west-1",
-        {"xray": played.address("xray"), "logs": aws, "cloudwatch": aws, "sts": aws},
-        Settings().aws_access_key_id,
-        Settings().aws_secret_access_key,
-    )
+    return target_of(played)
 
 
 def by_collector(

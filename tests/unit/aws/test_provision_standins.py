@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from stack.errors import StackError
-from stack.provision import Target, account_of, apply, load_desired, plan_changes
+from stack.provision import account_of, apply, load_desired, plan_changes
 from stack.settings import ROOT
 from standins import inprocess
-from standins.settings import Settings
-
-if TYPE_CHECKING:
-    from standins.client import Client
-
-
-def target_of(standins: Client) -> Target:
-    aws = standins.address("aws")
-    return Target(
-        "eu-west-1",
-        {"xray": standins.address("xray"), "logs": aws, "cloudwatch": aws, "sts": aws},
-        Settings().aws_access_key_id,
-        Settings().aws_secret_access_key,
-    )
+from tests.unit.aws.played import target_of
 
 
 def test_the_stand_ins_are_provisioned_once_and_kept_so() -> None:

@@ -66,3 +66,13 @@ def aws(standins: Client) -> Callable[..., Any]:
         )
 
     return client
+
+
+@pytest.fixture
+def group(aws: Callable[..., Any]) -> str:
+    """A log group of the test's own, with the stream `backend-flask`."""
+    name = f"cruddur-{secrets.token_hex(6)}"
+    logs = aws("logs")
+    logs.create_log_group(logGroupName=name)
+    logs.create_log_stream(logGroupName=name, logStreamName="backend-flask")
+    return name

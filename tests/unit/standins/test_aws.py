@@ -19,16 +19,6 @@ if TYPE_CHECKING:
 DAY = 24 * 3600 * 1000
 
 
-@pytest.fixture
-def group(aws: Callable[..., Any]) -> str:
-    """A log group with the stream `backend-flask`."""
-    name = f"cruddur-{secrets.token_hex(6)}"
-    logs = aws("logs")
-    logs.create_log_group(logGroupName=name)
-    logs.create_log_stream(logGroupName=name, logStreamName="backend-flask")
-    return name
-
-
 def now() -> int:
     return int(time.time() * 1000)
 

@@ -25,15 +25,6 @@ TRACE_ID = "12345678901234567890123456789012"
 OTHER_ID = "12345678901234567890123456789013"
 
 
-@pytest.fixture
-def group(aws: Callable[..., Any]) -> str:
-    name = f"queries-{secrets.token_hex(6)}"
-    logs = aws("logs")
-    logs.create_log_group(logGroupName=name)
-    logs.create_log_stream(logGroupName=name, logStreamName="backend-flask")
-    return name
-
-
 def put(logs: Any, group: str, *messages: Any) -> None:
     now = int(time.time() * 1000)
     logs.put_log_events(
