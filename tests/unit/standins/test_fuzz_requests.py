@@ -38,6 +38,8 @@ quick = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     derandomize=True,
 )
+# Of what takes several requests, or long to think of.
+few = settings(quick, max_examples=40)
 TRACE, SPAN = "0" * 31 + "1", "0" * 15 + "1"
 JSON = {"Content-Type": "application/json"}
 
@@ -124,7 +126,7 @@ EXPRESSIONS = (
 )
 
 
-@quick
+@few
 @given(
     changes=st.dictionaries(st.sampled_from(MEMBERS), trees),
     metadata=deep | st.just("{}"),
@@ -178,7 +180,7 @@ XRAY = (
 )
 
 
-@quick
+@few
 @given(data=st.data(), operation=st.sampled_from(XRAY))
 def test_xrays_operations(sender: Sender, data: st.DataObject, operation: str) -> None:
     model = awsmodel.service("xray").operation_model(operation)
@@ -215,7 +217,7 @@ OPERATIONS = (
 )
 
 
-@quick
+@few
 @given(data=st.data(), operation=st.sampled_from(OPERATIONS))
 def test_the_operations_of_cloudwatch(sender: Sender, data: st.DataObject, operation: str) -> None:
     logs = awsmodel.service("logs")
