@@ -68,8 +68,8 @@ def json_nesting() -> bytes:
     )
 
 
-def json_spans() -> bytes:
-    spans = b",".join([b"{}"] * (ROOM // 3))
+def json_spans(each: bytes = b"{}", most: int = ROOM) -> bytes:
+    spans = b",".join([each] * min(most, ROOM // (len(each) + 1)))
     return b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + spans + b"]}]}]}"
 
 
@@ -110,6 +110,9 @@ BOMBS = (
     Bomb("JSON 10^5 deep", json_nesting, JSON),
     Bomb("JSON of brackets", lambda: b"[" * ROOM, JSON),
     Bomb("JSON of spans of nothing", json_spans, JSON),
+    Bomb("JSON of nulls", lambda: json_spans(b"null"), JSON),
+    # More would be too heavy by their bytes and commas alone.
+    Bomb("JSON of numbers", lambda: json_spans(b"1", 3_500_000), JSON),
     Bomb("a length of 2^63", lambda: b"\x0a" + b"\xff" * 8 + b"\x7f" + b"x" * 99),
     Bomb("wrong wire types", lambda: b"\x08\x96\x01" * 100_000),
     Bomb("groups in groups", lambda: b"\x0b" * 100_000),
