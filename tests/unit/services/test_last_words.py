@@ -92,7 +92,7 @@ def test_of_a_thread_and_one_that_ends_itself(
     assert SAID in said
 
 
-@pytest.mark.parametrize("key", [KEY, FORMED])
+@pytest.mark.parametrize("key", [KEY, FORMED], ids=["any", "formed"])
 def test_a_key_in_the_place_of_a_services_setting(
     run: Callable[..., subprocess.CompletedProcess[str]], key: str
 ) -> None:
