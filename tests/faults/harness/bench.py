@@ -67,11 +67,15 @@ class Bench:
         standins = self.plan.process("standins")
         if standins.python is not None:
             ensure_env(standins.python)
-        self._start(standins)
-        self.client = Client(str(self.plan.control_url), timeout=30)
-        if far:
-            far.lead_to(self.client.ports())
-        self.start()
+        try:
+            self._start(standins)
+            self.client = Client(str(self.plan.control_url), timeout=30)
+            if far:
+                far.lead_to(self.client.ports())
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Self:
         return self
