@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stack.errors import StackError
 from stack.honeycomb import Honeycomb
-from stack.provision import Target
+from stack.provision.account import Target
 from stack.vendors import vendors
 
 if TYPE_CHECKING:

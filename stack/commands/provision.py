@@ -13,12 +13,11 @@ from stack.accounts import aws_target, is_live
 from stack.announce import announce
 from stack.console import console, step
 from stack.plan import make_plan
-from stack.provision import (
-    account_of,
-    apply,
+from stack.provision.account import account_of
+from stack.provision.changes import apply, plan_changes
+from stack.provision.desired import (
     check_service_names,
     load_desired,
-    plan_changes,
     service_names,
     template_parameters,
 )
@@ -28,7 +27,7 @@ from stack.settings import ROOT, load_settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stack.provision import Change
+    from stack.provision.changes import Change
 
 
 def run(

@@ -7,7 +7,7 @@ from rich.markup import escape
 from stack import collector_config
 from stack.applied_config import wanted_file
 from stack.collector_build import ensure_collector_binary
-from stack.config_traps import find_traps
+from stack.config_traps.every import find_traps
 from stack.console import console
 from stack.plan import make_plan
 from stack.settings import ROOT, load_settings

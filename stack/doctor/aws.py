@@ -32,7 +32,7 @@ from botocore.exceptions import (
 from stack.doctor.asking import ANSWER_SECONDS, CONNECT_SECONDS
 from stack.doctor.finding import About, Finding
 from stack.doctor.honeycomb import HEAL, played
-from stack.provision import GROUP_FILE, RULE_FILE, named_services, service_names
+from stack.provision.desired import GROUP_FILE, RULE_FILE, named_services, service_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stack.applied_config import wanted_config
-from stack.config_traps import find_traps
+from stack.config_traps.every import find_traps
 from stack.doctor.asking import UnreachableError, ask
 from stack.doctor.finding import About, Finding
 from stack.exporter_log import last_errors

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from stack import config_traps
+from stack.config_traps.resolved import Config, read
 from stack.engine import find_engine
 from stack.errors import StackError
 from stack.plan import Plan, make_plan
@@ -50,11 +50,11 @@ class Setup:
         return dict(self.plan.process("collector").environment)
 
     @cached_property
-    def config(self) -> config_traps.Config:
+    def config(self) -> Config:
         """What the collector works with: its copy while it runs, else the edited files."""
         applied = self.plan.config_applied
         files = [applied] if self.up and applied.exists() else self.plan.config_sources
-        return config_traps.read(files, self.variables)
+        return read(files, self.variables)
 
     @cached_property
     def routes(self) -> list[Route]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from stack.provision import Target, account_of, apply, load_desired, plan_changes
+from stack.provision.account import Target, account_of
+from stack.provision.changes import apply, plan_changes
+from stack.provision.desired import load_desired
 from stack.settings import ROOT
 from standins import inprocess
 from standins.settings import Settings

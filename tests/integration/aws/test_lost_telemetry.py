@@ -12,7 +12,9 @@ import pytest
 import requests
 
 from stack.collector_build import ensure_collector_binary
-from stack.provision import Target, apply, load_desired, plan_changes
+from stack.provision.account import Target
+from stack.provision.changes import apply, plan_changes
+from stack.provision.desired import load_desired
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from standins import inprocess

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stack.provision import Target
+from stack.provision.account import Target
 from standins.settings import Settings
 
 if TYPE_CHECKING:

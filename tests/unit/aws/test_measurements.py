@@ -10,14 +10,9 @@ import boto3
 import pytest
 
 from stack.cfn import load_resources
-from stack.provision import (
-    TEMPLATE_FILE,
-    Target,
-    account_of,
-    apply,
-    load_desired,
-    plan_changes,
-)
+from stack.provision.account import Target, account_of
+from stack.provision.changes import apply, plan_changes
+from stack.provision.desired import TEMPLATE_FILE, load_desired
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from standins import inprocess

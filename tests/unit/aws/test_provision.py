@@ -12,17 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stack.errors import StackError
-from stack.provision import (
-    Change,
+from stack.provision.account import Target, account_of
+from stack.provision.changes import Change, Difference, apply, plan_changes
+from stack.provision.desired import (
     Desired,
-    Difference,
-    Target,
-    account_of,
-    apply,
     check_service_names,
     load_desired,
     named_services,
-    plan_changes,
     service_names,
 )
 from standins import inprocess

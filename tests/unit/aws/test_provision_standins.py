@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from stack.errors import StackError
-from stack.provision import account_of, apply, load_desired, plan_changes
+from stack.provision.account import account_of
+from stack.provision.changes import apply, plan_changes
+from stack.provision.desired import load_desired
 from stack.settings import ROOT
 from standins import inprocess
 from tests.unit.aws.played import target_of

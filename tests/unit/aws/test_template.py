@@ -14,7 +14,7 @@ from serving.access_log import EVENTS
 
 from stack.cfn import Resource, load_resources
 from stack.collector_config import CONFIG_FILE, env_defaults
-from stack.provision import GROUP_FILE, RULE_FILE, TEMPLATE_FILE, template_parameters
+from stack.provision.desired import GROUP_FILE, RULE_FILE, TEMPLATE_FILE, template_parameters
 from stack.telemetry import LOST
 
 ROOT = Path(__file__).resolve().parents[3]

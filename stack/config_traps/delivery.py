@@ -1,0 +1,153 @@
+"""What makes a vendor wait for another, forget what it took, refuse it, or get it twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stack.collector_config import component_type
+from stack.config_traps.look import Look, Trap, called
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from stack.config_traps.resolved import Keys
+
+RETENTION_DAYS = frozenset(
+    (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922)
+) | {0, 3288, 3653}
+"""What CloudWatch takes; 0 is the exporters' own word for "leave it alone"."""
+
+NO_QUEUE_OF_THEIR_OWN = frozenset({"awsxray", "awsemf"})
+
+
+def retention(look: Look) -> Iterator[Trap]:
+    for owner, body in look.components("exporters"):
+        days = body.get("log_retention")
+        if days is None or days in RETENTION_DAYS:
+            continue
+        numbers = sorted(RETENTION_DAYS - {0})
+        nearest = (
+            min(numbers, key=lambda allowed: abs(allowed - days)) if isinstance(days, int) else 30
+        )
+        yield look.trap(
+            "problem",
+            (*owner, "log_retention"),
+            f"{called(owner)}: CloudWatch keeps no log for {days!r} days",
+            f"the nearest that it takes is {nearest}",
+        )
+
+
+def queues(look: Look) -> Iterator[Trap]:
+    seen = set()
+    for route in look.routes:
+        if route.queue in seen:
+            continue
+        seen.add(route.queue)
+        owner = ("exporters", route.queue)
+        body = look.config.section("exporters").get(route.queue)
+        settings = body if isinstance(body, dict) else {}
+        if component_type(route.queue) in NO_QUEUE_OF_THEIR_OWN:
+            yield look.trap(
+                "problem",
+                owner,
+                f"{called(owner)} has no queue of its own and none before it: when "
+                f"{route.vendor} hangs, every vendor waits",
+                "put it behind a loopback hop with a persistent queue, as docs and "
+                "collector/otel-config.yaml show",
+            )
+            continue
+        yield from _one_queue(look, owner, settings, route.vendor)
+
+
+def _one_queue(look: Look, owner: Keys, settings: Mapping[str, Any], vendor: str) -> Iterator[Trap]:
+    queue = settings.get("sending_queue")
+    queue = queue if isinstance(queue, dict) else {}
+    at = (*owner, "sending_queue")
+    if queue.get("enabled") is False:
+        yield look.trap(
+            "problem",
+            (*at, "enabled"),
+            f"{called(owner)} has its queue switched off: when {vendor} hangs, every vendor waits",
+            "switch sending_queue on, with storage",
+        )
+        return
+    if not queue.get("storage"):
+        yield look.trap(
+            "warning",
+            at,
+            f"{called(owner)} keeps its queue in memory: a restart loses what waits for {vendor}",
+            "set sending_queue.storage to a file_storage extension",
+        )
+    if queue.get("block_on_overflow"):
+        yield look.trap(
+            "warning",
+            (*at, "block_on_overflow"),
+            f"{called(owner)}: with block_on_overflow a full queue makes the app wait",
+            "take it out; what is dropped then is counted",
+        )
+    yield from _retries(look, owner, settings, vendor)
+
+
+def _retries(look: Look, owner: Keys, settings: Mapping[str, Any], vendor: str) -> Iterator[Trap]:
+    retry = settings.get("retry_on_failure")
+    retry = retry if isinstance(retry, dict) else {}
+    at = (*owner, "retry_on_failure")
+    if retry.get("enabled") is False:
+        yield look.trap(
+            "warning",
+            (*at, "enabled"),
+            f"{called(owner)} does not try again: whatever {vendor} fails to take once is lost",
+            "switch retry_on_failure on, with max_elapsed_time: 0",
+        )
+    elif "max_elapsed_time" not in retry:
+        yield look.trap(
+            "warning",
+            at,
+            f"{called(owner)} gives up after 5 minutes, its default: a longer outage of {vendor} "
+            "loses data",
+            "set retry_on_failure.max_elapsed_time to 0",
+        )
+
+
+def batch_processor(look: Look) -> Iterator[Trap]:
+    for owner, _ in look.components("processors"):
+        if component_type(owner[1]) == "batch":
+            yield look.trap(
+                # Seen with a vendor that hung: 2620 of 3000 spans acknowledged and then lost.
+                "warning",
+                owner,
+                f"{called(owner)} answers before anything is stored, and loses it when a vendor "
+                "fails",
+                "take it out and batch in the exporter, by sending_queue.batch",
+            )
+
+
+def truncating_files(look: Look) -> Iterator[Trap]:
+    for owner, body in look.components("exporters"):
+        if component_type(owner[1]) != "file":
+            continue
+        if not body.get("append") and "rotation" not in body:
+            yield look.trap(
+                "warning",
+                owner,
+                f"{called(owner)} empties its file at each start and reload",
+                "set append: true, or rotation",
+            )
+
+
+def twice(look: Look) -> Iterator[Trap]:
+    """Two pipelines of one signal between the same ends: everything arrives there twice."""
+    first: dict[tuple[str, str, str], str] = {}
+    for name, body in look.pipelines.items():
+        for receiver in body.get("receivers") or []:
+            for exporter in body.get("exporters") or []:
+                way = (component_type(name), receiver, exporter)
+                other = first.setdefault(way, name)
+                if other != name:
+                    yield look.trap(
+                        "warning",
+                        ("service", "pipelines", name),
+                        f"pipeline {name} sends what {receiver} takes to {exporter}, as {other} "
+                        "does: it gets two of each",
+                        "take the exporter out of one of them",
+                    )
