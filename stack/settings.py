@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-import io
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from dotenv.parser import parse_stream
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -23,15 +20,16 @@ from pydantic import (
 
 from stack.access import Access
 from stack.collector_config import CONFIG_FILE, env_defaults, env_required
+from stack.env_file import ENV_FILE, check_known, read_env_file, read_key_files
 from stack.errors import StackError, quoted
 from stack.fragments import all_variables, load, variables
+from stack.key_shapes import SECRET_NAME, check_misplaced, check_shapes
 from standins.settings import Settings as StandinSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parent.parent
-ENV_FILE = ".env"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -46,44 +44,6 @@ def _names(value: object) -> object:
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 PLAYED = StandinSettings()
-
-SECRET_NAME = re.compile(r"(KEY(_ID)?|TOKEN|SECRET|PASSWORD|CREDENTIALS|HEADERS)$")
-"""How the names of keys end, those of the vendors' fragments too."""
-
-_LIKE_A_KEY = re.compile(r"hc[a-z]{2}[a-z]?_\w{20,}|A[KS]IA[A-Z0-9]{16}|(?=\D*\d)[A-Za-z0-9]{30,}")
-"""Keys that are known, and long words of letters and digits: no port, path or name is one."""
-
-LONGEST_NAME = 40
-_KEY_FILE_LIMIT = 16 * 1024
-
-KEY_SHAPES = {
-    "HONEYCOMB_API_KEY": (
-        re.compile(r"hc[a-z]{2}k_[a-z0-9]{58}|hc[a-z]ic_[a-z0-9]{58}|[0-9a-f]{32}|[A-Za-z0-9]{22}"),
-        "an ingest key begins with hcaik_ and has 64 characters, older ones have 22 or 32",
-    ),
-    "ROLLBAR_ACCESS_TOKEN": (
-        re.compile(r"[A-Za-z0-9]{32,160}"),
-        "a project's post_server_item token has 32 letters and digits or more",
-    ),
-    "ROLLBAR_CLIENT_TOKEN": (
-        re.compile(r"[A-Za-z0-9]{32,160}"),
-        "a project's post_client_item token has 32 letters and digits or more",
-    ),
-    "AWS_ACCESS_KEY_ID": (
-        re.compile(r"A[KS]IA[A-Z0-9]{16}"),
-        "it begins with AKIA or ASIA and has 20 characters",
-    ),
-    "AWS_SECRET_ACCESS_KEY": (
-        re.compile(r"[A-Za-z0-9/+=]{40}"),
-        "it has 40 characters",
-    ),
-    "AWS_REGION": (
-        re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]"),
-        "for example eu-central-1",
-    ),
-}
-"""What each key looks like, so that a typo is found before the data is lost. By name: the
-pattern, and what to tell who got it wrong. The wrong value itself is never shown."""
 
 
 class Settings(BaseModel):
@@ -184,7 +144,7 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     """
     environ = os.environ if environ is None else environ
     env_file = root / ENV_FILE
-    from_file = _read_env_file(env_file)
+    from_file = read_env_file(env_file)
     own = _own_names()
     config = _collector_config(root, from_file, environ)
     text = _read(config)
@@ -194,7 +154,7 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     known = own | set(defaults) | others
     pointers = {f"{name}_FILE" for name in known if SECRET_NAME.search(name)} - known
     for name, (_, line) in from_file.items():
-        _check_known(name, line, known | pointers)
+        check_known(name, line, known | pointers)
 
     values: dict[str, str] = {}
     origins: dict[str, str] = {}
@@ -210,9 +170,9 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
         if environ.get(name):
             values[name], origins[name] = environ[name], "environment"
 
-    key_files = _read_key_files(pointers & values.keys(), values, origins, root)
-    _check_misplaced(own | set(defaults), values, origins)
-    _check_shapes(values, origins)
+    key_files = read_key_files(pointers & values.keys(), values, origins, root)
+    check_misplaced(own | set(defaults), values, origins)
+    check_shapes(values, origins)
     collector = {name: values.get(name, default) for name, default in defaults.items()}
     _check_ports(collector, origins)
     _check_bind(collector, origins)
@@ -253,7 +213,7 @@ def _collector_config(
     value, line = from_file.get(name, ("", 0))
     chosen = environ.get(name) or value or CONFIG_FILE
     origin = "environment" if environ.get(name) else f"{ENV_FILE} line {line}"
-    _check_misplaced([name], {name: str(chosen)}, {name: origin})
+    check_misplaced([name], {name: str(chosen)}, {name: origin})
     return root / chosen
 
 
@@ -265,119 +225,6 @@ def _read(config: Path) -> str:
             f"the collector's config {config} cannot be read ({failed.strerror})",
             "put the file back, or set COLLECTOR_CONFIG to the one to use",
         ) from None
-
-
-def _read_env_file(path: Path) -> dict[str, tuple[str, int]]:
-    """Values and line numbers by name."""
-    if not path.exists():
-        return {}
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as failed:
-        raise StackError(f"{ENV_FILE} cannot be read ({failed.strerror})") from None
-    except UnicodeDecodeError as failed:
-        raise StackError(
-            f"{ENV_FILE} is not UTF-8 text (byte {failed.start})", "save it as UTF-8"
-        ) from None
-    found: dict[str, tuple[str, int]] = {}
-    for binding in parse_stream(io.StringIO(text)):
-        line = binding.original.line + _leading_newlines(binding.original.string)
-        if binding.error or (binding.key is not None and binding.value is None):
-            raise StackError(
-                f"{ENV_FILE} line {line} is not of the form NAME=value",
-                "write it so, or put a # before it",
-            )
-        if binding.key is None or binding.value is None:
-            continue
-        if binding.key in found:
-            raise StackError(
-                f"{_shown_name(binding.key)} stands twice in {ENV_FILE} "
-                f"(lines {found[binding.key][1]} and {line})",
-                "keep one of them",
-            )
-        found[binding.key] = (binding.value.strip(), line)
-    return found
-
-
-def _leading_newlines(text: str) -> int:
-    return len(text) - len(text.lstrip("\n"))
-
-
-def _check_known(name: str, line: int, known: Iterable[str]) -> None:
-    if name in known:
-        return
-    if name.startswith("OTEL_"):
-        raise StackError(
-            f"{name} does not belong in {ENV_FILE} (line {line})",
-            "OTEL_* settings stand in services/otel.env and services/<service>/otel.env",
-        )
-    close = difflib.get_close_matches(name.upper(), list(known), n=1, cutoff=0.6)
-    raise StackError(
-        f"unknown name {name if close else _shown_name(name)} in {ENV_FILE} line {line}",
-        f"did you mean {close[0]}?" if close else ".env.example lists the known names",
-    )
-
-
-def _shown_name(name: str) -> str:
-    """A key that was written where a name belongs must not be printed."""
-    like_a_name = re.fullmatch(r"[A-Za-z]{1,12}(_[A-Za-z]{1,12})*", name)
-    return name if like_a_name and len(name) <= LONGEST_NAME else quoted(name)
-
-
-def _read_key_files(
-    pointers: Iterable[str], values: dict[str, str], origins: dict[str, str], root: Path
-) -> tuple[Path, ...]:
-    """Put what the files hold into `values`, under the keys' own names. Returns the files."""
-    files = []
-    for pointer in sorted(pointers):
-        name = pointer.removesuffix("_FILE")
-        path, origin = root / values.pop(pointer), origins.pop(pointer)
-        if name in values:
-            raise StackError(
-                f"{name} ({origins[name]}) and {pointer} ({origin}) are both set",
-                "keep one of them",
-            )
-        # The path is not shown: it may be the key itself, under the wrong name.
-        try:
-            key = path.read_bytes()[:_KEY_FILE_LIMIT].decode("utf-8-sig").strip()
-        except OSError as failed:
-            raise StackError(
-                f"the file that {pointer} names cannot be read ({origin}): {failed.strerror}",
-                f"write the key into a file, and its path, seen from {root}, after {pointer}=",
-            ) from None
-        except UnicodeDecodeError:
-            key = ""
-        if not key or len(key.split()) != 1:
-            raise StackError(
-                f"the file that {pointer} names ({origin}) does not hold one word",
-                "write the key into it, and nothing else",
-            )
-        values[name], origins[name] = key, f"the file that {pointer} names"
-        files.append(path)
-    return tuple(files)
-
-
-def _check_misplaced(
-    names: Iterable[str], values: Mapping[str, str], origins: Mapping[str, str]
-) -> None:
-    """Refuse a key under a name that is none's: it would be printed, or stand on every span."""
-    for name in sorted({*names} - {"AWS_PROFILE"}):
-        if not SECRET_NAME.search(name) and _LIKE_A_KEY.fullmatch(values.get(name, "")):
-            raise StackError(
-                f"{name} cannot be {quoted(values[name])} ({origins[name]}): it looks like a key",
-                "write it after the key's own name",
-            )
-
-
-def _check_shapes(values: Mapping[str, str], origins: Mapping[str, str]) -> None:
-    for name, (shape, looks_like) in KEY_SHAPES.items():
-        if name.startswith("AWS_") and values.get("AWS_TELEMETRY") != "live":
-            continue  # a shell's own AWS variables are nothing to this stack
-        if name in values and not shape.fullmatch(values[name]):
-            raise StackError(
-                f"{name} does not look like one ({origins[name]}, {len(values[name])} characters)",
-                looks_like,
-            )
 
 
 def _check_ports(collector: Mapping[str, str], origins: Mapping[str, str]) -> None:

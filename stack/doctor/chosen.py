@@ -13,10 +13,11 @@ from stack.access import SECRETS_DIGEST
 from stack.aws_profile import EXPIRATION, PROFILE
 from stack.doctor.finding import About, Finding
 from stack.doctor.machine import listeners
+from stack.env_file import ENV_FILE
+from stack.key_shapes import SECRET_NAME
 from stack.private_file import others_may_read
 from stack.program import ProgramError, run
 from stack.runtimes.docker import PROJECT_LABEL, SERVICE_LABEL
-from stack.settings import ENV_FILE, SECRET_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

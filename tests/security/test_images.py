@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stack.env_file import ENV_FILE
 from stack.images import ensure_images
 from stack.page_build import can_serve_page
 from stack.plan import PAGE
-from stack.settings import ENV_FILE, ROOT
+from stack.settings import ROOT
 from tests.integration.harness.checkout import Checkout
 from tests.security.vendor_keys import fresh_keys, keys_in, word
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stack.settings import ENV_FILE, ROOT
+from stack.env_file import ENV_FILE
+from stack.settings import ROOT
 from tests.security.vendor_keys import UPPER, fresh_keys, word
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.commands import doctor, heal
 from stack.doctor.finding import Finding
 from stack.errors import StackError
+from stack.key_shapes import KEY_SHAPES, SECRET_NAME
 from stack.private_file import write_private
-from stack.settings import KEY_SHAPES, ROOT, SECRET_NAME, Settings, load_settings
+from stack.settings import ROOT, Settings, load_settings
 from tests.security.vendor_keys import fresh_keys, keys_in, word
 
 if TYPE_CHECKING:

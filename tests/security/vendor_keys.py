@@ -8,7 +8,7 @@ import string
 from typing import TYPE_CHECKING
 
 from stack.fragments import load, names, variables
-from stack.settings import SECRET_NAME
+from stack.key_shapes import SECRET_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

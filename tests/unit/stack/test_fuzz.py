@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from stack import ledger, telemetry
 from stack.collector_config import CONFIG_FILE, go_memory_limit, parse
+from stack.env_file import ENV_FILE
 from stack.errors import StackError
 from stack.fragments import Fragment, merge
 from stack.replay import FOLDER, read_letters
 from stack.routes import routes
-from stack.settings import ENV_FILE, ROOT, load_settings
+from stack.settings import ROOT, load_settings
 
 quick = settings(
     max_examples=50,
