@@ -17,7 +17,7 @@ from stack.env_file import ENV_FILE
 from stack.key_shapes import SECRET_NAME
 from stack.private_file import others_may_read
 from stack.program import ProgramError, run
-from stack.runtimes.docker import PROJECT_LABEL, SERVICE_LABEL
+from stack.runtimes.containers import PROJECT_LABEL, SERVICE_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import requests
-
-from stack import fragments
 from stack.applied_config import apply_config, check_access, wanted_file
 from stack.aws_profile import EXPIRATION, with_keys
 from stack.collector_config import load, render_for_adot, validate
@@ -21,33 +16,33 @@ from stack.engine import Engine, ensure_engine, find_engine, release
 from stack.errors import StackError
 from stack.images import ensure_images
 from stack.ports import check_free
-from stack.private_file import write_private
 from stack.program import ProgramError, run
-from stack.runtimes.service import Service
-from stack.waiting import DeadlineError, wait_for
+from stack.runtimes.compose import (
+    compose_files,
+    compose_variables,
+    copy_secrets,
+    environment_folder,
+    give,
+    image_name,
+    user_of,
+)
+from stack.runtimes.containers import (
+    ASK_SECONDS,
+    PROJECT_LABEL,
+    containers_of,
+    describe,
+    is_running,
+    service_of,
+    wait_healthy,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from stack.plan import Plan, Process
-
-COMPOSE_FILE = Path("compose/compose.yaml")
-STANDINS_FILE = Path("compose/local.yaml")
-PAGE_FILE = Path("compose/page.yaml")
-PROJECT_LABEL = "com.docker.compose.project"
-SERVICE_LABEL = "com.docker.compose.service"
+    from stack.plan import Plan
+    from stack.runtimes.service import Service
 
 UP_SECONDS = 120
 DOWN_SECONDS = 90
-HEALTHY_SECONDS = 60
-ASK_SECONDS = 15
 OUTPUT_LINES = 5000
-
-IMAGES_OWN = {"PAGE_DIR", "PATH", "PYTHONPATH", "PYTHONUNBUFFERED"}
-"""Variables of the native processes that an image sets by itself: where its programs are."""
-
-UNPRIVILEGED = 10001
-"""User and group of the containers where the caller is root; else they are the caller's own."""
 
 
 def up(plan: Plan) -> None:
@@ -70,11 +65,11 @@ def up(plan: Plan) -> None:
             check_free(plan.ports)
         images = prepare(plan, engine)
         apply_config(plan, _checked_config(plan, images["collector"]))
-        variables = _variables(plan, engine, images)
+        variables = compose_variables(plan, engine, images)
         with step("starting " + ", ".join(process.name for process in plan.processes)):
             _compose_up(plan, variables)
             for process in plan.processes:
-                _wait_healthy(plan, process)
+                wait_healthy(plan, process)
     except BaseException:
         if not running:
             down(plan)
@@ -96,122 +91,21 @@ def switch_config(plan: Plan, text: str) -> None:
     engine = ensure_engine(_lease(plan))
     images = prepare(plan, engine)
     apply_config(plan, text)
-    _compose_up(plan, _variables(plan, engine, images), only="collector")
-    _wait_healthy(plan, plan.process("collector"))
+    _compose_up(plan, compose_variables(plan, engine, images), only="collector")
+    wait_healthy(plan, plan.process("collector"))
 
 
 def prepare(plan: Plan, engine: Engine) -> dict[str, str]:
     """Make what the containers need; returns the images' references by name. Raises StackError."""
-    names = [_image_name(process) for process in plan.processes]
+    names = [image_name(process) for process in plan.processes]
     images = ensure_images(plan.root, plan.settings, names)
-    user = _user(engine)
+    user = user_of(engine)
     for folder in plan.folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     for name in ("TELEMETRY_DIR", "QUEUE_DIR", "DATA_DIR"):
-        _give(plan.folders[name], user)
-    _copy_secrets(plan, user)
+        give(plan.folders[name], user)
+    copy_secrets(plan, user)
     return images
-
-
-def _copy_secrets(plan: Plan, user: str) -> None:
-    """What each side shows, where only the containers' user reads it; no more than it needs."""
-    sides = {
-        "OTLP_SERVER_SECRETS": plan.access.server_files,
-        "OTLP_CLIENT_SECRETS": plan.access.client_files,
-    }
-    for name, files in sides.items():
-        folder = _secrets(plan)[name]
-        # The folder stays the same one: it is what a running container has mounted.
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for old in folder.iterdir():
-            if old.name not in files:
-                old.unlink()
-        for file in files.values():
-            fresh = folder / f"{file.name}.new"
-            fresh.touch(mode=0o600)
-            fresh.write_bytes(file.read_bytes())
-            fresh.replace(folder / file.name)
-        _give(folder, user)
-
-
-def _secrets(plan: Plan) -> dict[str, Path]:
-    """The folders that are mounted, by the variable of the compose file."""
-    folder = plan.run_dir / "secrets"
-    return {"OTLP_SERVER_SECRETS": folder / "server", "OTLP_CLIENT_SECRETS": folder / "client"}
-
-
-def _variables(plan: Plan, engine: Engine, images: Mapping[str, str]) -> dict[str, str]:
-    """Every variable of the compose file."""
-    config = plan.config_applied
-    return {
-        **plan.environment,
-        **{name: str(port) for name, port in plan.ports.items()},
-        **{f"{name.upper()}_REFERENCE": reference for name, reference in images.items()},
-        "CONTAINER_USER": _user(engine),
-        "CONFIG_DIR": str(config.parent),
-        "COLLECTOR_CONFIG_SHA256": hashlib.sha256(config.read_bytes()).hexdigest(),
-        "ENV_DIR": str(_write_environment(plan)),
-        "OTLP_SCHEME": plan.access.scheme,
-        **{name: str(folder) for name, folder in _secrets(plan).items()},
-        **_of_fragments(plan),
-    }
-
-
-def _of_fragments(plan: Plan) -> dict[str, str]:
-    """What a fragment's own compose file names: its ports, its files by their whole path."""
-    environment = plan.process("collector").environment
-    chosen = [fragments.load(name, plan.root) for name in plan.settings.fragments]
-    names = [name for fragment in chosen for name in fragments.variables(fragment)]
-    given = {name: environment[name] for name in names if name in environment}
-    return {
-        **{name: value for name, value in given.items() if name.endswith("_PORT")},
-        **{name: str(plan.root / file) for name, file in given.items() if name.endswith("_FILE")},
-    }
-
-
-def _image_name(process: Process) -> str:
-    return process.name.removesuffix("-flask").removesuffix("-react")
-
-
-def _write_environment(plan: Plan) -> Path:
-    """A folder with the variables of each service, as Compose reads them.
-
-    Raises StackError for a value that such a file cannot hold.
-    """
-    folder = _environment_folder(plan)
-    folder.mkdir(parents=True, exist_ok=True)
-    for process in plan.processes:
-        lines = [
-            f"{name}={_quoted(name, value)}\n"
-            for name, value in with_keys(process.environment).items()
-            if name not in IMAGES_OWN
-        ]
-        # It holds the keys that the service gets.
-        write_private(folder / f"{process.name}.env", "".join(lines))
-    return folder
-
-
-def _environment_folder(plan: Plan) -> Path:
-    return plan.run_dir / "compose"
-
-
-def _quoted(name: str, value: str) -> str:
-    """Between single quotes nothing is replaced: a key may hold a `$`."""
-    if "'" in value or "\n" in value:
-        raise StackError(f"{name} holds a single quote or a line break", f"give {name} without it")
-    return f"'{value}'"
-
-
-def compose_files(plan: Plan) -> list[Path]:
-    """The compose files of what the plan runs."""
-    played = any(process.name == "standins" for process in plan.processes)
-    added = [COMPOSE_FILE.with_name(f"with-{name}.yaml") for name in plan.settings.fragments]
-    return [
-        COMPOSE_FILE,
-        *([STANDINS_FILE] if played else []),
-        *([PAGE_FILE] if plan.page_url else []),
-        *(file for file in added if (plan.root / file).is_file()),
-    ]
 
 
 def down(plan: Plan) -> bool:
@@ -222,7 +116,7 @@ def down(plan: Plan) -> bool:
     engine = find_engine()
     ran = False
     if engine is not None and engine.compose is not None:
-        ran = bool(_containers(plan))
+        ran = bool(containers_of(plan))
         try:
             _compose(plan, "down", "--remove-orphans", seconds=DOWN_SECONDS)
         except ProgramError as failed:
@@ -231,17 +125,17 @@ def down(plan: Plan) -> bool:
                 f"look with `docker ps --filter label={PROJECT_LABEL}={plan.project}`",
             ) from None
     release(_lease(plan))
-    for file in _environment_folder(plan).glob("*.env"):
+    for file in environment_folder(plan).glob("*.env"):
         file.unlink()  # it holds keys
     return ran
 
 
 def status(plan: Plan) -> list[Service]:
     """One entry a service. Empty when the stack is not up."""
-    containers = {_service(container): container for container in _containers(plan)}
+    containers = {service_of(container): container for container in containers_of(plan)}
     if not containers:
         return []
-    return [_describe(process.name, containers.get(process.name)) for process in plan.processes]
+    return [describe(process.name, containers.get(process.name)) for process in plan.processes]
 
 
 def output(plan: Plan, service: str) -> list[str]:
@@ -263,15 +157,6 @@ def logs(plan: Plan, service: str | None, *, follow: bool, lines: int) -> None:
             sys.stdout.buffer.flush()
 
 
-def is_running(plan: Plan) -> bool:
-    """Whether any container of this project runs."""
-    try:
-        return bool(run(_list(plan, "--quiet"), seconds=ASK_SECONDS).strip())
-    except ProgramError:
-        # No client, or no engine: then nothing runs on it.
-        return False
-
-
 def stop_process(plan: Plan, name: str) -> None:
     """Stop one service and wait for its end; the others go on."""
     _compose(plan, "stop", name, seconds=DOWN_SECONDS)
@@ -280,7 +165,7 @@ def stop_process(plan: Plan, name: str) -> None:
 def start_process(plan: Plan, name: str) -> None:
     """Start a stopped service and wait until it is healthy."""
     _compose(plan, "start", name, seconds=UP_SECONDS)
-    _wait_healthy(plan, plan.process(name))
+    wait_healthy(plan, plan.process(name))
 
 
 def _check_profile(plan: Plan) -> None:
@@ -304,24 +189,6 @@ def _check_local(engine: Engine) -> None:
 
 def _lease(plan: Plan) -> str:
     return f"up-{plan.project}"
-
-
-def _user(engine: Engine) -> str:
-    if engine.rootless:
-        # There root is the engine's own unprivileged user, the only one that may write here.
-        return "0:0"
-    if os.geteuid() == 0:
-        return f"{UNPRIVILEGED}:{UNPRIVILEGED}"
-    return f"{os.geteuid()}:{os.getegid()}"
-
-
-def _give(folder: Path, user: str) -> None:
-    """Make `folder` and what it holds the property of the containers' user, where root may."""
-    if os.geteuid() != 0:
-        return
-    uid, _, gid = user.partition(":")
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, int(uid), int(gid), follow_symlinks=False)
 
 
 def _checked_config(plan: Plan, image: str) -> str:
@@ -396,97 +263,3 @@ def _compose(
         command += ["--env-file", os.devnull]
         command += [f"--file={plan.root / file}" for file in compose_files(plan)]
     return run([*command, *words], seconds=seconds, environment=variables, cwd=Path("/"))
-
-
-def _wait_healthy(plan: Plan, process: Process) -> None:
-    first = _container(plan, process.name)
-    restarts = first["RestartCount"] if first else 0
-
-    def look() -> str:
-        container = _container(plan, process.name)
-        if container is None:
-            return "ended, its container is gone"
-        state = container["State"]
-        if state["Status"] in {"exited", "dead", "restarting"}:
-            return f"ended with exit code {state['ExitCode']}"
-        if container["RestartCount"] > restarts:
-            # It runs again by now, and the code of its end is gone.
-            return "ended"
-        return "healthy" if requests.get(process.health, timeout=2).ok else state["Status"]
-
-    try:
-        found = wait_for(
-            f"{process.name} on {process.health}",
-            look,
-            until=lambda seen: seen == "healthy" or seen.startswith("ended"),
-            seconds=HEALTHY_SECONDS,
-        )
-    except DeadlineError as late:
-        log, _ = _keep_log(plan, process.name)
-        raise StackError(
-            f"{process.name} did not become healthy within {HEALTHY_SECONDS} s: {late.seen}",
-            f"its log is {log}",
-        ) from None
-    if found != "healthy":
-        log, last = _keep_log(plan, process.name)
-        raise StackError(
-            f"{process.name} {found} while it was starting: {last}",
-            f"its log is {log}",
-        )
-
-
-def _keep_log(plan: Plan, name: str) -> tuple[Path, str]:
-    """Write what a container printed to the log folder; it goes with the container else."""
-    log = plan.folders["LOG_DIR"] / f"{name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    container = _container(plan, name)
-    if container is not None:
-        run(["docker", "logs", container["Id"]], seconds=ASK_SECONDS, log=log)
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return log, lines[-1] if lines else "it printed nothing"
-
-
-def _list(plan: Plan, *options: str) -> list[str]:
-    return [
-        "docker",
-        "ps",
-        "--no-trunc",
-        f"--filter=label={PROJECT_LABEL}={plan.project}",
-        *options,
-    ]
-
-
-def _containers(plan: Plan, *options: str) -> list[dict[str, Any]]:
-    """What `docker inspect` tells of each container of the project, stopped ones too."""
-    try:
-        ids = run(_list(plan, "--all", "--quiet", *options), seconds=ASK_SECONDS).split()
-        if not ids:
-            return []
-        return list(json.loads(run(["docker", "inspect", *ids], seconds=ASK_SECONDS)))
-    except ProgramError:
-        # Gone between the two questions, or no engine.
-        return []
-
-
-def _container(plan: Plan, name: str) -> dict[str, Any] | None:
-    found = _containers(plan, f"--filter=label={SERVICE_LABEL}={name}")
-    return found[0] if found else None
-
-
-def _service(container: dict[str, Any]) -> str:
-    return str(container["Config"]["Labels"].get(SERVICE_LABEL, ""))
-
-
-def _describe(name: str, container: dict[str, Any] | None) -> Service:
-    if container is None:
-        return Service(name, running=False, state="missing", restarts=0)
-    state = container["State"]
-    health = (state.get("Health") or {}).get("Status")
-    running = state["Status"] == "running" and health != "unhealthy"
-    restarts = container["RestartCount"]
-    detail = ""
-    if state["Status"] != "running":
-        detail = "out of memory" if state["OOMKilled"] else f"exit code {state['ExitCode']}"
-    elif restarts:
-        detail = f"runs again since {state['StartedAt'][:19]}Z"
-    return Service(name, running, health or state["Status"], restarts, detail)

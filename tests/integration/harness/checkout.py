@@ -19,7 +19,7 @@ from stack.env_file import ENV_FILE
 from stack.page_build import ensure_page
 from stack.plan import make_plan
 from stack.python_env import ensure_env
-from stack.runtimes.docker import PROJECT_LABEL
+from stack.runtimes.containers import PROJECT_LABEL
 from stack.settings import ROOT, Settings
 from tests.integration.harness.plans import ports_by_name
 

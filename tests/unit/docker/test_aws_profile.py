@@ -19,7 +19,8 @@ from stack.doctor.chosen import changed_since_start, check_settings
 from stack.doctor.setup import Setup
 from stack.errors import StackError
 from stack.plan import Plan, make_plan
-from stack.runtimes import docker
+from stack.runtimes import compose, docker
+from stack.runtimes.containers import SERVICE_LABEL
 from stack.settings import ROOT, load_settings
 from stack.vendors import vendors
 
@@ -73,7 +74,7 @@ def plan_with(tmp_path: Path, profile: str, **more: str) -> Plan:
 
 
 def written(plan: Plan, service: str) -> Mapping[str, str]:
-    folder = docker._write_environment(plan)
+    folder = compose.write_environment(plan)
     lines = (folder / f"{service}.env").read_text().splitlines()
     return {name: value.strip("'") for name, _, value in (line.partition("=") for line in lines)}
 
@@ -87,7 +88,7 @@ def test_the_collector_gets_the_profiles_keys_and_nothing_else_does(tmp_path: Pa
     # A name that means nothing in there, where the SDK would end at it.
     assert "AWS_PROFILE" not in collector
     assert SECRET not in str(written(plan, "backend-flask"))
-    files = [*docker._write_environment(plan).iterdir()]
+    files = [*compose.write_environment(plan).iterdir()]
     assert {file.stat().st_mode & 0o077 for file in files} == {0}
 
 
@@ -147,7 +148,7 @@ def running(monkeypatch: pytest.MonkeyPatch, plan: Plan, environment: Mapping[st
             [
                 {
                     "Config": {
-                        "Labels": {docker.SERVICE_LABEL: "collector"},
+                        "Labels": {SERVICE_LABEL: "collector"},
                         "Env": [f"{name}={value}" for name, value in environment.items()],
                     }
                 }

@@ -14,7 +14,7 @@ import yaml
 from stack.applied_config import apply_config
 from stack.engine import Engine
 from stack.plan import make_plan, otel_env
-from stack.runtimes import docker
+from stack.runtimes import compose
 from stack.settings import load_settings
 from tests.unit.compose_cli import need_compose
 
@@ -50,7 +50,7 @@ def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
     apply_config(plan, plan.config_source.read_text())
     engine = Engine("unix:///var/run/docker.sock", "20.10.24", "2.26.1", "0.13.1")
     names = ("collector", "backend", "profiles", "standins", "frontend")
-    return docker._variables(plan, engine, {name: f"example/{name}:1" for name in names})
+    return compose.compose_variables(plan, engine, {name: f"example/{name}:1" for name in names})
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -107,7 +107,7 @@ def test_a_container_gets_the_variables_that_the_process_gets_natively(
         files = [re.sub(r"\$\{ENV_DIR:[^}]*\}", variables["ENV_DIR"], name) for name in files]
         given = {*service["environment"]}.union(*(otel_env(FILE.parent / name) for name in files))
 
-        assert set(process.environment) - docker.IMAGES_OWN <= given, process.name
+        assert set(process.environment) - compose.IMAGES_OWN <= given, process.name
 
 
 def test_keys_are_only_for_the_caller_to_read(variables: dict[str, str]) -> None:
@@ -132,7 +132,7 @@ def test_nobody_waits_for_the_collector_to_be_healthy() -> None:
 def test_compose_reads_it(variables: dict[str, str]) -> None:
     need_compose()
     plan = make_plan(load_settings(ROOT), ROOT, "docker")
-    files = [f"--file={ROOT / file}" for file in docker.compose_files(plan)]
+    files = [f"--file={ROOT / file}" for file in compose.compose_files(plan)]
     command = ["docker", "compose", "--env-file", "/dev/null", *files]
 
     rendered = subprocess.run(
@@ -154,6 +154,6 @@ def test_compose_reads_it(variables: dict[str, str]) -> None:
         assert outside == inside
     for process in plan.processes:
         given = services[process.name]["environment"]
-        for name in set(process.environment) - docker.IMAGES_OWN - OTHER_INSIDE:
+        for name in set(process.environment) - compose.IMAGES_OWN - OTHER_INSIDE:
             assert given[name] == process.environment[name], name
     assert services["backend-flask"]["environment"]["OTEL_SERVICE_NAME"] == "backend-flask"

@@ -13,7 +13,7 @@ import pytest
 from stack.engine import Engine
 from stack.errors import StackError
 from stack.plan import Plan, make_plan
-from stack.runtimes import docker
+from stack.runtimes import compose, containers, docker
 from stack.runtimes.service import Service
 from stack.settings import load_settings
 
@@ -48,9 +48,9 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(docker, "check_free", lambda _ports: None)
     monkeypatch.setattr(docker, "prepare", lambda *_: {"collector": "example/collector:1"})
     monkeypatch.setattr(docker, "_checked_config", lambda *_: "receivers: {}\n")
-    monkeypatch.setattr(docker, "_containers", lambda *_: [])
+    monkeypatch.setattr(docker, "containers_of", lambda *_: [])
     monkeypatch.setattr(docker, "_compose", lambda _plan, *words, **_: asked.append(words[0]))
-    monkeypatch.setattr(docker, "_wait_healthy", lambda *_: None)
+    monkeypatch.setattr(docker, "wait_healthy", lambda *_: None)
     return asked
 
 
@@ -77,7 +77,7 @@ def test_up_holds_the_engine_until_down(plan: Plan, events: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "step", ["check_free", "prepare", "_checked_config", "_compose_up", "_wait_healthy"]
+    "step", ["check_free", "prepare", "_checked_config", "_compose_up", "wait_healthy"]
 )
 @pytest.mark.parametrize("reason", [StackError("no"), KeyboardInterrupt()])
 def test_up_that_ends_early_leaves_nothing(
@@ -135,11 +135,11 @@ def test_down_without_an_engine_is_harmless(
 
 
 def test_status_tells_of_each_service_what_docker_knows(plan: Plan, docker_client: Client) -> None:
-    containers = [
+    found = [
         container("collector", restarts=2),
         container("backend-flask", Status="exited", ExitCode=137, OOMKilled=True),
     ]
-    docker_client({"ps": "echo 0123", "inspect": f"echo '{json.dumps(containers)}'"})
+    docker_client({"ps": "echo 0123", "inspect": f"echo '{json.dumps(found)}'"})
 
     told = {service.name: service for service in docker.status(plan)}
     again = "runs again since 2026-11-21T11:30:00Z"
@@ -178,7 +178,7 @@ def test_a_service_that_ends_while_it_starts_is_one_line_with_its_last_words(
     )
 
     with pytest.raises(StackError) as failed:
-        docker._wait_healthy(plan, plan.process("collector"))
+        containers.wait_healthy(plan, plan.process("collector"))
 
     log = plan.folders["LOG_DIR"] / "collector.log"
     assert str(failed.value) == (
@@ -198,4 +198,4 @@ def test_containers_run_as_the_caller_and_never_as_root_of_this_machine(
     monkeypatch.setattr(os, "geteuid", lambda: uid)
     monkeypatch.setattr(os, "getegid", lambda: 20)
 
-    assert docker._user(replace(HERE, rootless=rootless)) == user
+    assert compose.user_of(replace(HERE, rootless=rootless)) == user

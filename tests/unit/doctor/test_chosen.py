@@ -14,7 +14,7 @@ import pytest
 
 from stack.doctor import chosen
 from stack.doctor.chosen import changed_since_start, check_settings
-from stack.runtimes.docker import SERVICE_LABEL
+from stack.runtimes.containers import SERVICE_LABEL
 from stack.vendors import Vendor
 from tests.unit.doctor.playing import only, text, with_vendor
 

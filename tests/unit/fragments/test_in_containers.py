@@ -12,7 +12,7 @@ from stack.applied_config import apply_config, wanted_config
 from stack.engine import Engine
 from stack.fragments import names
 from stack.plan import make_plan
-from stack.runtimes import docker
+from stack.runtimes import compose
 from stack.settings import ROOT, load_settings
 from tests.unit.compose_cli import need_compose
 
@@ -26,11 +26,14 @@ def collector(folder: Path, environment: dict[str, str]) -> dict[str, Any]:
     plan = make_plan(load_settings(ROOT, {"RUN_DIR": str(folder), **environment}), ROOT, "docker")
     apply_config(plan, wanted_config(plan))
     engine = Engine("unix:///var/run/docker.sock", "20.10.24", "2.26.1", "0.13.1")
-    images = {docker._image_name(process): "example/x:1" for process in plan.processes}
-    files = [f"--file={ROOT / file}" for file in docker.compose_files(plan)]
+    images = {compose.image_name(process): "example/x:1" for process in plan.processes}
+    files = [f"--file={ROOT / file}" for file in compose.compose_files(plan)]
     shown = subprocess.run(
         ["docker", "compose", "--env-file=/dev/null", *files, "config", "--format=json"],
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", **docker._variables(plan, engine, images)},
+        env={
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            **compose.compose_variables(plan, engine, images),
+        },
         check=True,
         capture_output=True,
         text=True,

@@ -1,0 +1,148 @@
+"""What Docker Compose is told: files, variables, and the folders that containers see."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stack import fragments
+from stack.aws_profile import with_keys
+from stack.errors import StackError
+from stack.private_file import write_private
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stack.engine import Engine
+    from stack.plan import Plan, Process
+
+COMPOSE_FILE = Path("compose/compose.yaml")
+STANDINS_FILE = Path("compose/local.yaml")
+PAGE_FILE = Path("compose/page.yaml")
+
+IMAGES_OWN = {"PAGE_DIR", "PATH", "PYTHONPATH", "PYTHONUNBUFFERED"}
+"""Variables of the native processes that an image sets by itself: where its programs are."""
+
+UNPRIVILEGED = 10001
+"""User and group of the containers where the caller is root; else they are the caller's own."""
+
+
+def compose_files(plan: Plan) -> list[Path]:
+    """The compose files of what the plan runs."""
+    played = any(process.name == "standins" for process in plan.processes)
+    added = [COMPOSE_FILE.with_name(f"with-{name}.yaml") for name in plan.settings.fragments]
+    return [
+        COMPOSE_FILE,
+        *([STANDINS_FILE] if played else []),
+        *([PAGE_FILE] if plan.page_url else []),
+        *(file for file in added if (plan.root / file).is_file()),
+    ]
+
+
+def copy_secrets(plan: Plan, user: str) -> None:
+    """What each side shows, where only the containers' user reads it; no more than it needs."""
+    sides = {
+        "OTLP_SERVER_SECRETS": plan.access.server_files,
+        "OTLP_CLIENT_SECRETS": plan.access.client_files,
+    }
+    for name, files in sides.items():
+        folder = _secrets(plan)[name]
+        # The folder stays the same one: it is what a running container has mounted.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            if old.name not in files:
+                old.unlink()
+        for file in files.values():
+            fresh = folder / f"{file.name}.new"
+            fresh.touch(mode=0o600)
+            fresh.write_bytes(file.read_bytes())
+            fresh.replace(folder / file.name)
+        give(folder, user)
+
+
+def _secrets(plan: Plan) -> dict[str, Path]:
+    """The folders that are mounted, by the variable of the compose file."""
+    folder = plan.run_dir / "secrets"
+    return {"OTLP_SERVER_SECRETS": folder / "server", "OTLP_CLIENT_SECRETS": folder / "client"}
+
+
+def compose_variables(plan: Plan, engine: Engine, images: Mapping[str, str]) -> dict[str, str]:
+    """Every variable of the compose file."""
+    config = plan.config_applied
+    return {
+        **plan.environment,
+        **{name: str(port) for name, port in plan.ports.items()},
+        **{f"{name.upper()}_REFERENCE": reference for name, reference in images.items()},
+        "CONTAINER_USER": user_of(engine),
+        "CONFIG_DIR": str(config.parent),
+        "COLLECTOR_CONFIG_SHA256": hashlib.sha256(config.read_bytes()).hexdigest(),
+        "ENV_DIR": str(write_environment(plan)),
+        "OTLP_SCHEME": plan.access.scheme,
+        **{name: str(folder) for name, folder in _secrets(plan).items()},
+        **_of_fragments(plan),
+    }
+
+
+def _of_fragments(plan: Plan) -> dict[str, str]:
+    """What a fragment's own compose file names: its ports, its files by their whole path."""
+    environment = plan.process("collector").environment
+    chosen = [fragments.load(name, plan.root) for name in plan.settings.fragments]
+    names = [name for fragment in chosen for name in fragments.variables(fragment)]
+    given = {name: environment[name] for name in names if name in environment}
+    return {
+        **{name: value for name, value in given.items() if name.endswith("_PORT")},
+        **{name: str(plan.root / file) for name, file in given.items() if name.endswith("_FILE")},
+    }
+
+
+def image_name(process: Process) -> str:
+    return process.name.removesuffix("-flask").removesuffix("-react")
+
+
+def write_environment(plan: Plan) -> Path:
+    """A folder with the variables of each service, as Compose reads them.
+
+    Raises StackError for a value that such a file cannot hold.
+    """
+    folder = environment_folder(plan)
+    folder.mkdir(parents=True, exist_ok=True)
+    for process in plan.processes:
+        lines = [
+            f"{name}={_quoted(name, value)}\n"
+            for name, value in with_keys(process.environment).items()
+            if name not in IMAGES_OWN
+        ]
+        # It holds the keys that the service gets.
+        write_private(folder / f"{process.name}.env", "".join(lines))
+    return folder
+
+
+def environment_folder(plan: Plan) -> Path:
+    return plan.run_dir / "compose"
+
+
+def _quoted(name: str, value: str) -> str:
+    """Between single quotes nothing is replaced: a key may hold a `$`."""
+    if "'" in value or "\n" in value:
+        raise StackError(f"{name} holds a single quote or a line break", f"give {name} without it")
+    return f"'{value}'"
+
+
+def user_of(engine: Engine) -> str:
+    if engine.rootless:
+        # There root is the engine's own unprivileged user, the only one that may write here.
+        return "0:0"
+    if os.geteuid() == 0:
+        return f"{UNPRIVILEGED}:{UNPRIVILEGED}"
+    return f"{os.geteuid()}:{os.getegid()}"
+
+
+def give(folder: Path, user: str) -> None:
+    """Make `folder` and what it holds the property of the containers' user, where root may."""
+    if os.geteuid() != 0:
+        return
+    uid, _, gid = user.partition(":")
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, int(uid), int(gid), follow_symlinks=False)

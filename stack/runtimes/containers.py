@@ -1,0 +1,129 @@
+"""What the engine says of the containers of a project."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from stack.errors import StackError
+from stack.program import ProgramError, run
+from stack.runtimes.service import Service
+from stack.waiting import DeadlineError, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stack.plan import Plan, Process
+
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+
+HEALTHY_SECONDS = 60
+ASK_SECONDS = 15
+
+
+def is_running(plan: Plan) -> bool:
+    """Whether any container of this project runs."""
+    try:
+        return bool(run(_listed(plan, "--quiet"), seconds=ASK_SECONDS).strip())
+    except ProgramError:
+        # No client, or no engine: then nothing runs on it.
+        return False
+
+
+def wait_healthy(plan: Plan, process: Process) -> None:
+    """Wait until the service answers its health check. Raises StackError with its last words."""
+    first = _container_of(plan, process.name)
+    restarts = first["RestartCount"] if first else 0
+
+    def look() -> str:
+        container = _container_of(plan, process.name)
+        if container is None:
+            return "ended, its container is gone"
+        state = container["State"]
+        if state["Status"] in {"exited", "dead", "restarting"}:
+            return f"ended with exit code {state['ExitCode']}"
+        if container["RestartCount"] > restarts:
+            # It runs again by now, and the code of its end is gone.
+            return "ended"
+        return "healthy" if requests.get(process.health, timeout=2).ok else state["Status"]
+
+    try:
+        found = wait_for(
+            f"{process.name} on {process.health}",
+            look,
+            until=lambda seen: seen == "healthy" or seen.startswith("ended"),
+            seconds=HEALTHY_SECONDS,
+        )
+    except DeadlineError as late:
+        log, _ = _keep_log(plan, process.name)
+        raise StackError(
+            f"{process.name} did not become healthy within {HEALTHY_SECONDS} s: {late.seen}",
+            f"its log is {log}",
+        ) from None
+    if found != "healthy":
+        log, last = _keep_log(plan, process.name)
+        raise StackError(
+            f"{process.name} {found} while it was starting: {last}",
+            f"its log is {log}",
+        )
+
+
+def _keep_log(plan: Plan, name: str) -> tuple[Path, str]:
+    """Write what a container printed to the log folder; it goes with the container else."""
+    log = plan.folders["LOG_DIR"] / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    container = _container_of(plan, name)
+    if container is not None:
+        run(["docker", "logs", container["Id"]], seconds=ASK_SECONDS, log=log)
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return log, lines[-1] if lines else "it printed nothing"
+
+
+def _listed(plan: Plan, *options: str) -> list[str]:
+    return [
+        "docker",
+        "ps",
+        "--no-trunc",
+        f"--filter=label={PROJECT_LABEL}={plan.project}",
+        *options,
+    ]
+
+
+def containers_of(plan: Plan, *options: str) -> list[dict[str, Any]]:
+    """What `docker inspect` tells of each container of the project, stopped ones too."""
+    try:
+        ids = run(_listed(plan, "--all", "--quiet", *options), seconds=ASK_SECONDS).split()
+        if not ids:
+            return []
+        return list(json.loads(run(["docker", "inspect", *ids], seconds=ASK_SECONDS)))
+    except ProgramError:
+        # Gone between the two questions, or no engine.
+        return []
+
+
+def _container_of(plan: Plan, name: str) -> dict[str, Any] | None:
+    found = containers_of(plan, f"--filter=label={SERVICE_LABEL}={name}")
+    return found[0] if found else None
+
+
+def service_of(container: dict[str, Any]) -> str:
+    """The service's name, by Compose's label."""
+    return str(container["Config"]["Labels"].get(SERVICE_LABEL, ""))
+
+
+def describe(name: str, container: dict[str, Any] | None) -> Service:
+    if container is None:
+        return Service(name, running=False, state="missing", restarts=0)
+    state = container["State"]
+    health = (state.get("Health") or {}).get("Status")
+    running = state["Status"] == "running" and health != "unhealthy"
+    restarts = container["RestartCount"]
+    detail = ""
+    if state["Status"] != "running":
+        detail = "out of memory" if state["OOMKilled"] else f"exit code {state['ExitCode']}"
+    elif restarts:
+        detail = f"runs again since {state['StartedAt'][:19]}Z"
+    return Service(name, running, health or state["Status"], restarts, detail)
