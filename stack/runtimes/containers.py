@@ -24,15 +24,6 @@ HEALTHY_SECONDS = 60
 ASK_SECONDS = 15
 
 
-def is_running(plan: Plan) -> bool:
-    """Whether any container of this project runs."""
-    try:
-        return bool(run(_listed(plan, "--quiet"), seconds=ASK_SECONDS).strip())
-    except ProgramError:
-        # No client, or no engine: then nothing runs on it.
-        return False
-
-
 def wait_healthy(plan: Plan, process: Process) -> None:
     """Wait until the service answers its health check. Raises StackError with its last words."""
     first = _container_of(plan, process.name)
@@ -82,7 +73,8 @@ def _keep_log(plan: Plan, name: str) -> tuple[Path, str]:
     return log, lines[-1] if lines else "it printed nothing"
 
 
-def _listed(plan: Plan, *options: str) -> list[str]:
+def listing(plan: Plan, *options: str) -> list[str]:
+    """The command that lists the containers of the project, with more `options`."""
     return [
         "docker",
         "ps",
@@ -95,7 +87,7 @@ def _listed(plan: Plan, *options: str) -> list[str]:
 def containers_of(plan: Plan, *options: str) -> list[dict[str, Any]]:
     """What `docker inspect` tells of each container of the project, stopped ones too."""
     try:
-        ids = run(_listed(plan, "--all", "--quiet", *options), seconds=ASK_SECONDS).split()
+        ids = run(listing(plan, "--all", "--quiet", *options), seconds=ASK_SECONDS).split()
         if not ids:
             return []
         return list(json.loads(run(["docker", "inspect", *ids], seconds=ASK_SECONDS)))

@@ -31,7 +31,7 @@ from stack.runtimes.containers import (
     PROJECT_LABEL,
     containers_of,
     describe,
-    is_running,
+    listing,
     service_of,
     wait_healthy,
 )
@@ -155,6 +155,15 @@ def logs(plan: Plan, service: str | None, *, follow: bool, lines: int) -> None:
             # Compose 2.26 begins each line with this, also where nobody sees a terminal.
             sys.stdout.buffer.write(line.removeprefix(b"\x1b[2K"))
             sys.stdout.buffer.flush()
+
+
+def is_running(plan: Plan) -> bool:
+    """Whether any container of this project runs."""
+    try:
+        return bool(run(listing(plan, "--quiet"), seconds=ASK_SECONDS).strip())
+    except ProgramError:
+        # No client, or no engine: then nothing runs on it.
+        return False
 
 
 def stop_process(plan: Plan, name: str) -> None:
