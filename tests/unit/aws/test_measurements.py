@@ -16,6 +16,7 @@ from stack.provision.desired import TEMPLATE_FILE, load_desired
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from standins import inprocess
+from tests.unit import alarm_clock
 from tests.unit.aws.played import target_of
 
 if TYPE_CHECKING:
@@ -75,10 +76,10 @@ def by_watchtower(
     }
 
 
-def write(target: Target, records: list[Shape]) -> None:
+def write(target: Target, records: list[Shape], at: float | None = None) -> None:
     logs = target.client("logs")
     logs.create_log_stream(logGroupName="cruddur", logStreamName="s")
-    now = int(time.time() * 1000)
+    now = int((at or time.time()) * 1000)
     events = [{"timestamp": now, "message": json.dumps(record)} for record in records]
     answer = logs.put_log_events(logGroupName="cruddur", logStreamName="s", logEvents=events)
     assert "rejectedLogEventsInfo" not in answer
@@ -127,19 +128,26 @@ def test_the_access_log_is_measured_on_either_route(
     ("route", "record"), [("otlp", by_collector), ("watchtower", by_watchtower)]
 )
 @pytest.mark.parametrize(("clients", "state"), [(1, "ALARM"), (3, "OK")])
-def test_what_one_client_does_is_told_from_what_many_do(
-    target: Target, route: str, record: Callable[..., Shape], clients: int, state: str
+def test_what_one_client_does_is_told_from_what_many_do(  # noqa: PLR0917
+    target: Target,
+    monkeypatch: pytest.MonkeyPatch,
+    route: str,
+    record: Callable[..., Shape],
+    clients: int,
+    state: str,
 ) -> None:
     # given an account whose alarm by client goes off at more than 60
     account = account_of(target)
     desired = load_desired(ROOT, target.region, account, {"LogRoute": route})
     apply(target, plan_changes(target, desired))
+    now = alarm_clock.stop(monkeypatch)
     # when 61 requests are refused, by one client or by three
     refused = [
         {"security_event": "not_found", "security_client": f"192.0.2.{at % clients}"}
         for at in range(61)
     ]
-    write(target, [record(404, 0.1, security=security) for security in refused])
+    records = [record(404, 0.1, security=security) for security in refused]
+    write(target, records, now.timestamp())
     # then
     cloudwatch = target.client("cloudwatch")
     [alarm] = cloudwatch.describe_alarms(AlarmNames=["cruddur-one-client"])["MetricAlarms"]
@@ -195,7 +203,7 @@ def ask(target: Target, query: str) -> list[dict[str, str]]:
         "the query",
         lambda: logs.get_query_results(queryId=started["queryId"]),
         until=lambda found: found["status"] == "Complete",
-        seconds=5,
+        seconds=60,
     )
     return [{each["field"]: each["value"] for each in row} for row in answer["results"]]
 

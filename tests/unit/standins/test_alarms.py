@@ -5,29 +5,35 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from standins.aws.metric_math import compute
 from standins.expressions import ExpressionError
+from tests.unit import alarm_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 PERIOD = 300
 
 
 @pytest.fixture
-def alarm(aws: Callable[..., Any]) -> Callable[..., tuple[str, str]]:
+def now(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    return alarm_clock.stop(monkeypatch)
+
+
+@pytest.fixture
+def alarm(aws: Callable[..., Any], now: datetime) -> Callable[..., tuple[str, str]]:
     """Puts values of `m` into periods (the oldest first), and tells an alarm's state and reason."""
     cloudwatch = aws("cloudwatch")
     namespace = f"alarms-{secrets.token_hex(4)}"
 
     def state(*values: list[float] | None, **changes: Any) -> tuple[str, str]:
         name = f"{namespace}-{secrets.token_hex(2)}"
-        now = datetime.now(UTC)
         for at, found in enumerate(values):
             if found:
                 back = timedelta(seconds=PERIOD * (len(values) - 1 - at))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from standins.aws.contributor_insights import METRICS, contributors, metric, parse
 from standins.awsvendor import AwsError
+from tests.unit import alarm_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +133,10 @@ def test_a_rule_that_aws_would_not_take_is_refused(wrong: Any) -> None:
         parse(json.dumps(wrong))
 
 
-def test_an_alarm_follows_the_biggest_contributor(aws: Callable[..., Any]) -> None:
+def test_an_alarm_follows_the_biggest_contributor(
+    aws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = alarm_clock.stop(monkeypatch)
     cloudwatch, logs = aws("cloudwatch"), aws("logs")
     name = f"clients-{secrets.token_hex(4)}"
     logs.create_log_group(logGroupName=name)
@@ -145,9 +148,7 @@ def test_an_alarm_follows_the_biggest_contributor(aws: Callable[..., Any]) -> No
         AlarmName=name,
         ComparisonOperator="GreaterThanThreshold",
         Threshold=4,
-        # Two, so that a test at the turn of the hour finds what it wrote before.
-        EvaluationPeriods=2,
-        DatapointsToAlarm=1,
+        EvaluationPeriods=1,
         TreatMissingData="notBreaching",
         Metrics=[
             {
@@ -164,8 +165,8 @@ def test_an_alarm_follows_the_biggest_contributor(aws: Callable[..., Any]) -> No
         return str(found["StateValue"])
 
     def write(*clients: str) -> None:
-        now = int(time.time() * 1000)
-        events = [{"timestamp": now, "message": event(client)[3]} for client in clients]
+        at = int(now.timestamp() * 1000)
+        events = [{"timestamp": at, "message": event(client)[3]} for client in clients]
         logs.put_log_events(logGroupName=name, logStreamName="s", logEvents=events)
 
     assert state() == "OK"
@@ -175,7 +176,6 @@ def test_an_alarm_follows_the_biggest_contributor(aws: Callable[..., Any]) -> No
     # when one of them goes on, then it is not, and the report names it
     write("y")
     assert state() == "ALARM"
-    now = datetime.now(UTC)
     report = cloudwatch.get_insight_rule_report(
         RuleName=name,
         StartTime=now - timedelta(minutes=5),

@@ -1,0 +1,30 @@
+"""The time by which the stand-ins look at alarms, stopped."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from standins.aws import backend
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    import pytest
+
+
+def stop(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """The time that it stays for alarms of this process's stand-ins until the test is over.
+
+    A period begins at a round time of the clock, such as a full minute: what a test wrote just
+    before is of the period before.
+    """
+    stopped = datetime.now(UTC)
+
+    class Stopped(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return stopped.astimezone(tz)
+
+    monkeypatch.setattr(backend, "datetime", Stopped)
+    return stopped
