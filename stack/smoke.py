@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from stack.otlp_json import local_session
 from stack.waiting import DeadlineError, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from stack.access import Access
 
@@ -32,13 +33,16 @@ def smoke(binary: Path, config: str, variables: Mapping[str, str], access: Acces
     so that it meets nothing of the running collector. Nothing is sent to a vendor.
     Raises StackError with the collector's own reason.
     """
-    with tempfile.TemporaryDirectory(prefix="otel-stack-smoke-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="otel-stack-smoke-") as folder,
+        _free_ports(variables) as ports,
+    ):
         own = {
             **variables,
             **LOOPBACK_ONLY,
             # As this process sees it, whichever runtime the config is for.
             "OTLP_SERVER_SECRETS": str(access.server),
-            **_free_ports(variables),
+            **ports,
             **_folders(folder, variables),
         }
         file = Path(folder) / "otel-config.yaml"
@@ -58,14 +62,22 @@ def smoke(binary: Path, config: str, variables: Mapping[str, str], access: Acces
             _stop(process)
 
 
-def _free_ports(variables: Mapping[str, str]) -> dict[str, str]:
+@contextmanager
+def _free_ports(variables: Mapping[str, str]) -> Iterator[dict[str, str]]:
     names = [name for name in variables if name.endswith("_PORT")]
     with ExitStack() as held:
         # All are held until the last is known, or two names could get the same.
         sockets = [held.enter_context(socket.socket()) for _ in names]
         for one in sockets:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(("127.0.0.1", 0))
-        return {name: str(one.getsockname()[1]) for name, one in zip(names, sockets, strict=True)}
+        ports = {name: str(one.getsockname()[1]) for name, one in zip(names, sockets, strict=True)}
+        # On Linux a server that reuses addresses, as those in Go do, may listen where a socket is
+        # only bound, and the kernel gives such a port to no connection: the running stack opens
+        # many before the collector gets there.
+        if sys.platform != "linux":
+            held.close()
+        yield ports
 
 
 def _folders(base: str, variables: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,44 @@
+"""A config that is tried beside a running collector: nobody takes the trial's ports meanwhile."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stack.access import Access
+from stack.smoke import smoke
+from tests.unit.collector.running import CONFIG, DEFAULTS, NO_VENDORS, PORTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.collector
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port cannot be kept so")
+def test_the_ports_are_kept_until_the_trial_is_over(
+    binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given somebody who wants a port at the wrong moment, as the kernel does for a connection
+    refused: list[str] = []
+    start: Any = subprocess.Popen
+
+    def meddle(*words: Any, env: dict[str, str], **more: Any) -> Any:
+        for name in PORTS:
+            with socket.socket() as other:
+                try:
+                    other.bind(("127.0.0.1", int(env[name])))
+                except OSError:
+                    refused.append(name)
+        return start(*words, env=env, **more)
+
+    monkeypatch.setattr("stack.smoke.subprocess.Popen", meddle)
+    variables = {**DEFAULTS, **NO_VENDORS, "QUEUE_DIR": "", "TELEMETRY_DIR": ""}
+    # when
+    smoke(binary, CONFIG.read_text(), variables, Access((), tmp_path, tmp_path))
+    # then
+    assert refused == list(PORTS)
