@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 SERVICES = Path(__file__).resolve().parents[3] / "services"
 GUNICORN = [sys.executable, "-m", "gunicorn"]
-DEADLINE = 15
+DEADLINE = 60
+"""For the machine: beside other work a service took 17 s for its first answer."""
 
 
 @dataclass
@@ -40,7 +41,8 @@ class Server:
         deadline = time.monotonic() + DEADLINE
         while self.process.poll() is None and time.monotonic() < deadline:
             try:
-                return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=2)
+                # The port takes connections before there is a worker that answers.
+                return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=DEADLINE)
             except requests.ConnectionError:
                 time.sleep(0.02)  # between two tries
         raise AssertionError(f"no answer to {path}: {self.log.read_text()}")
@@ -148,14 +150,15 @@ def test_workers_end_with_a_master_that_is_killed(start: Callable[..., Server]) 
     server.get("/api/health-check")
     master = psutil.Process(server.process.pid)
     workers = wait_for(
-        "both workers", master.children, until=lambda found: len(found) == 2, seconds=5
+        "both workers", master.children, until=lambda found: len(found) == 2, seconds=DEADLINE
     )
 
     # when
     server.process.kill()
 
-    # then: they end at once, and the port is the next master's
-    wait_for("the workers' end", lambda: not any(map(_runs, workers)), seconds=0.9)
+    # then: they end before they look at the parent, and the port is the next master's
+    wait_for("the workers' end", lambda: not any(map(_runs, workers)), seconds=10)
+    assert "Parent changed" not in server.log.read_text()
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", server.port))
