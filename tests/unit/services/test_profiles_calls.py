@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from tests.unit.services.conftest import MakeClient
 
 
+PATIENT = 60
+"""Seconds, where an answer comes: a busy machine took more than the half that is usual."""
+
+
 def test_names_and_pictures_come_in_one_call(make_client: MakeClient) -> None:
     with serve_profiles(everybody) as profiles:
-        feed = make_client(profiles_url=profiles.url).get("/api/activities/home").json
+        client = make_client(profiles_url=profiles.url, profiles_timeout=PATIENT)
+        feed = client.get("/api/activities/home").json
 
     assert feed
     for activity in feed:
@@ -36,7 +41,8 @@ def test_an_unknown_handle_stays_without_a_name(make_client: MakeClient) -> None
         handler.answer(200, b'{"profiles": {}}')
 
     with serve_profiles(nobody) as profiles:
-        feed = make_client(profiles_url=profiles.url).get("/api/activities/home").json
+        client = make_client(profiles_url=profiles.url, profiles_timeout=PATIENT)
+        feed = client.get("/api/activities/home").json
 
     assert {activity["display_name"] for activity in feed or []} == {None}
 
@@ -102,7 +108,8 @@ def test_the_feed_comes_without_names_and_the_span_and_the_log_say_why(
     reason: str,
 ) -> None:
     with serve_profiles(behaviour) as profiles:
-        client = make_client(profiles_url=profiles.url, profiles_timeout=0.2)
+        timeout = 0.2 if reason == "timeout" else PATIENT
+        client = make_client(profiles_url=profiles.url, profiles_timeout=timeout)
         started = time.monotonic()
         answer = client.get("/api/activities/home")
         seconds = time.monotonic() - started
@@ -110,7 +117,8 @@ def test_the_feed_comes_without_names_and_the_span_and_the_log_say_why(
     assert answer.status_code == 200
     assert answer.json
     assert {activity["display_name"] for activity in answer.json} == {None}
-    assert seconds < 1
+    # Who hangs would do so for five seconds, who drips for fifty.
+    assert seconds < 4
     check_reason(reason, spans, caplog)
 
 

@@ -6,6 +6,7 @@ import email.utils
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -155,7 +156,7 @@ def test_the_end_of_the_process_wakes_it_and_leaves_it_a_moment() -> None:
 
     started = time.monotonic()
     ending.begin()
-    waiting.join(5)
+    waiting.join(60)
 
     assert 0.3 < time.monotonic() - started < 4
     assert results[0].status_code is None
@@ -221,13 +222,13 @@ for number in range(make):
     with tracer.start_as_current_span(f"span {number}"):
         pass
 time.sleep(wait)
+print("\\nslept until", time.monotonic(), flush=True)
 """
 
 
 def run(url: str, *, make: int, wait: float, **environment: str) -> tuple[str, float]:
-    """What the process printed, and the seconds from its last statement to its end at most."""
+    """What the process printed, and the seconds from its last statement to its end."""
     bin_folder = Path(sys.executable).parent
-    started = time.monotonic()
     done = subprocess.run(
         [
             str(bin_folder / "opentelemetry-instrument"),
@@ -249,9 +250,12 @@ def run(url: str, *, make: int, wait: float, **environment: str) -> tuple[str, f
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=180,
     )
-    return done.stdout + done.stderr, time.monotonic() - started - wait
+    ended = time.monotonic()
+    # The clock is the machine's.
+    [slept_until] = re.findall(r"^slept until (\S+)$", done.stdout, re.MULTILINE)
+    return done.stdout + done.stderr, ended - float(slept_until)
 
 
 def test_more_failures_than_the_sdk_stands_cost_nothing() -> None:
