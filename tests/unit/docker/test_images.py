@@ -79,8 +79,8 @@ def test_a_registry_that_says_nothing_costs_its_deadline_and_no_more(
 def test_a_registry_that_answers_may_take_its_time(
     docker_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base_image, "REGISTRY_SECONDS", 1)
-    docker_client({"pull": "echo Pulling; sleep 1.2"})
+    monkeypatch.setattr(base_image, "REGISTRY_SECONDS", 3)
+    docker_client({"pull": "echo Pulling; sleep 3.2"})
 
     assert base_image.try_pull(PUBLIC) is None
 
