@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +15,7 @@ from stack.doctor import chosen
 from stack.doctor.chosen import changed_since_start, check_settings
 from stack.runtimes.containers import SERVICE_LABEL
 from stack.vendors import Vendor
+from tests.ports import free_ports
 from tests.unit.doctor.playing import only, text, with_vendor
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ def plan_with(setup: Setup, port: int, key: str) -> Plan:
 @pytest.fixture
 def collector() -> Iterator[int]:
     """The port of a process whose key is `the key`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    [port] = free_ports(1)
     process = subprocess.Popen(
         [sys.executable, "-c", LISTEN, str(port)],
         env={**os.environ, KEY: "the key"},
@@ -58,7 +56,7 @@ def collector() -> Iterator[int]:
     assert process.stdout is not None
     process.stdout.readline()
     yield port
-    process.communicate(timeout=5)
+    process.communicate(timeout=60)
 
 
 def test_a_fresh_checkout_has_every_vendor_played(make: Callable[..., Setup]) -> None:
@@ -106,9 +104,7 @@ def test_a_token_that_was_renewed_since_the_start_is_told_and_not_shown(
     (tmp_path / "token").write_text("n" * 40)
     setup = make(otlp_access=("token",), otlp_client_secrets=tmp_path)
     backend = setup.plan.process("backend-flask")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    [port] = free_ports(1)
     process = subprocess.Popen(
         [sys.executable, "-c", LISTEN, str(port)],
         env={**os.environ, **earlier.process("backend-flask").environment, "PATH": os.defpath},
@@ -121,7 +117,7 @@ def test_a_token_that_was_renewed_since_the_start_is_told_and_not_shown(
     setup = replace(setup, plan=replace(setup.plan, processes=(moved,)))
     # when
     found = text(check_settings(setup))
-    process.communicate(timeout=5)
+    process.communicate(timeout=60)
     # then
     assert "a certificate or token of OTLP_ACCESS was renewed" in found
     assert "`make up` hands out what is there now" in found

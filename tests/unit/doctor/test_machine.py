@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections import namedtuple
@@ -19,6 +18,7 @@ from stack.doctor.machine import check_folders, check_ports, check_runtime, go_v
 from stack.engine import Engine
 from stack.errors import StackError
 from stack.plan import RUN_DIR_MARK
+from tests.ports import free_ports
 from tests.unit.doctor.playing import only, text
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ def on_ports(setup: Setup, **ports: int) -> Setup:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 @pytest.fixture
@@ -66,7 +64,7 @@ def listener() -> Iterator[Callable[..., int]]:
 
     yield start
     for process in started:
-        process.communicate(timeout=5)
+        process.communicate(timeout=60)
 
 
 def test_free_ports_are_well_while_the_stack_is_down(

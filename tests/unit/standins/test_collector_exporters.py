@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import requests
 from standins.inprocess import running
 from standins.settings import Settings
 from standins.xray.segments import xray_trace_id
+from tests.ports import free_ports
 from tests.unit.standins import otlp_data
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ pytestmark = pytest.mark.collector
 COLLECTOR = Path(__file__).parents[3] / ".run/bin/otelcol"
 SETTINGS = Settings()
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
+SECONDS = 60
+"""For what takes less than one on a machine that is not busy."""
 
 CONFIG = """
 receivers:
@@ -129,9 +131,7 @@ def collector(own: Client, folder: Path, secret: str) -> Iterator[str]:
     """Run a collector that has every exporter, and yield where it takes OTLP."""
     if not COLLECTOR.exists():
         pytest.skip("no collector in .run/bin: run `make up` once")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    [port] = free_ports(1)
     config, log = folder / "config.yaml", folder / "collector.log"
     config.write_text(CONFIG.format(own=port, **own.ports()))
     with log.open("w") as output:
@@ -172,7 +172,7 @@ def send(
     with collector(own, folder, SETTINGS.aws_secret_access_key) as url:
 
         def post(signal: str, body: bytes) -> None:
-            answer = requests.post(f"{url}/{signal}", body, headers=PROTOBUF, timeout=20)
+            answer = requests.post(f"{url}/{signal}", body, headers=PROTOBUF, timeout=SECONDS)
             assert answer.ok, answer.text
 
         yield post
@@ -180,12 +180,12 @@ def send(
 
 def answers(url: str) -> bool:
     try:
-        return requests.post(url, b"", headers=PROTOBUF, timeout=2).ok
+        return requests.post(url, b"", headers=PROTOBUF, timeout=SECONDS).ok
     except requests.ConnectionError:
         return False
 
 
-def until(held: Callable[[], object], log: Path | None = None, seconds: float = 30) -> None:
+def until(held: Callable[[], object], log: Path | None = None, seconds: float = SECONDS) -> None:
     """Wait for something to hold; fails with the collector's log."""
     deadline = time.monotonic() + seconds
     while not held():
@@ -250,6 +250,8 @@ def test_a_collector_with_a_wrong_secret_gets_nothing_in(
 ) -> None:
     with collector(own, tmp_path, secret="wrong") as url:
         # awsxray has no queue, so its failure is the answer.
-        requests.post(f"{url}/traces", otlp_data.traces(trace_id), headers=PROTOBUF, timeout=20)
+        requests.post(
+            f"{url}/traces", otlp_data.traces(trace_id), headers=PROTOBUF, timeout=SECONDS
+        )
         until(lambda: any(one["status"] == 403 for one in own.requests("xray")))
     assert own.holds("xray", trace_id) == {}
