@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     Play = Callable[..., AbstractContextManager[tuple[Collector, Client]]]
 
 SECRET = "hush-hush"
-SOON = 8
+SOON = 60
 """Seconds for what takes some tens of milliseconds on an idle machine."""
+SENT = {"traces": 1, "logs": 1, "metrics": 4}
+"""Spans, records and points of one `send`."""
 
 
 def fragment(name: str) -> Fragment:

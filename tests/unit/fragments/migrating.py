@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from standins.client import Client
 
 APPS = Path(__file__).parent / "apps"
-UP_SECONDS = 20
+UP_SECONDS = 60
 
 
 @contextlib.contextmanager

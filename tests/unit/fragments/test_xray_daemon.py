@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.collector
 
 VENDORS = ("xray", "honeycomb")
+ASKING = {"X-Amzn-Trace-Id": "Sampled=?"}
 
 
 @pytest.fixture(scope="module")
@@ -79,19 +80,18 @@ def collector(
 
 
 @pytest.fixture(scope="module")
-def url(
-    collector: Collector, standins: Client, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def url(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     environment = {
         "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{collector.environment['AWSPROXY_PORT']}",
         "AWS_XRAY_URL": "*4567-cruddur.example*",
     }
     with app("xray_sdk", tmp_path_factory.mktemp("app"), environment) as served:
-        requests.get(f"{served}/api/activities/@first", timeout=5)
+        # The SDK asks for the rules with its first request, and has them a moment after X-Ray has
+        # answered; until then it records one request a second, and 5 % of the others.
         wait_for(
-            "the SDK's question for sampling rules",
-            lambda: [one["path"] for one in standins.requests("xray")],
-            until=lambda paths: "/GetSamplingRules" in paths,
+            "requests that are recorded one after another",
+            lambda: [_sampled(f"{served}/api/activities/@first") for _ in range(5)],
+            until=all,
             seconds=SOON,
         )
         yield served
@@ -160,12 +160,20 @@ def test_it_listens_on_loopback_alone(collector: Collector) -> None:
 
 def _ask(url: str, status: int = 200) -> str:
     """The trace id that the SDK answers with, as 32 hex digits; the request was recorded."""
-    answer = requests.get(url, headers={"X-Amzn-Trace-Id": "Sampled=?"}, timeout=5)
+    answer = requests.get(url, headers=ASKING, timeout=SOON)
     assert answer.status_code == status
-    said = dict(part.split("=") for part in answer.headers["X-Amzn-Trace-Id"].split(";"))
+    said = _said(answer)
     assert said["Sampled"] == "1"
     _, seconds, rest = said["Root"].split("-")
     return seconds + rest
+
+
+def _sampled(url: str) -> bool:
+    return _said(requests.get(url, headers=ASKING, timeout=SOON))["Sampled"] == "1"
+
+
+def _said(answer: requests.Response) -> dict[str, str]:
+    return dict(part.split("=") for part in answer.headers["X-Amzn-Trace-Id"].split(";"))
 
 
 def _arrived(standins: Client, trace_id: str, parts: int = 3) -> dict[str, list[dict[str, Any]]]:
