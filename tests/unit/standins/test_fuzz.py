@@ -299,10 +299,11 @@ def test_a_query_that_would_fill_the_memory_is_refused(query: str) -> None:
 def test_a_search_ends() -> None:
     """Each further letter makes this one twice as long."""
     search = searcher(r"^(a|aa|aaa)*(\1|b)*$")
-    started = time.process_time()
+    # CPU of this thread: the stand-ins' own may be loading moto.
+    started = time.thread_time()
     with pytest.raises(ExpressionError, match="too long"):
         search("a" * 60 + "!")
-    assert time.process_time() - started < 2 * SEARCH_SECONDS
+    assert time.thread_time() - started < 2 * SEARCH_SECONDS
 
 
 @quick
@@ -401,7 +402,7 @@ def test_requests(shared: Client, vendor: str) -> None:
     for header, path in product(HEADERS, PATHS):
         head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         length = b"" if b"Length" in header or b"Transfer" in header else b"Content-Length: 2\r\n"
-        with socket.create_connection(address, timeout=5) as connection:
+        with socket.create_connection(address, timeout=60) as connection:
             connection.sendall(head.encode("latin-1") + length + header + b"\r\n\r\n{}")
             status = connection.makefile("rb").readline()
         assert status.split()[1][:1] in (b"2", b"4"), (header, path, status)
