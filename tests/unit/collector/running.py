@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+SECONDS = 60
+"""For what takes less than one on a machine that is not busy."""
+
 CONFIG = ROOT / CONFIG_FILE
 DEFAULTS = env_defaults(CONFIG.read_text())
 PORTS = tuple(name for name in DEFAULTS if name.endswith("_PORT"))
@@ -63,19 +66,22 @@ class Collector:
 
     def post(self, signal_name: str, body: Mapping[str, Any]) -> None:
         """Send OTLP/HTTP JSON; `signal_name` is traces, metrics or logs."""
-        answer = requests.post(f"{self.otlp}/v1/{signal_name}", json=body, timeout=10)
+        answer = requests.post(f"{self.otlp}/v1/{signal_name}", json=body, timeout=SECONDS)
         assert answer.status_code == 200, answer.text
 
     def wait_for_file(self, signal_name: str, needle: str) -> str:
-        """The text of the signal's file once it holds `needle`."""
+        """The text of the signal's file once it holds `needle`, in whole lines."""
         path = self.folder / f"{signal_name}.jsonl"
         return wait_for(
-            f"{needle} in {path.name}", path.read_text, until=lambda text: needle in text, seconds=3
+            f"{needle} in {path.name}",
+            path.read_text,
+            until=lambda text: needle in text and text.endswith("\n"),
+            seconds=SECONDS,
         )
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(timeout=15)
+        return self.process.wait(timeout=SECONDS)
 
 
 @contextlib.contextmanager
@@ -101,7 +107,7 @@ def running(
         )
     collector = Collector(process, own, folder, 0.0)
     try:
-        wait_for("the collector's health", lambda: healthy(collector), seconds=10, pause=0.005)
+        wait_for("the collector's health", lambda: healthy(collector), seconds=SECONDS, pause=0.005)
         collector.ready_seconds = time.monotonic() - started
         yield collector
     finally:

@@ -252,7 +252,7 @@ class TestImageFiles:
                 check=False,
                 capture_output=True,
                 text=True,
-                timeout=10,
+                timeout=60,
             )
 
         assert asked.returncode == code
@@ -261,7 +261,7 @@ class TestImageFiles:
     def test_the_probe_fails_where_nobody_listens(self) -> None:
         probe = ensure_image_files(ROOT) / "probe"
         asked = subprocess.run(
-            [probe, "http://127.0.0.1:1/"], check=False, capture_output=True, timeout=10
+            [probe, "http://127.0.0.1:1/"], check=False, capture_output=True, timeout=60
         )
 
         assert asked.returncode == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -30,9 +31,10 @@ def test_the_binary_is_under_60_mb(binary: Path) -> None:
 
 
 def test_ready_in_under_300_ms(binary: Path, tmp_path: Path) -> None:
-    """The best of some starts: on a busy machine the others measure the machine."""
+    """The best of a minute's starts: on a busy machine the others measure the machine."""
     took: list[float] = []
-    while len(took) < 12 and min(took, default=1.0) >= 0.3:
+    deadline = time.monotonic() + 60
+    while min(took, default=1.0) >= 0.3 and time.monotonic() < deadline:
         with running(binary, tmp_path / str(len(took))) as collector:
             took.append(collector.ready_seconds)
 
@@ -63,9 +65,15 @@ def test_every_listener_is_on_loopback_alone(collector: Collector) -> None:
 
 
 def test_a_span_can_be_read_within_a_second(collector: Collector) -> None:
-    collector.post("traces", trace("now"))
+    """The best of some, as above."""
+    took: list[float] = []
+    while len(took) < 10 and min(took, default=1.0) >= 1:
+        name, sent = f"now {len(took)}", time.monotonic()
+        collector.post("traces", trace(name))
+        assert name in spans(collector.wait_for_file("traces", name))
+        took.append(time.monotonic() - sent)
 
-    assert "now" in spans(collector.wait_for_file("traces", "now"))
+    assert min(took) < 1, took
 
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip bomb"])
@@ -78,7 +86,7 @@ def test_a_body_above_8_mib_is_refused_and_the_collector_lives(
         whole = gzip.compress(whole)
         headers["Content-Encoding"] = "gzip"
 
-    answer = requests.post(f"{collector.otlp}/v1/traces", data=whole, headers=headers, timeout=10)
+    answer = requests.post(f"{collector.otlp}/v1/traces", data=whole, headers=headers, timeout=60)
 
     assert answer.status_code == 400
     assert healthy(collector)
@@ -96,7 +104,7 @@ def test_only_the_page_may_send_from_a_browser(collector: Collector, page: bool)
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "content-type",
         },
-        timeout=5,
+        timeout=60,
     )
 
     allowed = preflight.headers.get("Access-Control-Allow-Origin")
@@ -105,7 +113,7 @@ def test_only_the_page_may_send_from_a_browser(collector: Collector, page: bool)
 
 def test_its_own_metrics_count_what_came_and_went(collector: Collector) -> None:
     collector.post("traces", trace("counted"))
-    page = requests.get(f"{collector.url('COLLECTOR_METRICS_PORT')}/metrics", timeout=5).text
+    page = requests.get(f"{collector.url('COLLECTOR_METRICS_PORT')}/metrics", timeout=60).text
 
     counted = [line for line in page.splitlines() if line.endswith(" 1")]
 
@@ -114,7 +122,7 @@ def test_its_own_metrics_count_what_came_and_went(collector: Collector) -> None:
 
 
 def test_zpages_show_the_pipelines(collector: Collector) -> None:
-    page = requests.get(f"{collector.url('COLLECTOR_ZPAGES_PORT')}/debug/pipelinez", timeout=5)
+    page = requests.get(f"{collector.url('COLLECTOR_ZPAGES_PORT')}/debug/pipelinez", timeout=60)
 
     assert page.status_code == 200
     assert "redaction" in page.text
@@ -143,7 +151,7 @@ def test_a_reload_keeps_the_files_too(collector: Collector) -> None:
     wait_for(
         "the second start in the log",
         lambda: collector.log.count("Everything is ready") == 2,
-        seconds=5,
+        seconds=60,
     )
     collector.post("traces", trace("after"))
 
@@ -162,6 +170,6 @@ def test_a_file_that_is_full_is_put_aside_and_old_ones_go(binary: Path, tmp_path
             return sorted(tmp_path.glob("traces*.jsonl"))
 
         # Old files are removed beside the work, not before the answer.
-        kept = wait_for("three old files", files, until=lambda found: len(found) == 4, seconds=5)
+        kept = wait_for("three old files", files, until=lambda found: len(found) == 4, seconds=60)
 
     assert all(file.stat().st_size <= 1 << 20 for file in kept)
