@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -234,7 +235,7 @@ func TestARefusedBatchIsKeptAndSentAgain(t *testing.T) {
 	_ = os.Mkdir(outbox, 0o700)
 	_ = os.Rename(found[0], filepath.Join(outbox, filepath.Base(found[0])))
 	made = wrapped(t, v, small(100))
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for left := 1; left > 0 && time.Now().Before(deadline); {
 		files, _ := filepath.Glob(filepath.Join(outbox, "*"))
 		left = len(files)
@@ -251,9 +252,9 @@ func TestARefusedBatchIsKeptAndSentAgain(t *testing.T) {
 func TestOnlyTheRestIsTriedAgain(t *testing.T) {
 	t.Setenv("DEAD_LETTER_DIR", t.TempDir())
 	v := &vendor{}
-	tries := 0
+	var tries atomic.Int32
 	v.say = func() error {
-		if tries++; tries == 1 {
+		if tries.Add(1) == 1 {
 			return &RestError[ptrace.Traces]{Rest: spans(2), Err: coded{"ThrottlingException", 400}}
 		}
 		return nil
@@ -262,7 +263,7 @@ func TestOnlyTheRestIsTriedAgain(t *testing.T) {
 	if err := made.ConsumeTraces(context.Background(), spans(5)); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); tries < 2 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); tries.Load() < 2 && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if err := made.Shutdown(context.Background()); err != nil {
