@@ -58,7 +58,7 @@ def standins(played: Client) -> Client:
         f"{played.address('honeycomb')}/v1/traces",
         json=body,
         headers={"x-honeycomb-team": KEY},
-        timeout=5,
+        timeout=60,
     )
     assert answer.ok, answer.text
     return played
@@ -121,7 +121,7 @@ def test_a_deploy_is_marked_in_every_dataset(honeycomb: Honeycomb) -> None:
     answer = requests.get(
         f"{honeycomb.endpoint}/1/markers/__all__",
         headers={"x-honeycomb-team": KEY},
-        timeout=5,
+        timeout=60,
     )
     [marker] = answer.json()
     assert marker["id"] == identifier

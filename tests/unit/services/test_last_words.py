@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SERVICES = Path(__file__).resolve().parents[3] / "services"
-DEADLINE = 30
+DEADLINE = 60
 
 KEY = secrets.token_hex(16)
 """As Rollbar's: nothing but the environment tells that it is one."""

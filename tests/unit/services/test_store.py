@@ -55,7 +55,7 @@ def test_processes_that_start_together_seed_it_once(tmp_path: Path) -> None:
         assert worker.stdin
         worker.stdin.write("go\n")
         worker.stdin.flush()
-    ends = [worker.communicate(timeout=20) for worker in workers]
+    ends = [worker.communicate(timeout=60) for worker in workers]
 
     # then
     assert ends == [(f"{len(SEEDS)}\n", "")] * WORKERS

@@ -60,7 +60,7 @@ def test_they_serve_where_only_the_api_is_installed(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=60,
     )
 
     assert done.stderr == "[200, 200, 200, 201, 500, 200] [] False\n"

@@ -59,7 +59,7 @@ def aws(standins: Client) -> Callable[..., Any]:
             aws_secret_access_key=secret,
             config=Config(
                 retries={"total_max_attempts": 1},
-                connect_timeout=2,
+                connect_timeout=60,
                 read_timeout=90,
                 proxies={},
             ),

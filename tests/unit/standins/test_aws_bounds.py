@@ -38,7 +38,7 @@ def send(
     request = AWSRequest("POST", url, data=body, headers=headers)
     credentials = Credentials(SETTINGS.aws_access_key_id, SETTINGS.aws_secret_access_key)
     SigV4Auth(credentials, service, "us-east-1").add_auth(request)
-    return requests.post(url, data=body, headers=dict(request.headers.items()), timeout=10)
+    return requests.post(url, data=body, headers=dict(request.headers.items()), timeout=60)
 
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -86,7 +86,7 @@ def test_the_logs_endpoint_needs_a_stream_that_exists(
     assert len(standins.holds("aws", trace_id)["logs"]) == 1
     unsigned = {"Content-Type": "application/x-protobuf"}
     url = f"{standins.address('aws')}/v1/logs"
-    assert requests.post(url, data=body, headers=unsigned, timeout=5).status_code == 403
+    assert requests.post(url, data=body, headers=unsigned, timeout=60).status_code == 403
 
 
 def tracked(model: Any) -> list[object]:

@@ -489,11 +489,11 @@ def test_otlp_needs_transaction_search_and_a_signature(
         request.headers["Content-Type"] = "application/x-protobuf"
         credentials = Credentials(SETTINGS.aws_access_key_id, SETTINGS.aws_secret_access_key)
         SigV4Auth(credentials, "xray", region).add_auth(request)
-        return requests.post(url, data=body, headers=dict(request.headers.items()), timeout=5)
+        return requests.post(url, data=body, headers=dict(request.headers.items()), timeout=60)
 
     body = otlp_data.traces(trace_id)
     unsigned = requests.post(
-        url, data=body, headers={"Content-Type": "application/x-protobuf"}, timeout=5
+        url, data=body, headers={"Content-Type": "application/x-protobuf"}, timeout=60
     )
     assert unsigned.status_code == 403
     off = export("us-west-2", body)
