@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from stack.waiting import wait_for
+from tests.integration.harness.witness import ARRIVAL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from stack.telemetry import Span
     from tests.browser.conftest import Site, Visit
 
-ARRIVAL_SECONDS = 3
-"""What the page promises: from the answer to the whole trace in the file."""
+PROMISED_SECONDS = 3
+"""From the answer to the whole trace in the file: docs/tutorial.md says so."""
+
+CLICKS = 3
 
 
 def chain(spans: list[Span], innermost: Span) -> list[tuple[str, str, str]]:
@@ -34,7 +37,11 @@ def chain(spans: list[Span], innermost: Span) -> list[tuple[str, str, str]]:
 
 
 def whole_trace(site: Site, root: str, since: int, services: set[str]) -> list[Span]:
-    """The trace whose root span is called `root`, once spans of all `services` are in the file."""
+    """The trace whose root span is called `root`, once spans of all `services` are in the file.
+
+    And the parent of each: a service's batch may leave while a request is served, and then its
+    server span comes with the next one, half a second after what it is the parent of.
+    """
 
     def look() -> list[Span]:
         spans = site.spans()
@@ -43,11 +50,14 @@ def whole_trace(site: Site, root: str, since: int, services: set[str]) -> list[S
                 return [span for span in spans if span.trace_id == one.trace_id]
         return []
 
+    def whole(found: list[Span]) -> bool:
+        parents = {span.parent_id for span in found} - {""}
+        return {span.service for span in found} >= services and parents <= {
+            span.span_id for span in found
+        }
+
     return wait_for(
-        f"a whole trace of {root}",
-        look,
-        until=lambda found: {span.service for span in found} >= services,
-        seconds=ARRIVAL_SECONDS,
+        f"a whole trace of {root}", look, until=whole, seconds=ARRIVAL_SECONDS, pause=0.1
     )
 
 
@@ -76,6 +86,24 @@ def test_a_click_ends_in_profiles_and_database(site: Site, visit: Visit) -> None
         ("profiles-flask", "SERVER", "GET /api/profiles"),
     ]
     assert chain(spans, database) == [*to_backend, ("backend-flask", "CLIENT", "SELECT cruddur")]
+
+
+def test_a_click_is_on_disk_within_three_seconds(site: Site, visit: Visit) -> None:
+    """The least disturbed of some clicks tells it: other programs only ever add."""
+    page = visit.to(site.url)
+    took = []
+    for _ in range(CLICKS):
+        since = time.time_ns()
+        page.get_by_role("link", name="Worf").first.click()
+        page.get_by_role("heading", name="@worf").wait_for()
+        page.get_by_role("article").first.wait_for()
+        shown = time.monotonic()
+        whole_trace(site, "click open person", since, EVERYBODY)
+        took.append(time.monotonic() - shown)
+        page.go_back()
+        page.get_by_role("heading", name="Home").wait_for()
+    print("s from the answer to the whole trace:", [round(one, 1) for one in took])
+    assert min(took) <= PROMISED_SECONDS, took
 
 
 def test_the_first_request_belongs_to_the_page_load(site: Site, visit: Visit) -> None:
@@ -146,7 +174,10 @@ def test_web_vitals_arrive_when_the_page_is_left(site: Site, visit: Visit) -> No
         }
 
     found = wait_for(
-        "web vitals", vitals, until=lambda names: names >= {"lcp", "fcp", "ttfb"}, seconds=5
+        "web vitals",
+        vitals,
+        until=lambda names: names >= {"lcp", "fcp", "ttfb"},
+        seconds=ARRIVAL_SECONDS,
     )
     assert found >= {"lcp", "fcp", "ttfb"}
 
@@ -162,14 +193,8 @@ def test_the_last_click_is_not_lost(site: Site, visit: Visit, how: str) -> None:
     page.get_by_role("article").first.wait_for()
     leave(page, how)
 
-    # The page's part is there at once; the server's span comes with the backend's next batch.
-    whole_trace(site, "click open person", since, {"frontend-react"})
+    spans = whole_trace(site, "click open person", since, EVERYBODY)
 
-    def of_server() -> list[Span]:
-        spans = whole_trace(site, "click open person", since, EVERYBODY)
-        return spans if any(s.name == "GET /api/activities/@<handle>" for s in spans) else []
-
-    spans = wait_for("the server's span", of_server, seconds=ARRIVAL_SECONDS)
     server = next(s for s in spans if s.service == "backend-flask" and s.kind == "SERVER")
     assert chain(spans, server)[:2] == [
         ("frontend-react", "INTERNAL", "click open person"),
@@ -189,9 +214,11 @@ def test_a_request_without_an_answer_is_not_lost(
     page.get_by_text("Loading").wait_for(state="attached")
     leave(page, how)
 
-    spans = whole_trace(site, "click open person", since, {"frontend-react"})
+    def requests_of_click() -> list[Span]:
+        spans = whole_trace(site, "click open person", since, {"frontend-react"})
+        return [span for span in spans if span.kind == "CLIENT"]
 
-    [request] = [span for span in spans if span.kind == "CLIENT"]
+    [request] = wait_for("the request's span", requests_of_click, seconds=ARRIVAL_SECONDS)
     assert request.attributes["app.left_unanswered"] is True
 
 
