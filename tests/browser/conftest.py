@@ -42,6 +42,9 @@ FLAGS = (
     "--disable-sync",
 )
 
+PATIENCE_SECONDS = 30
+"""With a page that is loaded or drawn while other programs keep the machine busy."""
+
 
 @dataclass(frozen=True)
 class Site:
@@ -103,7 +106,7 @@ def served(site: Site, folder: Path) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_for("the other page", lambda: requests.get(f"http://{bind}", timeout=2).ok, seconds=10)
+        wait_for("the other page", lambda: requests.get(f"http://{bind}", timeout=2).ok, seconds=30)
         yield f"http://{bind}"
     finally:
         server.terminate()
@@ -142,7 +145,7 @@ class Visit:
 def visit(browser: Browser) -> Iterator[Visit]:
     context = browser.new_context(viewport={"width": 1000, "height": 800})
     visit = Visit(context.new_page())
-    visit.page.set_default_timeout(10_000)
+    visit.page.set_default_timeout(PATIENCE_SECONDS * 1000)
     visit.page.on("pageerror", lambda error: visit.uncaught.append(str(error)))
 
     def note(request: Request) -> None:
