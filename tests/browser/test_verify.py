@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import secrets
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,7 @@ from stack import page_visit
 from stack.commands.verify import show
 from stack.errors import StackError
 from stack.runtimes import native
-from stack.telemetry import spans_by_service
+from stack.telemetry import read_spans, spans_by_service
 from stack.verify import HOME, RECORD_FILES, Start, Step, verify
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from tests.browser.conftest import Site, Visit
 
 DEADLINE = 15
-TOO_SHORT = 3
-"""Seconds, where something is not to arrive; what does takes 1.3."""
+SHORT = 8
+"""Seconds, where one vendor's is not to arrive; all others' takes 1.3, longer on two busy cores."""
 
 
 def states(deliveries: object) -> dict[tuple[str, str], str]:
@@ -99,7 +100,7 @@ def test_picture_for_the_docs(site: Site, visit: Visit, screenshots: Path | None
 
 def test_a_trace_without_profiles_is_not_whole(site: Site, no_profiles: None) -> None:
     del no_profiles
-    report = verify(site.plan, TOO_SHORT, start=Start.PAGE)
+    report = verify(site.plan, SHORT, start=Start.PAGE)
     assert {states(report.deliveries)[key, "traces"] for key in ("honeycomb", "xray")} == {
         "missing"
     }
@@ -108,7 +109,7 @@ def test_a_trace_without_profiles_is_not_whole(site: Site, no_profiles: None) ->
 
 def test_a_vendor_with_part_of_the_spans_has_not_the_trace(site: Site, half_taken: None) -> None:
     del half_taken
-    report = verify(site.plan, TOO_SHORT, start=Start.PAGE)
+    report = verify(site.plan, SHORT, start=Start.PAGE)
     held = site.standins.holds("honeycomb", report.trace_id)["traces"]
     assert 0 < len(held) < len(report.steps)
     found = states(report.deliveries)
@@ -118,7 +119,7 @@ def test_a_vendor_with_part_of_the_spans_has_not_the_trace(site: Site, half_take
 
 def test_a_vendor_that_refuses_is_named_with_what_it_says(site: Site, bad_key: None) -> None:
     del bad_key
-    report = verify(site.plan, TOO_SHORT, start=Start.PAGE)
+    report = verify(site.plan, SHORT, start=Start.PAGE)
     found = states(report.deliveries)
     assert (found["honeycomb", "traces"], found["xray", "traces"]) == ("rejected", "arrived")
     assert any(one.why.startswith("401") for one in report.deliveries)
@@ -141,12 +142,14 @@ def test_a_stack_without_a_page_says_so(site: Site) -> None:
         verify(without, 1, start=Start.PAGE)
 
 
-def test_the_pages_spans_are_counted(site: Site) -> None:
-    def recorded() -> int:
-        counted = spans_by_service(site.plan.telemetry_dir / RECORD_FILES["traces"])
-        return next((one.spans for one in counted if one.service == "frontend-react"), 0)
-
-    before = recorded()
-    assert verify(site.plan, DEADLINE, start=Start.PAGE).complete
+def test_the_pages_spans_are_counted(site: Site, tmp_path: Path) -> None:
+    report = verify(site.plan, DEADLINE, start=Start.PAGE)
+    assert report.complete
+    # As the record is now: a page that an earlier test has left may still be sending.
+    record = tmp_path / RECORD_FILES["traces"]
+    shutil.copyfile(site.plan.telemetry_dir / RECORD_FILES["traces"], record)
+    of_page = [span for span in read_spans(record) if span.service == "frontend-react"]
     # The click, and its two requests.
-    assert recorded() - before == 3
+    assert [span.trace_id for span in of_page].count(report.trace_id) == 3
+    counted = {one.service: one.spans for one in spans_by_service(record)}
+    assert counted["frontend-react"] == len(of_page)
