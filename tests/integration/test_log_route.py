@@ -46,6 +46,7 @@ def test_a_record_is_in_cloudwatch_once_with_its_trace_and_nowhere_else(
             for log in standins.holds("aws", exchange.trace_id).get("logs", [])
             if log["stream"] == "backend-flask"
         ],
+        until=lambda logs: any(log["parsed"]["logger"] == "access" for log in logs),
         seconds=15,
     )
     access = [log["parsed"] for log in logs if log["parsed"]["logger"] == "access"]
