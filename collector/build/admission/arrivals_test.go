@@ -42,6 +42,12 @@ func long(one *arrival) *arrival {
 	return one
 }
 
+// fresh is a request that has just begun, however long this machine pauses here.
+func fresh(one *arrival) *arrival {
+	one.began = one.began.Add(time.Minute)
+	return one
+}
+
 func TestOneHostIsTheSame(t *testing.T) {
 	for address, same := range map[string]string{
 		"10.0.0.1:5": "10.0.0.1:6", "[::ffff:10.0.0.1]:5": "10.0.0.1:5", "[2001:db8::1]:5": "[2001:db8::ffff:1]:5",
@@ -80,10 +86,13 @@ func TestWhoHoldsMostBytesGivesWayToAnotherHost(t *testing.T) {
 func TestOfOneHostOnlyWhatStallsGivesWay(t *testing.T) {
 	a := small(1<<20, 2)
 	one, first := asked(a, from("10.0.0.1:1"), 0)
-	asked(a, from("10.0.0.1:2"), 0)
+	other, _ := asked(a, from("10.0.0.1:2"), 0)
+	fresh(one)
+	fresh(other)
 	if third, _ := asked(a, from("10.0.0.1:3"), 0); third != nil || *first {
 		t.Error("a request gives way that has just begun")
 	}
+	one.began = time.Now()
 	long(one)
 	if third, _ := asked(a, from("10.0.0.1:3"), 0); third == nil || !*first {
 		t.Error("one waits for a request that stalls")
@@ -154,7 +163,8 @@ func TestWhatALineBringsCountsUntilNoRequestCanHaveIt(t *testing.T) {
 func TestALineThatFindsNoRoomGivesUpItsOwn(t *testing.T) {
 	a := small(1000, 10)
 	on := from("10.0.0.1:1")
-	_, gone := asked(a, on, 900)
+	one, gone := asked(a, on, 900)
+	fresh(one)
 	if a.bring(on, 200) || *gone {
 		t.Fatal("there is room for more than there is")
 	}
@@ -217,6 +227,13 @@ func TestABodyThatStallsIsAnsweredWhenOthersNeedItsRoom(t *testing.T) {
 	}()
 	if _, err := sender.Write(make([]byte, 900<<10)); err != nil {
 		t.Fatal(err)
+	}
+	// On its way is not there: a busy server reads it later.
+	for deadline := time.Now().Add(20 * time.Second); g.arriving.held().bytes < 900<<10; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%v of it has come", g.arriving.held())
+		}
+		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(2 * creditTime) // how long it has stalled is what is tested
 
