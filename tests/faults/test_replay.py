@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from stack import replay
 from stack.errors import StackError
 from stack.replay import OUTBOX, read_letters, send_again
+from stack.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,12 +59,22 @@ def test_letters_are_handed_to_the_collector_and_gone_when_it_took_them(tmp_path
     write(tmp_path, "1", "otlp_http/honeycomb")
     [letter] = read_letters(tmp_path)
     waiting = letter.path.parent / OUTBOX / letter.path.name
-    collector = threading.Timer(0.3, waiting.unlink)
-    collector.start()
 
-    send_again([letter])
+    def take() -> bytes:
+        wait_for("a letter to be handed over", waiting.exists, seconds=20)
+        handed = waiting.read_bytes()
+        # Whoever hands it over waits meanwhile.
+        time.sleep(0.3)
+        waiting.unlink()
+        return handed
 
-    assert not waiting.exists()
+    with ThreadPoolExecutor(1) as collector:
+        taken = collector.submit(take)
+
+        send_again([letter])
+
+        assert not waiting.exists()
+        assert taken.result().endswith(b"\x0a\x00\n")
     assert read_letters(tmp_path) == []
 
 
