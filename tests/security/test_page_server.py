@@ -179,9 +179,10 @@ def test_a_collector_that_hangs_does_not_keep_the_page_from_being_served(
     threads = [threading.Thread(target=lambda: seen.append(post(page))) for _ in range(6)]
     for thread in threads:
         thread.start()
-    wait_for("the hanging sends", lambda: len(collector.asked) == 2 and len(seen) == 4, seconds=3)
+    wait_for("two that hang, and the others' answers", lambda: len(seen) >= 4, seconds=20)
+    assert len(collector.asked) == 2
     # when
-    answer = requests.get(f"{page}/health", timeout=1)
+    answer = requests.get(f"{page}/health", timeout=5)
     # then
     assert answer.ok
     for thread in threads:
