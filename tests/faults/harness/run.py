@@ -20,6 +20,7 @@ from tests.faults.harness.held import ROUTES, STANDIN, Held, held
 from tests.faults.harness.sender import Sender
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from stack.ledger import Entry
@@ -126,7 +127,7 @@ def play(bench: Bench, case: Case) -> Result:
         if case.mode == "clock":
             result.met = _is_delivered(bench, result, since) and _was_refused(bench, case)
         if bench.far and case.mode in TROUBLES:
-            result.met = bench.far.met()
+            result.met = _comes("the trouble to be met", bench.far.met)
         if bench.disk and case.circumstance == "full disk":
             free(bench.disk)
         bench.heal()
@@ -196,8 +197,13 @@ def _is_delivered(bench: Bench, result: Result, since: float) -> bool:
             )
         )
 
+    return _comes("something of after the fault's beginning", found)
+
+
+def _comes(what: str, look: Callable[[], bool]) -> bool:
+    """Whether it happens in time: a connection of before the fault may be busy for a while yet."""
     try:
-        return wait_for("something of after the fault's beginning", found, seconds=15, pause=0.3)
+        return wait_for(what, look, seconds=15, pause=0.3)
     except DeadlineError:
         return False
 
