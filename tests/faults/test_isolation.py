@@ -58,6 +58,6 @@ def test_the_bounds_see_a_vendor_that_blocks(tmp_path: Path) -> None:
         bench.stop()
         bench.config = without_hop(bench.config)
         bench.start()
-        turns = take_turns(bench, "xray", "slow", 1)
+        turns = take_turns(bench, "xray", "hang", 1)
 
     assert [line for line in noticed(turns) if line.startswith("p50 of requests")]
