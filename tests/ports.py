@@ -21,11 +21,13 @@ def free_ports(count: int) -> list[int]:
 
     A port is given long before it is bound: two stacks that started at once, of 15 ports each,
     met in one of a hundred starts. So each is locked, until this process ends, as a byte of a file.
+    And locked before it is looked at: to look is to bind it, and whoever was given it may do so at
+    that moment.
     """
     found: list[int] = []
     while len(found) < count:
         port = random.choice(_RANGE)
-        if port not in _given and _is_free(port) and _lock(port):
+        if port not in _given and _lock(port) and _is_free(port):
             _given.add(port)
             found.append(port)
     return found
