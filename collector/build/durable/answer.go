@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension/extensionmiddleware"
@@ -56,6 +60,11 @@ func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil || !asked {
 		return response, err
 	}
+	if strange := stranger(response); strange != nil {
+		response.Body.Close()
+		return nil, strange
+	}
+	sooner(response.Header)
 	seen.status = response.StatusCode
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	hideKeys(body, request.Header)
@@ -64,6 +73,42 @@ func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 		seen.refused, seen.message = partial(request.URL.Path, response.Header.Get("Content-Type"), body)
 	}
 	return response, nil
+}
+
+// stranger is what is wrong with an answer that is nobody's who takes OTLP, and that upstream counts as
+// a delivery: Go's client follows a redirect, with the key, to whatever host it names, and asks there
+// without the data if it is a 301 or 302; a page with status 200 is a sign-in or a vendor's console. As
+// an error of the network it leaves the data in the queue until the address is put right.
+func stranger(response *http.Response) error {
+	switch kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); {
+	case response.StatusCode/100 == 3:
+		where := "nowhere"
+		if to, err := response.Location(); err == nil {
+			where = to.Scheme + "://" + to.Host
+		}
+		return fmt.Errorf("answered with %d, to %s: not followed, it would take the key there; "+
+			"is the endpoint right?", response.StatusCode, where)
+	case response.StatusCode/100 == 2 && kind == "text/html":
+		return fmt.Errorf("answered with %d and a web page: nobody takes OTLP there; "+
+			"is the endpoint right?", response.StatusCode)
+	}
+	return nil
+}
+
+// Of a vendor that is well again, nobody should wait longer: the queue is full after half an hour.
+const longestRetryAfter = time.Minute
+
+// sooner bounds Retry-After. Upstream waits as long as it says, a day by a proxy's mistake, an hour by a
+// clock's, and with each batch one of the queue's ten consumers.
+func sooner(header http.Header) {
+	asked := header.Get("Retry-After")
+	seconds, _ := strconv.Atoi(asked)
+	if when, err := http.ParseTime(asked); err == nil {
+		seconds = int(time.Until(when).Seconds())
+	}
+	if seconds > int(longestRetryAfter.Seconds()) {
+		header.Set("Retry-After", strconv.Itoa(int(longestRetryAfter.Seconds())))
+	}
 }
 
 var (

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAKeyThatAVendorRepeatsIsHidden(t *testing.T) {
@@ -54,5 +55,33 @@ func TestAHiddenKeyIsAsLongAsItWas(t *testing.T) {
 	hideKeys(said, http.Header{"Api-Key": {"key-of-the-tests"}})
 	if string(said) != "no **************** here" {
 		t.Errorf("%q", said)
+	}
+}
+
+func TestRetryAfterIsBounded(t *testing.T) {
+	for asked, want := range map[string]string{
+		"":                              "",
+		"2":                             "2",
+		"60":                            "60",
+		"86400":                         "60",
+		"soon":                          "soon",
+		"Sun, 06 Nov 1994 08:49:37 GMT": "Sun, 06 Nov 1994 08:49:37 GMT",
+		time.Now().Add(time.Hour).UTC().Format(http.TimeFormat): "60",
+	} {
+		vendor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", asked)
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}))
+		request, _ := http.NewRequestWithContext(
+			context.WithValue(t.Context(), answerKey{}, &answer{}), http.MethodPost, vendor.URL, nil)
+		response, err := roundTripper{http.DefaultTransport}.RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		vendor.Close()
+		if got := response.Header.Get("Retry-After"); got != want {
+			t.Errorf("%q became %q, not %q", asked, got, want)
+		}
 	}
 }

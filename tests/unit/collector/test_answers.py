@@ -1,0 +1,65 @@
+"""Answers of somebody who is not the vendor: a redirect, a sign-in page."""
+
+from __future__ import annotations
+
+import gzip
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stack.waiting import wait_for
+from tests.local_http import Handler, serve
+from tests.unit.collector.running import running, trace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.collector
+
+KEY = "key-of-the-tests"
+
+
+@pytest.mark.parametrize("status", [200, 301, 302, 307, 308])
+def test_who_is_not_the_vendor_gets_no_key_and_is_no_delivery(
+    binary: Path, tmp_path: Path, status: int
+) -> None:
+    """Upstream follows with the key; it counts a page, and what a GET is answered with, as sent."""
+    strangers: list[str] = []
+    answers: list[int] = []
+    delivered: list[bytes] = []
+
+    class Stranger(Handler):
+        def respond(self) -> None:
+            self.body()
+            strangers.append(self.headers.get("x-honeycomb-team", ""))
+            self.answer(200)
+
+    class Vendor(Handler):
+        def respond(self) -> None:
+            body = self.body()
+            if strange:
+                answers.append(status)
+                page = {"Content-Type": "text/html; charset=utf-8"}
+                self.answer(status, b"<p>Sign in", page if status == 200 else {"Location": other})
+                return
+            delivered.append(body)
+            self.answer(200)
+
+    strange = True
+    with ExitStack() as stack:
+        other = stack.enter_context(serve(Stranger))
+        vendor = stack.enter_context(serve(Vendor))
+        ours = {"HONEYCOMB_ENDPOINT": vendor, "HONEYCOMB_API_KEY": KEY}
+        collector = stack.enter_context(running(binary, tmp_path, environment=ours))
+        collector.post("traces", trace("GET /kept"))
+        wait_for("a second attempt", lambda: len(answers) > 1, seconds=20)
+        strange = False
+
+        wait_for("the span at the vendor", lambda: delivered, seconds=20)
+
+    assert b"GET /kept" in gzip.decompress(delivered[0])
+    assert strangers == []
+    assert not list(tmp_path.rglob("*.letter"))
+    assert "is the endpoint right?" in collector.log
+    assert KEY not in collector.log
