@@ -75,7 +75,7 @@ def test_a_stop_of_the_backend_delivers_what_it_still_holds(stack: Stack) -> Non
     # when
     seconds = stack.stop(BACKEND)
     # then
-    wait_for_each(stack, exchanges, BACKEND, seconds=3)
+    wait_for_each(stack, exchanges, BACKEND)
     assert seconds < GRACE_SECONDS
     records = {r.trace_id for r in stack.logs() if r.resource["service.name"] == BACKEND}
     assert {exchange.trace_id for exchange in exchanges} <= records

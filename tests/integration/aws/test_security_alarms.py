@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeou
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 ARRIVAL_SECONDS = 30
 # Enough to send a burst and see it counted, also on two busy cores.
-ROOM_SECONDS = 25
+ROOM_SECONDS = 40
 APPS = Path(__file__).parent / "apps"
 
 NOT_FOUND, INVALID = "/api/nothing", "/api/activities/search"
@@ -309,11 +309,15 @@ def test_probes_are_seen_by_shape_and_their_text_is_in_no_log(
     assert [place for place in places if MARK in place.read_text()] == []
     assert MARK not in json.dumps(events)
     # and its trace is found by its shape
-    [span] = [
-        span
-        for span in read_spans(watched.folder / "traces.jsonl", events[0]["trace_id"])
-        if span.kind == "SERVER"
-    ]
+    [span] = wait_for(
+        "the trace of a probe",
+        lambda: [
+            span
+            for span in read_spans(watched.folder / "traces.jsonl", events[0]["trace_id"])
+            if span.kind == "SERVER"
+        ],
+        seconds=ARRIVAL_SECONDS,
+    )
     shape = events[0]["attributes"]["security_rule.name"]
     assert span.attributes["security_rule.name"] == shape
     wait_for(
