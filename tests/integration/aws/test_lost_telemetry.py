@@ -6,6 +6,7 @@ and collector with its config are the real ones.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +34,8 @@ pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeou
 
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 ALARM = "cruddur-telemetry-lost"
+PERIOD_SECONDS = 300
+RAISED_SECONDS = 40
 # Two batches do not fit, so the SDK's own queue drops spans too.
 SMALL = {
     "OTEL_EXPORTER_OTLP_TIMEOUT": "2",
@@ -97,13 +100,19 @@ def test_what_is_lost_while_the_collector_is_away_raises_the_alarm_when_it_is_ba
             seconds=30,
         )
         assert state(target) == "OK"
+        # The alarm looks at the period that is going on, and what was lost is told once.
+        wait_for(
+            f"{RAISED_SECONDS} s before the next period",
+            lambda: time.time() % PERIOD_SECONDS < PERIOD_SECONDS - RAISED_SECONDS,
+            seconds=RAISED_SECONDS + 5,
+        )
         with collector.running(binary, tmp_path / "collector", environment=environment):
             # then the alarm tells, though the first total came with the collector's start
             wait_for(
                 f"{ALARM} to be raised",
                 lambda: state(target),
                 until=lambda found: found == "ALARM",
-                seconds=40,
+                seconds=RAISED_SECONDS,
             )
     # and by how much, as one number of all services
     lost = [
