@@ -88,15 +88,23 @@ audit: .venv/dev ## Known vulnerabilities in what is locked; asks the internet
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
+# Its programs begin with the path where it was made, its packages belong to one Python: an
+# environment in a folder that was renamed or copied, or without its Python, is made anew.
+STALE := $(shell [ ! -e .venv/stack ] || { .venv/bin/python -c 'import pip' 2>/dev/null && \
+	[ "$$(sed -n 's/^command = .* -m venv //p' .venv/pyvenv.cfg)" -ef .venv ]; } || echo stale)
+.PHONY: anew
+anew:
+	@rm -rf .venv
+
 # An environment whose lock changed is filled again; pip leaves what is right untouched.
-.venv/stack: requirements.txt
+.venv/stack: requirements.txt $(STALE:stale=anew)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed. Name one: make PYTHON=python3.13" >&2; exit 1; }
 	@[ -x .venv/bin/pip ] || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "error: Python cannot make a virtual environment. On Debian: apt-get install python3-venv." >&2; exit 1; }
 	@echo "installing the operator's packages"
-	@.venv/bin/pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps -r $<
+	@.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
 .venv/dev: requirements-dev.txt .venv/stack
 	@echo "installing the packages for tests and lint"
-	@.venv/bin/pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps -r $<
+	@.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@

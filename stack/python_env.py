@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from stack.console import step
 from stack.errors import StackError
 from stack.locking import only_one
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 INSTALL_SECONDS = 600
 
@@ -33,7 +31,7 @@ class PythonEnv:
 
 
 def ensure_env(env: PythonEnv) -> None:
-    """Make the environment, or make it anew after a change of the lock or of Python.
+    """Make the environment, or make it anew after a change of the lock, of Python or of the folder.
 
     Raises StackError with pip's own last line when it fails; what was half made is removed.
     """
@@ -41,7 +39,7 @@ def ensure_env(env: PythonEnv) -> None:
     wanted = hashlib.sha256(sys.version.encode() + lock.read_bytes()).hexdigest()
     stamp = venv / "lock.sha256"
     with only_one(venv.with_suffix(".lock")):
-        if stamp.exists() and stamp.read_text() == wanted:
+        if stamp.exists() and stamp.read_text() == wanted and _made_here(venv):
             return
         with step(f"installing {what}"):
             shutil.rmtree(venv, ignore_errors=True)
@@ -52,6 +50,15 @@ def ensure_env(env: PythonEnv) -> None:
                 shutil.rmtree(venv, ignore_errors=True)
                 raise
             stamp.write_text(wanted)
+
+
+def _made_here(venv: Path) -> bool:
+    """Whether its programs find it: they begin with the whole path of where it was made, which a
+    checkout that was renamed or copied takes along.
+    """
+    config = venv / "pyvenv.cfg"
+    recorded = re.search(r"^command = .* -m venv (.+)$", config.read_text(), re.MULTILINE)
+    return recorded is not None and Path(recorded[1]).resolve() == venv.resolve()
 
 
 def _install(venv: Path, lock: Path, what: str) -> None:
