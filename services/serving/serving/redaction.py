@@ -20,26 +20,63 @@ DEEPEST = 32
 _LEAST_CARD = 10**13
 
 NAMES = (
-    r"(?i)(passw(or)?d|passphrase|secret|token|jwt|cookie|authorization|signature|credentials?)$",
-    r"(?i)(api|access|private|secret|signing|encryption)[-_.]?key([-_.]?id)?$",
-    r"(?i)(^|[-_.])(pwd|session_?id|pin|otp|cvv2?|cvc2?|honeycomb-team)$",
+    (
+        r"(?i)(passw(or)?ds?([-_.]?([12]|confirm(ation)?|hash))?|passphrase|passcode|secrets?|token|jwt|"
+        r"cookies?|authorization|signature|credentials?)\]?$"
+    ),
+    (
+        r"(?i)(api|access|private|secret|signing|encryption|account|master|shared|subscription)"
+        r"[-_.]?key([-_.]?id)?\]?$"
+    ),
+    (
+        r"(?i)(^|[-_.\[])(pwd|pass|(php|j)?sess(ion)?_?id|pin|t?otp|(mfa|otp|verification)_?code|"
+        r"cvv2?|cvc2?|honeycomb-team)\]?$"
+    ),
     r"(?i)^http\.(request|response)\.header\..*key$",
 )
 """Names whose values are secret, whatever they hold."""
 
 VALUES = (
     (
-        r"(?i)(?:passw(?:or)?d|passphrase|\bpwd|secret|token|\bjwt|cookie|authorization|signature|"
-        r"credentials?|(?:api|access|private|secret|signing|encryption)[-_ ]?key(?:[-_]?id)?|"
-        r"session[-_]?id|honeycomb-team|(?:\b|%2[26C7]|%3[BF])(?:pin|otp|cvv2?|cvc2?))"
-        r"""(?:\\|%5C)*(?:["']|%2[27])?(?:\s|%20|\+)*(?:[=:>]+|%3[ADE])(?:\s|%20|\+)*"""
-        r"(?:[\[({]\s*)*(?:b\b)?"
-        r"""(?P<secret>\\+"[^"]*"?|"(?:[^"\\]|\\.)*"?|\\+'[^']*'?|'(?:[^'\\]|\\.)*'?|"""
-        r"(?:(?:bearer|basic|digest|negotiate|token)(?:\s|%20|\+)+)?"
-        r"""[^\s"'&,;<>\\]+(?:;\s*[^\s=;,"']+=[^\s;,"'&]*)*)"""
+        r"(?i)(?:passw(?:or)?ds?(?:[-_]?(?:[12]|confirm(?:ation)?|hash))?|passphrase|passcode|_pass|"
+        r"\bpwd|secrets?|token|\bjwt|cookies?|authorization|signature|credentials?|"
+        r"(?:api|access|private|secret|signing|encryption|account|master|shared|subscription)"
+        r"[-_ ]?key(?:[-_]?id)?|(?:mfa|otp|verification)[-_]?code|"
+        r"sess(?:ion)?[-_]?id|honeycomb-team|(?:\b|%2[26C7]|%3[BF])(?:pin|t?otp|cvv2?|cvc2?))"
+        r"(?:[\[\]\\]|%5[BCD])*"
+        r"""(?:(?:["']|%2[27]|&(?:quot|apos|#(?:3[49]|x2[27]));|u002[27])(?:[\[\]]|%5[BD])*)?"""
+        r"(?:\s|%20|\+)*(?:[=:>]+|%3[ADE])(?:\s|%20|\+)*"
+        r"(?:[\[({]\s*)*?(?:[bunre]\b)?"
+        r"""(?P<secret>[\[({][^\[\](){}]+[\])}][^\s"'&,;<>\\]*|"""
+        r"&(?:quot|apos|#(?:3[49]|x2[27]));[^&]*(?:&(?:quot|apos|#(?:3[49]|x2[27]));)?|"
+        r"\\+u002[27][^\\]*(?:\\+u002[27])?|"
+        r"""\\+"[^"]*"?|"(?:[^"\\]|\\.)*"?|\\+'[^']*'?|'(?:[^'\\]|\\.)*'?|"""
+        r"(?:(?:bearer|basic|digest|negotiate|token|api-?key|oauth|ssws|splunk|bot)(?:\s|%20|\+)+)?"
+        r"""(?:[^\s"'&,;<>\\\[({][^\s"'&,;<>\\]*=\\*"[^"\\;,\s]*\\*"|"""
+        r"""[^\s"'&,;<>\\\[({][^\s"'&,;<>\\]*)"""
+        r"""(?:;\s*[^\s=;,"']+=(?:\\*"[^"\\;,\s]*\\*"|[^\s;,"'&]*))*)"""
+    ),
+    # A name and its value as two fields: key='authorization', value='...'; name="..." value="...".
+    (
+        r"(?i)(?:passw(?:or)?d|passphrase|secret|token|cookie|authorization|credentials?|"
+        r"""(?:api|access|private|secret|account|subscription)[-_ ]?key|honeycomb-team)\\*["']"""
+        r"""\s*(?:,\s*)?\\*["']?value\\*["']?\s*(?:[=:]\s*)?"""
+        r"""(?:\{\s*\\*["']?string_?value\\*["']?\s*[=:]\s*)?b?"""
+        r"""(?P<secret>\\+"[^"]*"?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)"""
+    ),
+    # A header as a pair: ('authorization', '...'), [b'x-api-key', b'...'].
+    (
+        r"""(?i)(?:authorization|cookie|-(?:token|key|secret|team))\\*["']\s*,\s*b?"""
+        r"""(?P<secret>\\+"[^"]*"|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*[)\]]"""
+    ),
+    # An option of a command: --password ..., ['--api-key', '...'].
+    (
+        r"(?i)--(?:[a-z0-9]{1,20}-){0,3}(?:passw(?:or)?d|passphrase|token|secret|"
+        r"""(?:api|access|private|secret|account)-?key)(?:["'],\s*["']|\s+["']?)"""
+        r"""(?P<secret>[^\s"',-][^\s"',]*)"""
     ),
     (
-        r"(?i)(?:(?:^|[?&=]|%3F|%26|%3D)(?:key|auth|code|sig)|(?:\b|%2[26C7]|%3[BF])(?:session|sid))(?:=|%3D)"
+        r"(?i)(?:(?:^|[?&=]|%3F|%26|%3D)(?:key|auth|code|sig|pass)|(?:\b|%2[26C7]|%3[BF])(?:session|sid))(?:=|%3D)"
         r"""(?P<secret>[^&;,\s"'<>\\]+)"""
     ),
     r"(?i)\b(?:key|auth|code|sig)=(?P<secret>[\w-]{16,})",
@@ -55,17 +92,18 @@ VALUES = (
     ),
     r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+){1,4}",
     r"(?:AKIA|ASIA)[0-9A-Z]{16}",
-    r"gh[pousr]_[A-Za-z0-9]{36,}",
-    r"(?:github_pat|[rs]k_live|[rs]k_test|whsec|npm)_[A-Za-z0-9_]{20,}",
-    r"(?:glpat|xox[abeoprs]|xapp|pypi)-[A-Za-z0-9_-]{16,}",
+    r"(?:gh[pousr]|npm|hf)_[A-Za-z0-9]{34,}",
+    r"(?:github_pat|[rs]k_live|[rs]k_test|whsec|glc|glsa|dckr_pat|dop_v1|shpat)_[A-Za-z0-9_+/=-]{20,}",
+    r"(?:glpat|xox[abeoprs]|xapp|pypi|xaat|NRAK)-[A-Za-z0-9_-]{16,}",
+    r"[0-9A-Fa-f]{32,40}NRAL",
     r"hooks\.slack\.com/services/(?P<secret>[A-Za-z0-9/]+)",
     r"hc[a-z]{2,3}_[a-z0-9]{32,}",
-    r"(?:\b|%2[26C7]|%3[BF])(?:sk-|AIza|ya29\.|SG\.)[A-Za-z0-9_.-]{32,}",
+    r"(?:\b|%2[26C7]|%3[BF])(?:sk-|AIza|ya29\.|SG\.|hvs\.)[A-Za-z0-9_.-]{32,}",
     r"-----BEGIN[A-Z0-9 +%]*PRIVATE[ +%20]+KEY[A-Z0-9 +%]*-----(?P<secret>[^-]*)",
     r"[A-Za-z0-9._%+-]{1,64}(?:@|%40)(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}",
     (
         r"(?:^|[^0-9A-Za-z.]|%[0-9A-F]{2})(?P<card>(?:4\d{3}|5[1-5]\d\d|2[2-7]\d\d|6011|64[4-9]\d|65\d\d|"
-        r"35\d\d)(?:(?:[ +.-]|%20)?\d{4}){3}|3(?:[47]\d\d|0[0-5]\d|[68]\d\d)(?:[ +.-]|%20)?"
+        r"35\d\d|62\d\d)(?:(?:[ +.-]|%20)?\d{4}){3}|3(?:[47]\d\d|0[0-5]\d|[68]\d\d)(?:[ +.-]|%20)?"
         r"\d{6}(?:[ +.-]|%20)?\d{4,5})\b"
     ),
 )

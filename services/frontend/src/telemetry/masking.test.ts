@@ -46,6 +46,16 @@ describe("a text made to hold up the page", () => {
     ["token=", '\\"'],
     ["", "eyJaaaaaaaa."],
     ["cookie: a", "; b=c"],
+    ["cookie: a", '; b="'],
+    ["token", "["],
+    ["token=", "("],
+    ["token=", "a="],
+    ["token=[", "token= "],
+    ['password"', " "],
+    ["", '-key",'],
+    ["", "-key','"],
+    ["", "--a-"],
+    ["", "token=&quot;"],
   ])("%j and 32 kB of %j", (head, repeated) => {
     const text = head + repeated.repeat(32_768 / repeated.length);
     const began = performance.now();
