@@ -104,7 +104,7 @@ def test_a_full_disk_under_the_local_record_reaches_nobody(tmp_path: Path) -> No
             "the record to go on",
             (disk / "traces.jsonl").read_text,
             until=lambda text: span in text,
-            seconds=5,
+            seconds=20,
         )
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from stack.access import Access
 
 SECONDS = 10
+VERIFY = ("verify", "--deadline=60")
+"""With more patience than a person has, for a machine that others keep busy."""
+
 NOBODY_HERE = "no connection"
 
 

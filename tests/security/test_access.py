@@ -139,6 +139,6 @@ def test_a_new_token_is_taken_beside_the_old_one_without_a_restart(
             "the new token to be taken",
             lambda: new.send(port, secrets.token_hex(16)),
             until=lambda status: status == "200",
-            seconds=5,
+            seconds=20,
         )
         assert old.send(port, secrets.token_hex(16)) == "200"

@@ -19,7 +19,7 @@ from stack.waiting import wait_for
 from standins.client import Client
 from tests.integration.harness.checkout import running_checkout
 from tests.integration.harness.traffic import send
-from tests.security.sending import Sender, bearer
+from tests.security.sending import VERIFY, Sender, bearer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,7 @@ def test_strangers_get_nothing_to_any_vendor(
 
 
 def test_verify_sends_and_finds_all(checkout: Checkout) -> None:
-    ended = checkout.run("verify")
+    ended = checkout.run(*VERIFY)
 
     assert ended.code == 0, ended.output
     assert "OTLP asks for: mtls, token" in ended.output
@@ -156,18 +156,18 @@ def test_the_page_sends_through_its_own_server(checkout: Checkout, command: str)
     ended = checkout.run(command)
     assert ended.code == 0, ended.output
     page = f"http://127.0.0.1:{checkout.ports['FRONTEND_PORT']}"
-    told = requests.get(f"{page}/config.js", timeout=5).text
+    told = requests.get(f"{page}/config.js", timeout=20).text
     assert '"collector":""' in told.replace(" ", "")
     trace_id = secrets.token_hex(16)
     # when
     message = span("frontend-react", trace_id, "click")
-    answer = requests.post(f"{page}/v1/traces", json=message, headers={"Origin": page}, timeout=5)
+    answer = requests.post(f"{page}/v1/traces", json=message, headers={"Origin": page}, timeout=20)
     # then
     assert answer.status_code == 200
     wait_for("the page's span", lambda: spans(checkout, trace_id), seconds=ARRIVAL_SECONDS)
     # and another site's page does not
     stranger = {"Origin": "http://attacker.example"}
-    refused = requests.post(f"{page}/v1/traces", json=message, headers=stranger, timeout=5)
+    refused = requests.post(f"{page}/v1/traces", json=message, headers=stranger, timeout=20)
     assert refused.status_code in {403, 404}
 
 
@@ -185,5 +185,5 @@ def test_what_is_renewed_is_in_use_after_the_next_up(checkout: Checkout) -> None
         until=lambda found: found >= SERVICES,
         seconds=ARRIVAL_SECONDS,
     )
-    ended = checkout.run("verify")
+    ended = checkout.run(*VERIFY)
     assert ended.code == 0, ended.output

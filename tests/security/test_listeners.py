@@ -16,6 +16,7 @@ from stack.page_build import can_serve_page
 from stack.plan import INSIDE_THE_CONTAINER
 from stack.settings import ROOT
 from tests.integration.harness.checkout import running_checkout
+from tests.security.sending import VERIFY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -144,4 +145,5 @@ def test_two_words_open_otlp_and_nothing_else_and_doctor_says_so(checkout: Check
     said = json.loads(checkout.run("doctor", "--json").output.strip().splitlines()[-1])
     warnings = [one["what"] for one in said["findings"] if one["verdict"] == "warning"]
     assert any("OTLP_BIND=0.0.0.0" in what for what in warnings)
-    assert checkout.run("verify").code == 0
+    verified = checkout.run(*VERIFY)
+    assert verified.code == 0, verified.output

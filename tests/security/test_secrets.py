@@ -141,7 +141,7 @@ def _use(seen: Seen) -> None:
         "every key at the vendor",
         lambda: keys_in(" ".join(list(seen.vendor.got)), seen.keys),
         until=lambda names: {*_keys_by_http(seen)} <= {*names},
-        seconds=30,
+        seconds=90,
     )
     good = checkout.config.read_text()
     checkout.config.write_text(good.replace("x-honeycomb-team", "x-honeycomb-team\n!!", 1))
