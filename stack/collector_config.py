@@ -45,7 +45,7 @@ def load(path: Path) -> dict[str, Any]:
 
     Raises StackError that names file and line where it is not YAML or not a config.
     """
-    return parse(_read(path), path)
+    return parse(read(path), path)
 
 
 def parse(text: str, path: Path) -> dict[str, Any]:
@@ -212,8 +212,8 @@ def validate(
     these. Raises StackError of one line: what is wrong, in which file and line, what it may have
     meant.
     """
-    text = _read(config_path)
-    written = {source: _read(source) for source in sources} or {config_path: text}
+    text = read(config_path)
+    written = {source: read(source) for source in sources} or {config_path: text}
     file = _File(written, parse(text, config_path))
     command = [str(binary)] if isinstance(binary, Path) else [*binary]
     try:
@@ -243,7 +243,8 @@ def shown(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """The config's text. Raises StackError where there is none."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as failed:

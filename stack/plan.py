@@ -240,7 +240,7 @@ def _collector(plan: Plan) -> Process:
             **_memory_limit(plan),
         },
         ports=ports,
-        health=f"http://127.0.0.1:{ports['COLLECTOR_HEALTH_PORT']}/",
+        health=f"http://127.0.0.1:{settings.port('COLLECTOR_HEALTH_PORT')}/",
         start_order=10,
     )
 

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from stack.access import Access
-from stack.collector_config import CONFIG_FILE, env_defaults, env_required
+from stack.collector_config import CONFIG_FILE, env_defaults, env_required, parse, read
 from stack.env_file import ENV_FILE, check_known, read_env_file, read_key_files
 from stack.errors import StackError, quoted
 from stack.fragments import all_variables, load, variables
@@ -44,6 +44,9 @@ def _names(value: object) -> object:
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 PLAYED = StandinSettings()
+
+REGION = "us-east-1"
+"""Where a collector's config that sends nothing to AWS names none: what plays AWS wants one."""
 
 
 class Settings(BaseModel):
@@ -131,7 +134,16 @@ class Settings(BaseModel):
         return self.collector["AWS_REGION"]
 
     def port(self, name: str) -> int:
-        """A port of the collector by the name of its variable, for example `OTLP_HTTP_PORT`."""
+        """A port of the collector by the name of its variable, for example `OTLP_HTTP_PORT`.
+
+        Raises StackError where the config has a fixed port in its place, or none.
+        """
+        if name not in self.collector:
+            raise StackError(
+                f"{self.collector_config} does not say ${{env:{name}:-…}}, and by that name the "
+                "stack finds the port",
+                "write the port there so, with its number behind :-",
+            )
         return int(self.collector[name])
 
 
@@ -147,8 +159,11 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     from_file = read_env_file(env_file)
     own = _own_names()
     config = _collector_config(root, from_file, environ)
-    text = _read(config)
+    text = read(config)
     defaults = env_defaults(text)
+    if not defaults:
+        parse(text, config)  # an emptied file is told as such
+    defaults.setdefault("AWS_REGION", REGION)
     required = set(env_required(text))
     others = all_variables(root) | required
     known = own | set(defaults) | others
@@ -215,16 +230,6 @@ def _collector_config(
     origin = "environment" if environ.get(name) else f"{ENV_FILE} line {line}"
     check_misplaced([name], {name: str(chosen)}, {name: origin})
     return root / chosen
-
-
-def _read(config: Path) -> str:
-    try:
-        return config.read_text()
-    except OSError as failed:
-        raise StackError(
-            f"the collector's config {config} cannot be read ({failed.strerror})",
-            "put the file back, or set COLLECTOR_CONFIG to the one to use",
-        ) from None
 
 
 def _check_ports(collector: Mapping[str, str], origins: Mapping[str, str]) -> None:

@@ -84,8 +84,9 @@ def _show(plan: Plan, proof: Proof) -> None:
     if plan.page_url:
         table.add_row("page", plan.page_url)
     table.add_row("app", f"{plan.backend_url}/api/activities/home")
+    grpc = plan.settings.collector.get("OTLP_GRPC_PORT")
     table.add_row(
-        "OTLP", f"{plan.otlp_url} (HTTP), 127.0.0.1:{plan.settings.port('OTLP_GRPC_PORT')} (gRPC)"
+        "OTLP", f"{plan.otlp_url} (HTTP)" + (f", 127.0.0.1:{grpc} (gRPC)" if grpc else "")
     )
     table.add_row("traces", str(plan.telemetry_dir / "traces.jsonl"))
     table.add_row("next", "make status · make logs · make down · make help")

@@ -79,8 +79,16 @@ def load_desired(
 def template_parameters(collector: Mapping[str, str], log_route: str) -> dict[str, str]:
     """Name the groups and the namespace as the collector does, by its variables.
 
-    `log_route`: `otlp` or `watchtower`, as in `.env`.
+    `log_route`: `otlp` or `watchtower`, as in `.env`. Raises StackError where the collector's
+    config does not name them.
     """
+    for name in ("CLOUDWATCH_LOG_GROUP", "CLOUDWATCH_NAMESPACE"):
+        if name not in collector:
+            raise StackError(
+                f"the collector's config does not say ${{env:{name}:-…}}, so there is nothing to "
+                "provision for it in CloudWatch",
+                "put CloudWatch's exporters back",
+            )
     group, namespace = collector["CLOUDWATCH_LOG_GROUP"], collector["CLOUDWATCH_NAMESPACE"]
     return {
         "LogGroupName": group,

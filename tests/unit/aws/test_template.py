@@ -14,6 +14,7 @@ from serving.access_log import EVENTS
 
 from stack.cfn import Resource, load_resources
 from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.errors import StackError
 from stack.provision.desired import GROUP_FILE, RULE_FILE, TEMPLATE_FILE, template_parameters
 from stack.telemetry import LOST
 
@@ -94,6 +95,11 @@ def test_the_collector_writes_where_the_template_looks() -> None:
     # and a group that an exporter made would be kept as long
     retention = {int(days) for days in re.findall(r"log_retention: (\d+)", config)}
     assert retention == {each["RetentionInDays"] for each in of_kind("AWS::Logs::LogGroup")}
+
+
+def test_a_config_that_sends_nothing_to_cloudwatch_is_told() -> None:
+    with pytest.raises(StackError, match=r"does not say .*CLOUDWATCH_LOG_GROUP"):
+        template_parameters({"OTLP_HTTP_PORT": "4318"}, "otlp")
 
 
 def test_every_metric_that_is_looked_at_is_measured() -> None:

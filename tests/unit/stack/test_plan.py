@@ -9,7 +9,7 @@ import pytest
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.errors import StackError
 from stack.plan import make_plan, otel_env, service_version
-from stack.settings import ROOT, Settings
+from stack.settings import REGION, ROOT, Settings, load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,3 +144,31 @@ def test_a_config_without_a_memory_limiter_has_no_memory_limit(root: Path) -> No
     collector = make_plan(settings, root, "native").process("collector")
     # then
     assert "GOMEMLIMIT" not in collector.environment
+
+
+NO_AWS = """
+receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:${env:OTLP_HTTP_PORT:-4318}"}}}}
+extensions: {health_check: {endpoint: "127.0.0.1:${env:COLLECTOR_HEALTH_PORT:-13133}"}}
+"""
+
+
+@pytest.mark.parametrize("runtime", ["native", "docker"])
+def test_a_config_without_aws_is_planned(root: Path, runtime: str) -> None:
+    # given
+    (root / CONFIG_FILE).parent.mkdir()
+    (root / CONFIG_FILE).write_text(NO_AWS)
+    # when
+    plan = make_plan(load_settings(root, {}), root, runtime)
+    # then
+    assert plan.process("collector").environment["AWS_REGION"] == REGION
+    assert plan.process("collector").ports.keys() >= {"OTLP_HTTP_PORT"}
+
+
+def test_a_config_without_the_port_of_its_health_is_one_line(root: Path) -> None:
+    # given
+    (root / CONFIG_FILE).parent.mkdir()
+    fixed = NO_AWS.replace("${env:COLLECTOR_HEALTH_PORT:-13133}", "13133")
+    (root / CONFIG_FILE).write_text(fixed)
+    # when
+    with pytest.raises(StackError, match=r"does not say \$\{env:COLLECTOR_HEALTH_PORT:-…\}"):
+        make_plan(load_settings(root, {}), root, "native")

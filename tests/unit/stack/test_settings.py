@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.errors import StackError
-from stack.settings import load_settings
+from stack.settings import REGION, ROOT, load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,11 @@ def test_without_an_env_file_every_setting_has_its_default(root: Path) -> None:
     # then
     assert settings.backend_port == 4567
     assert settings.runtime is None
-    assert settings.collector == {"OTLP_HTTP_PORT": "4318", "TELEMETRY_DIR": ".run/telemetry"}
+    assert settings.collector == {
+        "OTLP_HTTP_PORT": "4318",
+        "TELEMETRY_DIR": ".run/telemetry",
+        "AWS_REGION": REGION,
+    }
     assert settings.port("OTLP_HTTP_PORT") == 4318
 
 
@@ -113,7 +118,8 @@ def test_a_config_named_in_the_env_file_gives_the_names(root: Path) -> None:
     # when
     settings = load_settings(root, {})
     # then
-    assert settings.collector == {"MY_PORT": "7001"}
+    assert settings.collector["MY_PORT"] == "7001"
+    assert "NOT_THIS_PORT" not in settings.collector
 
 
 @pytest.mark.parametrize(
@@ -188,3 +194,48 @@ def test_a_key_does_not_show_in_what_settings_print(root: Path) -> None:
     assert settings.honeycomb_api_key is not None
     assert settings.honeycomb_api_key.get_secret_value() == key
     assert key not in repr(settings)
+
+
+def test_a_config_that_sends_nothing_to_aws_still_has_its_region(root: Path) -> None:
+    # given
+    (root / ".env").write_text("AWS_REGION=eu-central-1\n")
+    # then
+    assert load_settings(root, {}).aws_region == "eu-central-1"
+    # when
+    (root / ".env").unlink()
+    # then
+    assert load_settings(root, {}).aws_region == REGION
+    assert env_defaults((ROOT / CONFIG_FILE).read_text())["AWS_REGION"] == REGION
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (b"", "otel-config.yaml holds no collector config"),
+        (b"- a\n- b\n", "otel-config.yaml holds no collector config"),
+        (CONFIG.encode() + b"# pr\xfcf\n", "otel-config.yaml is not UTF-8 text (byte "),
+    ],
+)
+def test_a_collectors_config_that_is_none_is_one_line(
+    root: Path, written: bytes, message: str
+) -> None:
+    # given
+    (root / CONFIG_FILE).write_bytes(written)
+    # when
+    with pytest.raises(StackError) as told:
+        load_settings(root, {})
+    # then
+    assert message in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_port_that_is_fixed_in_the_config_is_told_by_its_name(root: Path) -> None:
+    # given
+    config = root / CONFIG_FILE
+    config.write_text(config.read_text().replace("${env:OTLP_HTTP_PORT:-4318}", "4318"))
+    settings = load_settings(root, {})
+    # when
+    with pytest.raises(StackError) as told:
+        settings.port("OTLP_HTTP_PORT")
+    # then
+    assert "collector/otel-config.yaml does not say ${env:OTLP_HTTP_PORT:-…}" in str(told.value)
