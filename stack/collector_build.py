@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING
 
 import certifi
 
+from stack.caches import own_caches
 from stack.console import console, step
 from stack.errors import StackError
 from stack.locking import only_one
 from stack.program import ProgramError, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Self
 
 BINARY = Path(".run/bin/otelcol")
@@ -233,12 +234,14 @@ def _build(root: Path, sources: Path, binary: Path, go: _Go, what: str) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with _Progress(f"{what} with Go {go.version}", log) as progress:
         try:
-            packages = _run_go(go, ["list", "-deps", "."], root / sources, progress.fetched)
+            caches = own_caches(root)
+            packages = _run_go(go, ["list", "-deps", "."], root / sources, caches, progress.fetched)
             progress.packages = len(packages)
             _run_go(
                 go,
                 [*BUILD_ARGUMENTS, "-v", "-o", str(unfinished), "."],
                 root / sources,
+                caches,
                 progress.compiled,
             )
             unfinished.rename(binary)
@@ -256,7 +259,11 @@ class _GoError(Exception):
 
 
 def _run_go(
-    go: _Go, arguments: Sequence[str], folder: Path, each: Callable[[str], None]
+    go: _Go,
+    arguments: Sequence[str],
+    folder: Path,
+    caches: Mapping[str, str],
+    each: Callable[[str], None],
 ) -> list[str]:
     """Run Go and hand on each line of its output as it comes; returns those that are not `go: …`.
 
@@ -265,7 +272,7 @@ def _run_go(
     process = subprocess.Popen(
         [str(go.path), *arguments],
         cwd=folder,
-        env={**os.environ, **BUILD_ENVIRONMENT},
+        env={**os.environ, **caches, **BUILD_ENVIRONMENT},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

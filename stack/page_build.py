@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stack.caches import own_caches
 from stack.console import step
 from stack.engine import find_engine
 from stack.errors import StackError
@@ -19,7 +20,7 @@ from stack.locking import only_one
 from stack.program import ProgramError, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 SOURCES = Path("services/frontend")
 BUILT = Path(".run/page")
@@ -108,7 +109,7 @@ def ensure_node_packages(root: Path) -> None:
             return
         check_node()
         with step("installing the page's packages"):
-            _npm(["npm", "ci", "--no-audit", "--no-fund"], frontend)
+            _npm(["npm", "ci", "--no-audit", "--no-fund"], frontend, own_caches(root))
         stamp.write_text(wanted)
 
 
@@ -125,9 +126,9 @@ def check_node() -> None:
         raise NoNodeError("Node is there, but not npm", TODO)
 
 
-def _npm(command: list[str], frontend: Path) -> None:
+def _npm(command: list[str], frontend: Path, caches: Mapping[str, str]) -> None:
     try:
-        run(command, seconds=INSTALL_SECONDS, cwd=frontend)
+        run(command, seconds=INSTALL_SECONDS, environment=caches, cwd=frontend)
     except ProgramError as failed:
         errors = re.findall(
             r"^npm (?:error|ERR!) (?!A complete log)(.+)$", failed.output, re.MULTILINE

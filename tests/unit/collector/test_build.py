@@ -135,6 +135,47 @@ def test_a_binary_that_is_up_to_date_needs_no_go(machine: Machine) -> None:
     assert ensure_collector_binary(machine.root) == built
 
 
+CACHES = 'echo "$GOCACHE $GOMODCACHE" > {seen}; ' + GOOD
+
+
+@pytest.mark.parametrize("home", ["gone", "empty"])
+def test_without_a_home_the_caches_are_in_the_run_folder(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    # given: a container under an id that nobody has
+    for name in ("GOCACHE", "GOMODCACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "" if home == "empty" else str(machine.root / "gone"))
+    seen = machine.root / "seen"
+    machine.install_go(build=CACHES.format(seen=seen))
+    # when
+    ensure_collector_binary(machine.root)
+    # then
+    caches = machine.root / ".run/cache"
+    assert seen.read_text().split() == [str(caches / "go-build"), str(caches / "go-mod")]
+
+
+def test_a_cache_that_was_chosen_is_kept_and_a_home_keeps_its_own(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    monkeypatch.setenv("GOCACHE", "/chosen")
+    monkeypatch.delenv("GOMODCACHE", raising=False)
+    seen = machine.root / "seen"
+    machine.install_go(build=CACHES.format(seen=seen))
+    # when
+    monkeypatch.setenv("HOME", str(machine.root))
+    ensure_collector_binary(machine.root)
+    # then
+    assert seen.read_text().split() == ["/chosen"]
+    # when
+    machine.install_go("1.26.7", build=CACHES.format(seen=seen))
+    monkeypatch.setenv("HOME", str(machine.root / "gone"))
+    ensure_collector_binary(machine.root)
+    # then
+    assert seen.read_text().split() == ["/chosen", str(machine.root / ".run/cache/go-mod")]
+
+
 def test_a_failed_build_says_why_and_leaves_nothing(machine: Machine) -> None:
     machine.install_go(
         build='echo half > "$2"; echo runtime; echo "main.go:3:1: undefined: x" >&2; exit 1'
