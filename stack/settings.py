@@ -201,8 +201,9 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
         name = str(first["loc"][0]).upper()
         # A key that ended up under a wrong name must not be printed.
         given = quoted(str(first["input"]))
+        said = first["msg"]
         raise StackError(
-            f"{name} cannot be {given} ({origins[name]}): {first['msg'].lower()}",
+            f"{name} cannot be {given} ({origins[name]}): {said[0].lower()}{said[1:]}",
             f"put {name} right",
         ) from None
     _check_open(settings, origins)

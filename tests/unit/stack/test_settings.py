@@ -153,6 +153,7 @@ def test_a_config_named_in_the_env_file_gives_the_names(root: Path) -> None:
         ("OTLP_HTTP_PORT=0\n", "OTLP_HTTP_PORT cannot be '0' (.env line 1)"),
         ("RUNTIME=podman\n", "RUNTIME cannot be 'podman' (.env line 1):"),
         ("DEPLOYMENT_ENVIRONMENT=a,b=c\n", "DEPLOYMENT_ENVIRONMENT cannot be 'a,b=c' (.env line"),
+        ("DEPLOYMENT_ENVIRONMENT=-x\n", "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]{"),
         ("COLLECTOR_CONFIG=gone.yaml\n", "gone.yaml cannot be read (No such file or directory)"),
     ],
 )
