@@ -83,6 +83,18 @@ def test_back_shows_what_was_before(site: Site, visit: Visit) -> None:
     assert page.title() == "Cruddur"
 
 
+def test_what_was_written_is_there_after_a_look_at_somebodys_page(site: Site, visit: Visit) -> None:
+    page = visit.to(site.url)
+    page.get_by_label("What happened?").fill("Not posted yet 😀")
+    # Two to JavaScript, one character to the backend.
+    page.get_by_text("264 left").wait_for()
+    page.get_by_role("link", name="Worf").first.click()
+    page.get_by_role("heading", name="@worf").wait_for()
+    page.go_back()
+    page.get_by_role("heading", name="Home").wait_for()
+    assert page.get_by_label("What happened?").input_value() == "Not posted yet 😀"
+
+
 def test_pages_headers_keep_strangers_out(site: Site) -> None:
     headers = requests.get(site.url, timeout=5).headers
     policy = headers["Content-Security-Policy"]

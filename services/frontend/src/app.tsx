@@ -19,6 +19,8 @@ export function App({ api, debug }: Props) {
   const title = titleOf(view);
   const heading = useRef<HTMLHeadingElement>(null);
   const first = useRef(true);
+  // Here, for it to be there after a look at somebody's page.
+  const [draft, setDraft] = useState("");
 
   useEffect(() => {
     document.title = view.kind === "home" ? "Cruddur" : `${title} · Cruddur`;
@@ -37,7 +39,7 @@ export function App({ api, debug }: Props) {
         <h1 ref={heading} tabIndex={-1}>
           {title}
         </h1>
-        <Shown view={view} api={api} />
+        <Shown view={view} api={api} draft={draft} write={setDraft} />
       </main>
       {debug && (
         <footer className="column">
@@ -61,10 +63,15 @@ function titleOf(view: View): string {
   }
 }
 
-function Shown({ view, api }: { readonly view: View; readonly api: Api }) {
+interface Writing {
+  readonly draft: string;
+  readonly write: (message: string) => void;
+}
+
+function Shown({ view, api, ...writing }: { readonly view: View; readonly api: Api } & Writing) {
   switch (view.kind) {
     case "home":
-      return <Home api={api} />;
+      return <Home api={api} {...writing} />;
     case "person":
       return <Person key={view.handle} handle={view.handle} person={api.person} />;
     case "search":
@@ -81,11 +88,16 @@ function Shown({ view, api }: { readonly view: View; readonly api: Api }) {
   }
 }
 
-function Home({ api }: { readonly api: Api }) {
+function Home({ api, draft, write }: { readonly api: Api } & Writing) {
   const [fresh, setFresh] = useState<readonly Activity[]>([]);
   return (
     <>
-      <Compose post={api.post} posted={(one) => setFresh((before) => [one, ...before])} />
+      <Compose
+        post={api.post}
+        posted={(one) => setFresh((before) => [one, ...before])}
+        message={draft}
+        write={write}
+      />
       <Feed load={api.home} fresh={fresh} empty="Nobody has said anything yet." />
     </>
   );

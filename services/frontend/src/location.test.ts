@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { viewOf } from "./location.ts";
+import { go, viewOf } from "./location.ts";
 import { distance } from "./parts/times.ts";
 import { route } from "./telemetry/routes.ts";
 
@@ -13,6 +13,13 @@ it.each([
   ["/elsewhere", { kind: "missing", path: "/elsewhere" }],
 ])("%s", (address, view) => {
   expect(viewOf(address)).toEqual(view);
+});
+
+it("goes once to where it is already", () => {
+  window.scrollTo = () => undefined;
+  const before = window.history.length;
+  for (const address of ["/@worf", "/@worf", `${window.location.origin}/@worf`]) go(address);
+  expect(window.history.length).toBe(before + 1);
 });
 
 it.each([

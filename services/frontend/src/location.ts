@@ -18,7 +18,9 @@ export function viewOf(address: string): View {
 const MOVED = "cruddur:moved";
 
 export function go(address: string): void {
-  window.history.pushState(null, "", address);
+  // Once more to where one is already is no step that Back would have to undo.
+  const here = new URL(address, window.location.href).href === window.location.href;
+  if (!here) window.history.pushState(null, "", address);
   window.dispatchEvent(new Event(MOVED));
   window.scrollTo(0, 0);
 }

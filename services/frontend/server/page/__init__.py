@@ -73,6 +73,8 @@ class Page:
             ("X-Frame-Options", "DENY"),
             ("Referrer-Policy", "no-referrer"),
             ("Cross-Origin-Opener-Policy", "same-origin"),
+            # Else another site's page reads the settings, with Rollbar's token, by a script tag.
+            ("Cross-Origin-Resource-Policy", "same-origin"),
             ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
         ]
         self._forward = Forwarder(config.sender) if config.sender else None
@@ -138,6 +140,8 @@ def _policy(config: Config) -> str:
         "img-src": "'self' data:",
         "object-src": "'none'",
         "base-uri": "'none'",
+        # The rule that default-src does not stand in for.
+        "form-action": "'self'",
         "frame-ancestors": "'none'",
     }
     return "; ".join(f"{name} {value}" for name, value in rules.items())

@@ -22,6 +22,8 @@ it("tells the backend's own words about each field", async () => {
 it.each([
   [500, '{"message": "it broke"}', "it broke"],
   [502, "<html>", "The backend answered with status 502."],
+  [200, "<html>", "The backend's answer cannot be read."],
+  [200, '[{"uuid": "68c1', "The backend's answer cannot be read."],
 ])("makes an error of status %i", async (status, body, message) => {
   answer(status, body);
   const failed = await api.home().catch(caught);

@@ -53,6 +53,11 @@ export interface Api {
 export function createApi(backend: string): Api {
   async function ask<T>(path: string, init: RequestInit = {}, signal?: AbortSignal): Promise<T> {
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
+    const failed = (status: number, why: string): unknown => {
+      if (signal?.aborted) return signal.reason;
+      const late = `The backend did not answer within ${TIMEOUT_MS / 1000} seconds.`;
+      return new BackendError(status, timeout.aborted ? late : why);
+    };
     let response: Response;
     try {
       response = await fetch(`${backend}${path}`, {
@@ -60,16 +65,15 @@ export function createApi(backend: string): Api {
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       });
     } catch {
-      if (signal?.aborted) throw signal.reason;
-      throw new BackendError(
-        0,
-        timeout.aborted
-          ? `The backend did not answer within ${TIMEOUT_MS / 1000} seconds.`
-          : "The backend cannot be reached.",
-      );
+      throw failed(0, "The backend cannot be reached.");
     }
-    if (response.ok) return (await response.json()) as T;
-    throw await refusal(response);
+    if (!response.ok) throw await refusal(response);
+    try {
+      return (await response.json()) as T;
+    } catch {
+      // A proxy's page, or an answer that breaks off.
+      throw failed(response.status, "The backend's answer cannot be read.");
+    }
   }
 
   return {

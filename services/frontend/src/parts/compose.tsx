@@ -10,13 +10,15 @@ const LIFETIMES = ["30-days", "7-days", "3-days", "1-day", "12-hours", "3-hours"
 interface Props {
   readonly post: Api["post"];
   readonly posted: (activity: Activity) => void;
+  /** What was written and not posted yet. */
+  readonly message: string;
+  readonly write: (message: string) => void;
 }
 
 /** The form that writes a message. What is wrong with it, the backend says. */
-export function Compose({ post, posted }: Props) {
+export function Compose({ post, posted, message, write }: Props) {
   const id = useId();
   const [handle, setHandle] = useState("andrewbrown");
-  const [message, setMessage] = useState("");
   const [ttl, setTtl] = useState("7-days");
   const [wrong, setWrong] = useState<Readonly<Record<string, string>>>({});
   const [failed, setFailed] = useState("");
@@ -32,7 +34,7 @@ export function Compose({ post, posted }: Props) {
     setDone("");
     try {
       posted(await post({ handle, message, ttl }));
-      setMessage("");
+      write("");
       setDone("Posted.");
     } catch (error) {
       if (error instanceof InvalidFieldsError) {
@@ -55,7 +57,8 @@ export function Compose({ post, posted }: Props) {
         {`${name} ${wrong[name]}`}
       </p>
     );
-  const left = LONGEST_MESSAGE - message.trim().length;
+  // The backend counts characters; JavaScript's length has two for an emoji.
+  const left = LONGEST_MESSAGE - Array.from(message.trim()).length;
   return (
     <form className="card compose" data-action="post" aria-label="Post" noValidate onSubmit={(event) => void send(event)}>
       <label htmlFor={`${id}-message`}>What happened?</label>
@@ -63,7 +66,7 @@ export function Compose({ post, posted }: Props) {
         {...described("message")}
         rows={3}
         value={message}
-        onChange={(event) => setMessage(event.target.value)}
+        onChange={(event) => write(event.target.value)}
       />
       {complaint("message")}
       <div className="row">
