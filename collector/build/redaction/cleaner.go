@@ -5,13 +5,18 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
 // Names repeat from span to span: what the patterns say of one is remembered, for so many.
 const mostNames = 4096
+
+// In place of bytes that are no UTF-8.
+const replacement = "\ufffd"
 
 // What is to be done with a named value.
 type verdict uint8
@@ -102,9 +107,14 @@ func (c *cleaner) text(text string) (string, bool) {
 	return clean, changed
 }
 
-// in puts the clean text back where it was read.
+// in puts the clean text back where it was read. Upstream lets through what is no UTF-8; then whoever
+// decodes protobuf by its rules refuses the whole batch, with what others sent.
 func (c *cleaner) in(text string, put func(string)) {
-	if clean, changed := c.text(text); changed {
+	valid := utf8.ValidString(text)
+	if !valid {
+		text = strings.ToValidUTF8(text, replacement)
+	}
+	if clean, changed := c.text(text); changed || !valid {
 		put(clean)
 	}
 }
@@ -113,7 +123,11 @@ func (c *cleaner) attributes(all pcommon.Map) { c.named(all, false) }
 
 func (c *cleaner) named(all pcommon.Map, nested bool) {
 	removing := false
+	var misspelt []string
 	for name, value := range all.All() {
+		if !utf8.ValidString(name) {
+			misspelt = append(misspelt, name)
+		}
 		switch c.of(name, nested) {
 		case hide:
 			value.SetStr(mask)
@@ -127,6 +141,20 @@ func (c *cleaner) named(all pcommon.Map, nested bool) {
 	if removing {
 		all.RemoveIf(func(name string, _ pcommon.Value) bool { return c.of(name, nested) == remove })
 	}
+	for _, name := range misspelt {
+		rename(all, name, strings.ToValidUTF8(name, replacement))
+	}
+}
+
+func rename(all pcommon.Map, from, to string) {
+	value, found := all.Get(from)
+	if !found {
+		return
+	}
+	kept := pcommon.NewValueEmpty()
+	value.CopyTo(kept)
+	all.Remove(from)
+	kept.CopyTo(all.PutEmpty(to))
 }
 
 func (c *cleaner) value(value pcommon.Value) {
@@ -140,7 +168,9 @@ func (c *cleaner) value(value pcommon.Value) {
 			c.value(item)
 		}
 	case pcommon.ValueTypeBytes:
-		c.in(string(value.Bytes().AsRaw()), func(clean string) { value.Bytes().FromRaw([]byte(clean)) })
+		if clean, changed := c.text(string(value.Bytes().AsRaw())); changed {
+			value.Bytes().FromRaw([]byte(clean))
+		}
 	case pcommon.ValueTypeInt:
 		// A card that was taken for a number.
 		if number := value.Int(); number >= 1e13 {
