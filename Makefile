@@ -2,6 +2,7 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 STACK := .venv/bin/python -m stack
+INSTALL := .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps -r
 .DEFAULT_GOAL := help
 
 .PHONY: up
@@ -101,10 +102,10 @@ anew:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed. Name one: make PYTHON=python3.13" >&2; exit 1; }
 	@[ -x .venv/bin/pip ] || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "error: Python cannot make a virtual environment. On Debian: apt-get install python3-venv." >&2; exit 1; }
 	@echo "installing the operator's packages"
-	@.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps -r $<
+	@$(INSTALL) $< || { echo "error: $< could not be installed. Check that Python's package index can be reached, then try again." >&2; exit 1; }
 	@touch $@
 
 .venv/dev: requirements-dev.txt .venv/stack
 	@echo "installing the packages for tests and lint"
-	@.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps -r $<
+	@$(INSTALL) $< || { echo "error: $< could not be installed. Check that Python's package index can be reached, then try again." >&2; exit 1; }
 	@touch $@

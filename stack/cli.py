@@ -36,7 +36,7 @@ from stack.commands import (
     verify,
 )
 from stack.console import console
-from stack.errors import StackError
+from stack.errors import StackError, refusal
 from stack.secrecy import redactor
 from stack.settings import ROOT
 
@@ -71,16 +71,25 @@ def main() -> NoReturn:
         # Outside of standalone mode typer turns an interrupt and typer.Exit into a return value.
         code = app(standalone_mode=False)
     except StackError as error:
-        # A vendor's answer is part of some, and may repeat the key that it refuses.
-        said = redactor(ROOT, os.environ).text(str(error))
-        console.print(f"[red]error:[/] {escape(said)}", soft_wrap=True)
-        sys.exit(error.exit_code)
+        _end(error)
+    except OSError as error:
+        refused = refusal(error)
+        if refused is None:
+            raise
+        _end(refused)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except TyperException as error:
         _show(error)
         sys.exit(getattr(error, "exit_code", 2))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end(error: StackError) -> NoReturn:
+    # A vendor's answer is part of some, and may repeat the key that it refuses.
+    said = redactor(ROOT, os.environ).text(str(error))
+    console.print(f"[red]error:[/] {escape(said)}", soft_wrap=True)
+    sys.exit(error.exit_code)
 
 
 def _show(error: TyperException) -> None:

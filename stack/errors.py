@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class StackError(Exception):
     """Something the user can put right.
@@ -19,6 +21,25 @@ class StackError(Exception):
 
     def __str__(self) -> str:
         return f"{self.what}; {self.todo}" if self.todo else self.what
+
+
+_GIVE_BACK = "after a `sudo make up`, `sudo chown -R $USER .run` gives the files back"
+_REFUSALS = {
+    errno.EACCES: _GIVE_BACK,
+    errno.EPERM: _GIVE_BACK,
+    errno.EROFS: "set RUN_DIR to a folder that can be written",
+    errno.ENOSPC: "make room; `make doctor` says how much is free",
+    errno.EDQUOT: "make room, or ask for a larger quota",
+}
+
+
+def refusal(error: OSError) -> StackError | None:
+    """What a machine does not allow, as a line for its user; None for what is a mistake of ours."""
+    todo = _REFUSALS.get(error.errno or 0)
+    if todo is None:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    return StackError(f"{where}{(error.strerror or 'refused').lower()}", todo)
 
 
 SHORT = 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,6 +53,43 @@ def test_a_stack_error_is_one_line_and_1(command: Callable[..., Ended]) -> None:
     assert said.strip().splitlines() == [
         "error: the path [bold]/a b[/] is " + "far " * 60 + "away; come closer"
     ]
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/x/.run/file"),
+            "error: /x/.run/file: permission denied; after a `sudo make up`, `sudo chown",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "error: no space left on device; make room; `make doctor` says how much is free",
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/x/.run"),
+            "error: /x/.run: read-only file system; set RUN_DIR to a folder that can be written",
+        ),
+    ],
+)
+def test_what_the_machine_refuses_is_one_line(
+    command: Callable[..., Ended], failed: OSError, said: str
+) -> None:
+    def writes() -> None:
+        raise failed
+
+    code, line = command(writes)
+    assert code == 1
+    assert line.startswith(said)
+    assert line.count("\n") == 1
+
+
+def test_another_error_of_the_machines_shows_where_it_is(command: Callable[..., Ended]) -> None:
+    def reads() -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "/x")
+
+    with pytest.raises(FileNotFoundError):
+        command(reads)
 
 
 def test_an_exit_code_that_a_command_chose_is_kept(command: Callable[..., Ended]) -> None:

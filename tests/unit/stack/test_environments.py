@@ -39,6 +39,7 @@ def checkout(tmp_path: Path) -> Path:
     packages = next(environment.glob("lib/*/site-packages"))
     (packages / "pip").mkdir()
     (packages / "pip/__init__.py").touch()
+    (environment / "bin/pip").touch(mode=0o755)
     (folder / TARGET).touch()
     return folder
 
@@ -103,6 +104,14 @@ def test_an_environment_of_another_python_is_made_anew(checkout: Path) -> None:
     packages.rename(packages.with_name("python3.1"))
     # then
     assert not _is_right(checkout)
+
+
+def test_packages_that_cannot_be_had_are_one_line_with_what_to_do(checkout: Path) -> None:
+    # when: what is there in pip's place installs nothing
+    ended = _make(checkout, "--always-make")
+    # then
+    assert ended.returncode != 0
+    assert "requirements.txt could not be installed. Check that" in ended.stderr
 
 
 def test_an_environment_that_clones_share_is_left_alone(checkout: Path) -> None:
