@@ -33,12 +33,12 @@ def running(settings: Settings | None = None) -> Iterator[Client]:
     thread = threading.Thread(target=loop.run_forever, name="standins", daemon=True)
     thread.start()
     try:
-        asyncio.run_coroutine_threadsafe(standins.start(), loop).result(timeout=30)
-        # The first call waits for moto: 1.5 s, but more than 10 on two cores that others keep busy.
-        with Client(f"http://127.0.0.1:{standins.control.port}", timeout=60) as client:
+        asyncio.run_coroutine_threadsafe(standins.start(), loop).result(timeout=300)
+        # The first call waits for moto: 1.5 s, but 127 on two cores with 25 processes beside.
+        with Client(f"http://127.0.0.1:{standins.control.port}", timeout=300) as client:
             yield client
     finally:
-        asyncio.run_coroutine_threadsafe(standins.stop(), loop).result(timeout=30)
+        asyncio.run_coroutine_threadsafe(standins.stop(), loop).result(timeout=300)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(timeout=10)
+        thread.join(timeout=300)
         loop.close()

@@ -60,7 +60,7 @@ def aws(standins: Client) -> Callable[..., Any]:
             config=Config(
                 retries={"total_max_attempts": 1},
                 connect_timeout=60,
-                read_timeout=90,
+                read_timeout=300,
                 proxies={},
             ),
         )

@@ -222,9 +222,10 @@ def test_the_process_says_its_ports_and_ends_when_told(tmp_path: Path) -> None:
         client = Client(f"http://127.0.0.1:{ports['control']}")
         assert client.ports() == ports
         assert set(ports) == {*VENDORS, "otlp_grpc"}
-    finally:
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
     assert process.returncode == 0
     assert errors == ""
 

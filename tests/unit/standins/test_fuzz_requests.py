@@ -72,7 +72,7 @@ class Sender:
     ) -> requests.Response:
         url = f"http://127.0.0.1:{self.ports[vendor]}{path}"
         sent = body.encode(errors="surrogatepass") if isinstance(body, str) else body
-        answer = self.session.request(method, url, data=sent, headers=headers, timeout=90)
+        answer = self.session.request(method, url, data=sent, headers=headers, timeout=300)
         assert answer.status_code // 100 in (2, 4), (vendor, path, sent[:1000], answer.text[:500])
         return answer
 
