@@ -108,13 +108,14 @@ def switch_config(plan: Plan, text: str) -> None:
 def down(plan: Plan) -> bool:
     """Stop everything, in the order in which nothing is lost: the app first, the collector last.
 
-    Returns whether anything ran. Raises StackError when a process survives.
+    Returns whether anything ran. Raises StackError when a process survives, or is another user's.
     """
+    running = is_running(plan)
     processes = _marked(plan)
     if not processes:
         _forget(plan)
         return False
-    if is_running(plan):
+    if running:
         _rpc(plan).shutdown()
         longest = STOP_SECONDS * len(plan.processes) + 5
         _, processes = psutil.wait_procs(processes, timeout=longest)
@@ -170,9 +171,17 @@ def logs(plan: Plan, service: str | None, *, follow: bool, lines: int) -> None:
 
 
 def is_running(plan: Plan) -> bool:
-    """Whether this run folder's supervisor answers."""
+    """Whether this run folder's supervisor answers.
+
+    Raises StackError when it is another user's: taken for none, its socket would be removed.
+    """
     try:
         _rpc(plan).getState()
+    except PermissionError:
+        raise StackError(
+            f"another user started the stack in {plan.run_dir}",
+            "`make down` as that user, or `sudo make down`",
+        ) from None
     except OSError:
         return False
     return True

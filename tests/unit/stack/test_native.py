@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -127,3 +128,22 @@ def test_a_stack_that_never_ran_is_not_running_and_stops_in_silence(plan: Plan) 
     assert not native.is_running(plan)
     assert native.status(plan) == []
     assert native.down(plan) is False
+
+
+def test_a_stack_of_another_user_is_neither_down_nor_forgotten(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: what a socket answers that belongs to root
+    class Refused:
+        def getState(self) -> None:  # noqa: N802 - supervisor's name
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    socket = native._socket(plan)
+    socket.parent.mkdir(parents=True, exist_ok=True)
+    socket.touch()
+    monkeypatch.setattr(native, "_rpc", lambda _plan: Refused())
+    # then
+    for ask in (native.is_running, native.status, native.down):
+        with pytest.raises(StackError, match=r"another user started the stack in .*sudo make down"):
+            ask(plan)
+    assert socket.exists()
