@@ -25,7 +25,7 @@ def test_it_may_be_deleted_while_the_collector_runs(
     record = folder / "traces.jsonl"
 
     def written(name: str) -> None:
-        wait_for(name, record.read_text, until=lambda text: name in text, seconds=5)
+        wait_for(name, record.read_text, until=lambda text: name in text, seconds=60)
 
     with running(binary, tmp_path, environment={"TELEMETRY_DIR": str(folder)}) as collector:
         for name in ("GET /first", "GET /second", "GET /third"):

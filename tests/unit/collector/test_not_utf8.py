@@ -51,10 +51,10 @@ def test_text_that_is_no_utf_8_is_made_so(binary: Path, tmp_path: Path) -> None:
             f"{collector.otlp}/v1/traces",
             data=body.SerializeToString().replace(GOOD.encode(), BAD),
             headers={"Content-Type": "application/x-protobuf"},
-            timeout=10,
+            timeout=60,
         )
         assert answer.status_code == 200, answer.text
-        wait_for("the batch at the vendor", lambda: got, seconds=10)
+        wait_for("the batch at the vendor", lambda: got, seconds=60)
         written = collector.wait_for_file("traces", "GET /quoi")
 
     # Raises DecodeError at a string that is none.
