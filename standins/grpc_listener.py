@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -46,6 +47,9 @@ _REFUSALS = {
     404: grpc.StatusCode.UNIMPLEMENTED,
     413: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
+# On Linux gRPC may listen where a socket is only bound. Elsewhere the port is let go of first, and
+# a connection can get it meanwhile.
+STAYS_RESERVED = sys.platform == "linux"
 # Above the expectation's highest size limit, which is checked by us with its own words.
 _MESSAGE = 64 * 1024 * 1024
 
@@ -78,7 +82,7 @@ class GrpcListener:
     async def _open(self) -> None:
         if self._server is not None:
             return
-        if self._reserved is not None:
+        if self._reserved is not None and not STAYS_RESERVED:
             self._reserved.close()
             self._reserved = None
         server = grpc.aio.server(
@@ -115,7 +119,8 @@ class GrpcListener:
             return
         await self._server.stop(grace=0)
         self._server = None
-        self._reserved = bound_socket(self._settings.bind, self.port)
+        if self._reserved is None:
+            self._reserved = bound_socket(self._settings.bind, self.port)
 
     async def stop(self) -> None:
         """Give the port back."""
