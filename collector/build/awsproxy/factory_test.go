@@ -2,7 +2,9 @@ package awsproxy
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +16,20 @@ import (
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/extension"
 )
+
+// freeAddress is below the ports that the kernel gives to connections: one of them could be the proxy's.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000))
+		if free, err := net.Listen("tcp", address); err == nil {
+			_ = free.Close()
+			return address
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
 
 // start gives the proxy's URL, and what arrived at X-Ray behind it.
 func start(t *testing.T, edit func(*upstream.Config)) (string, *[]*http.Request, error) {
@@ -31,12 +47,7 @@ func start(t *testing.T, edit func(*upstream.Config)) (string, *[]*http.Request,
 		_, _ = w.Write([]byte(`{"SamplingRuleRecords":[]}`))
 	}))
 	t.Cleanup(xray.Close)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	_ = free.Close()
+	address := freeAddress(t)
 
 	cfg := NewFactory().CreateDefaultConfig().(*upstream.Config)
 	cfg.ProxyConfig.Endpoint = address
