@@ -26,15 +26,20 @@ class Holder:
 def check_free(ports: Mapping[str, int]) -> None:
     """Raise StackError for the first port on 127.0.0.1 that another process holds."""
     for name, port in ports.items():
-        if _free(port):
-            continue
-        raise StackError(
-            f"port {port} ({name}) is taken by {holder(port)}",
-            f"stop that process, or set {name} to another port in .env",
-        )
+        if not is_free(port):
+            raise taken(name, port)
 
 
-def _free(port: int) -> bool:
+def taken(name: str, port: int) -> StackError:
+    """What is wrong with a port that somebody holds. Looks at all sockets of this machine."""
+    return StackError(
+        f"port {port} ({name}) is taken by {holder(port)}",
+        f"stop that process, or set {name} to another port in .env",
+    )
+
+
+def is_free(port: int) -> bool:
+    """Whether a server can have `port` of 127.0.0.1."""
     with socket.socket() as probe:
         # As servers do: a port in TIME_WAIT can be had.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -14,9 +14,8 @@ from stack import debian
 from stack.collector_build import BINARY, SOURCES, ensure_collector_binary
 from stack.doctor.finding import About, Finding
 from stack.engine import HOW_TO, find_engine
-from stack.errors import StackError
 from stack.plan import RUN_DIR_MARK
-from stack.ports import check_free
+from stack.ports import is_free, taken
 from stack.program import ProgramError, run
 
 if TYPE_CHECKING:
@@ -136,17 +135,14 @@ def check_ports(setup: Setup) -> Iterator[Finding]:
     fine, silent = 0, []
     ours = _own_ports(setup) if setup.up else frozenset()
     for name, port in setup.plan.ports.items():
-        try:
-            check_free({name: port})
-            taken = None
-        except StackError as error:
-            taken = error
-        if setup.up and taken is None:
+        free = is_free(port)
+        if setup.up and free:
             silent.append(f"{port} ({name})")
-        elif taken and port not in ours:
-            yield about.problem(taken.what, taken.todo)
-        else:
+        elif free or port in ours:
             fine += 1
+        else:
+            stranger = taken(name, port)
+            yield about.problem(stranger.what, stranger.todo)
     if silent:
         yield about.problem(
             f"the stack is up, and nothing listens on {', '.join(silent)}",

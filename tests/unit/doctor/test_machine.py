@@ -10,6 +10,7 @@ from collections import namedtuple
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from stack import debian
@@ -98,6 +99,27 @@ def test_a_port_that_this_stack_holds_is_well(
     assert only(check_ports(on_ports(setup, BACKEND_PORT=port))).what == (
         "1 port is held by this stack"
     )
+
+
+def test_all_sockets_of_the_machine_are_looked_at_once(
+    make: Callable[..., Setup], listener: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a stack that holds two ports
+    setup = make(up=True)
+    held = [listener(**{RUN_DIR_MARK: str(setup.plan.run_dir)}) for _ in range(2)]
+    setup = on_ports(setup, BACKEND_PORT=held[0], OTLP_HTTP_PORT=held[1])
+    look, looks = psutil.net_connections, []
+
+    def counted(**asked: Any) -> Any:
+        looks.append(asked)
+        return look(**asked)
+
+    monkeypatch.setattr(psutil, "net_connections", counted)
+    # when
+    finding = only(check_ports(setup))
+    # then: on a busy machine each look takes as long as this check may take in all
+    assert finding.what == "2 ports are held by this stack"
+    assert len(looks) == 1
 
 
 def test_a_port_where_nothing_listens_though_the_stack_is_up(
