@@ -73,8 +73,8 @@ def _free_ports(variables: Mapping[str, str]) -> Iterator[dict[str, str]]:
             one.bind(("127.0.0.1", 0))
         ports = {name: str(one.getsockname()[1]) for name, one in zip(names, sockets, strict=True)}
         # On Linux a server that reuses addresses, as those in Go do, may listen where a socket is
-        # only bound, and the kernel gives such a port to no connection: the running stack opens
-        # many before the collector gets there.
+        # only bound, and the kernel gives such a port to nobody else who asks for any, before the
+        # collector gets there.
         if sys.platform != "linux":
             held.close()
         yield ports

@@ -48,7 +48,7 @@ _REFUSALS = {
     413: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 # On Linux gRPC may listen where a socket is only bound. Elsewhere the port is let go of first, and
-# a connection can get it meanwhile.
+# whoever asks for any port can get it meanwhile.
 STAYS_RESERVED = sys.platform == "linux"
 # Above the expectation's highest size limit, which is checked by us with its own words.
 _MESSAGE = 64 * 1024 * 1024

@@ -17,7 +17,7 @@ import (
 	"go.opentelemetry.io/collector/extension"
 )
 
-// freeAddress is below the ports that the kernel gives to connections: one of them could be the proxy's.
+// freeAddress is below the ports that the kernel gives to whoever asks for any: it could be the proxy's.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 100 {

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.collector
 def test_the_ports_are_kept_until_the_trial_is_over(
     binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given somebody who wants a port at the wrong moment, as the kernel does for a connection
+    # given somebody who wants a port at the wrong moment, as the kernel might give it away
     refused: list[str] = []
     start: Any = subprocess.Popen
 
