@@ -107,8 +107,9 @@ func (a *arrivals) begin(on *line, calls int64, stop func()) *arrival {
 }
 
 // bring is for bytes that a line has brought, or is about to. False where there is no room for them, or
-// no request any more.
-func (a *arrivals) bring(on *line, bytes int64) bool {
+// no request any more. Where there is none, `refuse` ends what the line is bringing, before anybody else
+// asks: who holds little would be refused for bytes that nobody keeps.
+func (a *arrivals) bring(on *line, bytes int64, refuse func(*arrival)) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	before := on.held()
@@ -118,7 +119,15 @@ func (a *arrivals) bring(on *line, bytes int64) bool {
 	}
 	on.credit(bytes)
 	a.hold(on.host, holding{bytes: on.held() - before})
-	return a.makeRoom(on.host) && len(on.open) > 0
+	if a.makeRoom(on.host) {
+		return len(on.open) > 0
+	}
+	for _, one := range slices.Clone(on.open) {
+		if one.waiting != nil && a.all.bytes > a.limits.bytes {
+			refuse(one)
+		}
+	}
+	return false
 }
 
 // whole is for a request that is there: it keeps its room, to nobody's cost, until it is answered.
@@ -139,17 +148,6 @@ func (a *arrivals) leave(one *arrival) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.end(one)
-}
-
-// dismiss ends what a line is bringing, until the rest has room.
-func (a *arrivals) dismiss(on *line) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, one := range slices.Clone(on.open) {
-		if one.waiting != nil && a.all.bytes > a.limits.bytes {
-			a.giveWay(one)
-		}
-	}
 }
 
 // held is what a line has brought since the oldest of its open requests began: whose a byte is needs

@@ -31,7 +31,7 @@ func asked(a *arrivals, on *line, bytes int64) (one *arrival, gone *bool) {
 	gone = new(bool)
 	one = a.begin(on, 1, func() { *gone = true })
 	if one != nil && bytes > 0 {
-		a.bring(on, bytes)
+		a.bring(on, bytes, a.giveWay)
 	}
 	return one, gone
 }
@@ -116,7 +116,7 @@ func TestAFastRequestMakesNoOtherFast(t *testing.T) {
 	on := from("10.0.0.1:1")
 	one, _ := asked(a, on, 0)
 	asked(a, on, 0)
-	a.bring(on, bytesASecond/10)
+	a.bring(on, bytesASecond/10, a.giveWay)
 	if left := time.Until(on.enough); left > 50*time.Millisecond {
 		t.Errorf("what is enough for one in 100 ms is enough for two in %v", left)
 	}
@@ -165,12 +165,30 @@ func TestALineThatFindsNoRoomGivesUpItsOwn(t *testing.T) {
 	on := from("10.0.0.1:1")
 	one, gone := asked(a, on, 900)
 	fresh(one)
-	if a.bring(on, 200) || *gone {
+	if a.bring(on, 200, a.giveWay) {
 		t.Fatal("there is room for more than there is")
 	}
-	a.dismiss(on)
 	if !*gone || a.all != (holding{}) {
 		t.Errorf("gone: %t; %v", *gone, a.all)
+	}
+}
+
+func TestWhatFindsNoRoomIsInNobodysWay(t *testing.T) {
+	a := small(1000, 10)
+	for _, refuse := range []func(*arrival){a.giveWay, a.end} {
+		on, beside := from("10.0.0.1:1"), from("10.0.0.1:2")
+		one, _ := asked(a, on, 900)
+		fresh(one)
+		lone, gone := asked(a, beside, 50)
+		a.bring(on, 200, refuse)
+		if !a.bring(beside, 50, a.giveWay) || *gone {
+			t.Error("who holds little is refused for bytes that nobody keeps")
+		}
+		a.leave(one)
+		a.leave(lone)
+		if a.all != (holding{}) {
+			t.Errorf("%v stays", a.all)
+		}
 	}
 }
 

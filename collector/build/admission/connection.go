@@ -63,9 +63,7 @@ func (c *connection) Read(into []byte) (int, error) {
 
 func (c *connection) brought(read []byte) {
 	bytes := int64(len(read) + frameBytes*c.frames(read))
-	if !c.guard.arriving.bring(&c.line, bytes) {
-		c.guard.arriving.dismiss(&c.line)
-	}
+	c.guard.arriving.bring(&c.line, bytes, c.guard.arriving.giveWay)
 }
 
 func (c *connection) Close() error {

@@ -126,7 +126,8 @@ func (c *coming) mayHave(bytes int) bool {
 	if c.arrival == nil {
 		c.arrival = c.guard.arriving.begin(&c.line, 0, c.stop)
 	}
-	return c.arrival != nil && c.guard.arriving.bring(&c.line, int64(bytes))
+	// Its reader ends by itself, with an answer.
+	return c.arrival != nil && c.guard.arriving.bring(&c.line, int64(bytes), c.guard.arriving.end)
 }
 
 func (c *coming) leave() {
