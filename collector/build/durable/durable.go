@@ -7,6 +7,7 @@
 //     second attempt would be a duplicate for all other vendors;
 //   - a queue that cannot be written (disk full) holds data in memory until it can;
 //   - 401, 403, 429 and 5xx are tried again, whatever upstream thinks of them;
+//   - what is too large for one request is sent in several;
 //   - what a vendor refuses for good is counted, named, and kept as a dead letter.
 package durable
 
@@ -227,6 +228,8 @@ func (k *keeper[T]) push(ctx context.Context, data T) error {
 		}
 	}
 	switch {
+	case final == hopeless && k.tooLarge(status, data):
+		return k.pushHalves(ctx, data)
 	case final == hopeless:
 		// Behind a hop the sender's own queue keeps it; here it would be kept twice.
 		if k.set.Queue.HasValue() {

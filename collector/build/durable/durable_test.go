@@ -161,7 +161,7 @@ func spans(number int) ptrace.Traces {
 	return td
 }
 
-func wrapped(t *testing.T, v *vendor, queue Queue) exporter.Traces {
+func wrapped(t *testing.T, v exporter.Traces, queue Queue) exporter.Traces {
 	t.Helper()
 	set := exporter.Settings{
 		ID:                component.MustNewIDWithName("otlp_http", "vendor"),

@@ -13,24 +13,41 @@ type kind[T any] struct {
 	items        func(T) int
 	marshal      func(T) ([]byte, error)
 	unmarshal    func([]byte) (T, error)
-	// only makes the retry be about this data, in place of the whole batch.
+	// only makes the retry be about this data, in place of the whole batch; rest reads that again.
 	only func(error, T) error
+	rest func(error, T) T
+
+	empty func() T
+	copy  func(from, to T)
+	// move appends; `from` is empty then.
+	move func(from, to T)
+	// thin asks for each item, in order, and takes it out.
+	thin func(data T, drop func() bool)
 }
 
 var (
 	traces = kind[ptrace.Traces]{
 		"traces", "spans", ptrace.Traces.SpanCount,
 		(&ptrace.ProtoMarshaler{}).MarshalTraces, (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces,
-		consumererror.NewTraces,
+		consumererror.NewTraces, restOf[ptrace.Traces, consumererror.Traces],
+		ptrace.NewTraces, ptrace.Traces.CopyTo,
+		func(from, to ptrace.Traces) { from.ResourceSpans().MoveAndAppendTo(to.ResourceSpans()) },
+		thinTraces,
 	}
 	metrics = kind[pmetric.Metrics]{
 		"metrics", "metric_points", pmetric.Metrics.DataPointCount,
 		(&pmetric.ProtoMarshaler{}).MarshalMetrics, (&pmetric.ProtoUnmarshaler{}).UnmarshalMetrics,
-		consumererror.NewMetrics,
+		consumererror.NewMetrics, restOf[pmetric.Metrics, consumererror.Metrics],
+		pmetric.NewMetrics, pmetric.Metrics.CopyTo,
+		func(from, to pmetric.Metrics) { from.ResourceMetrics().MoveAndAppendTo(to.ResourceMetrics()) },
+		thinMetrics,
 	}
 	logs = kind[plog.Logs]{
 		"logs", "log_records", plog.Logs.LogRecordCount,
 		(&plog.ProtoMarshaler{}).MarshalLogs, (&plog.ProtoUnmarshaler{}).UnmarshalLogs,
-		consumererror.NewLogs,
+		consumererror.NewLogs, restOf[plog.Logs, consumererror.Logs],
+		plog.NewLogs, plog.Logs.CopyTo,
+		func(from, to plog.Logs) { from.ResourceLogs().MoveAndAppendTo(to.ResourceLogs()) },
+		thinLogs,
 	}
 )

@@ -1,12 +1,14 @@
-"""Answers of somebody who is not the vendor: a redirect, a sign-in page."""
+"""Answers that upstream takes for a delivery, or for the end of one."""
 
 from __future__ import annotations
 
 import gzip
+import json
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from stack.waiting import wait_for
 from tests.local_http import Handler, serve
@@ -63,3 +65,43 @@ def test_who_is_not_the_vendor_gets_no_key_and_is_no_delivery(
     assert not list(tmp_path.rglob("*.letter"))
     assert "is the endpoint right?" in collector.log
     assert KEY not in collector.log
+
+
+def test_what_is_too_large_for_a_vendor_is_sent_in_several_requests(
+    binary: Path, tmp_path: Path
+) -> None:
+    """Upstream drops the batch: all of what others sent with what was large."""
+    limit = 10_000
+    delivered: list[str] = []
+
+    class Vendor(Handler):
+        def respond(self) -> None:
+            body = gzip.decompress(self.body())
+            if len(body) > limit:
+                self.answer(413)
+                return
+            asked = ExportTraceServiceRequest.FromString(body)
+            delivered.extend(
+                span.name
+                for resource in asked.resource_spans
+                for scope in resource.scope_spans
+                for span in scope.spans
+            )
+            self.answer(200)
+
+    names = [f"GET /{number}" for number in range(40)]
+    request = trace("GET /fat", {"app.text": "fat " * limit})
+    for name in names:
+        request["resourceSpans"] += trace(name, {"app.text": "some " * 200})["resourceSpans"]
+    with ExitStack() as stack:
+        vendor = stack.enter_context(serve(Vendor))
+        ours = {"HONEYCOMB_ENDPOINT": vendor, "HONEYCOMB_API_KEY": KEY}
+        collector = stack.enter_context(running(binary, tmp_path, environment=ours))
+        collector.post("traces", request)
+
+        wait_for("the spans at the vendor", lambda: {*delivered}, until={*names}.__le__, seconds=60)
+        [letter] = wait_for("the dead letter", lambda: list(tmp_path.rglob("*.letter")), seconds=60)
+
+        head = json.loads(letter.read_bytes().partition(b"\n")[0])
+        assert sorted(delivered) == sorted(names)
+        assert (head["items"], head["refused"], head["status"]) == (1, 1, 413)
