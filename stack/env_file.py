@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENV_FILE = ".env"
+EXAMPLE_FILE = ".env.example"
 
 LONGEST_NAME = 40
 
@@ -59,6 +60,15 @@ def _leading_newlines(text: str) -> int:
     return len(text) - len(text.lstrip("\n"))
 
 
+def documented_names(root: Path) -> set[str]:
+    """The names that .env.example explains; none where it was deleted."""
+    try:
+        text = (root / EXAMPLE_FILE).read_text(encoding="utf-8")
+    except OSError:
+        return set()
+    return set(re.findall(r"^#?([A-Z][A-Z0-9_]*)=", text, re.MULTILINE))
+
+
 def check_known(name: str, line: int, known: Iterable[str]) -> None:
     if name in known:
         return
@@ -70,7 +80,7 @@ def check_known(name: str, line: int, known: Iterable[str]) -> None:
     close = difflib.get_close_matches(name.upper(), list(known), n=1, cutoff=0.6)
     raise StackError(
         f"unknown name {name if close else _shown_name(name)} in {ENV_FILE} line {line}",
-        f"did you mean {close[0]}?" if close else ".env.example lists the known names",
+        f"did you mean {close[0]}?" if close else f"{EXAMPLE_FILE} lists the known names",
     )
 
 

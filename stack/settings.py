@@ -20,7 +20,7 @@ from pydantic import (
 
 from stack.access import Access
 from stack.collector_config import CONFIG_FILE, env_defaults, env_required, parse, read
-from stack.env_file import ENV_FILE, check_known, read_env_file, read_key_files
+from stack.env_file import ENV_FILE, check_known, documented_names, read_env_file, read_key_files
 from stack.errors import StackError, quoted
 from stack.fragments import all_variables, load, variables
 from stack.key_shapes import SECRET_NAME, check_misplaced, check_shapes
@@ -110,6 +110,8 @@ class Settings(BaseModel):
     among it."""
     key_files: tuple[Path, ...] = ()
     """The files that keys were read from."""
+    idle: tuple[str, ...] = ()
+    """What `.env` sets, and the collector's config as it is now does not ask for."""
 
     @model_validator(mode="after")
     def _whole_aws_credentials(self) -> Settings:
@@ -166,14 +168,17 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     defaults.setdefault("AWS_REGION", REGION)
     required = set(env_required(text))
     others = all_variables(root) | required
-    known = own | set(defaults) | others
+    asked = own | set(defaults) | others
+    # An exporter that is taken out of the config takes its names along, and swapping a vendor is an
+    # edit of that file alone.
+    known = asked | documented_names(root)
     pointers = {f"{name}_FILE" for name in known if SECRET_NAME.search(name)} - known
     for name, (_, line) in from_file.items():
         check_known(name, line, known | pointers)
 
     values: dict[str, str] = {}
     origins: dict[str, str] = {}
-    for name in known | pointers:
+    for name in asked | pointers:
         if name in from_file:
             value, line = from_file[name]
             if value == "":
@@ -209,12 +214,15 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     _check_open(settings, origins)
     wanted = {name for one in settings.fragments for name in variables(load(one, root))}
     named = {name: value for name, value in values.items() if name in wanted | (required - own)}
-    return settings.model_copy(update={"config_values": named, "key_files": key_files})
+    idle = tuple(sorted(from_file.keys() & (known - asked)))
+    return settings.model_copy(
+        update={"config_values": named, "key_files": key_files, "idle": idle}
+    )
 
 
 def _own_names() -> set[str]:
     """What a setting is called in `.env`."""
-    computed = {"collector", "config_values", "key_files"}
+    computed = {"collector", "config_values", "key_files", "idle"}
     return {
         (field.alias or name).upper()
         for name, field in Settings.model_fields.items()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -69,11 +69,15 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Report:
-    """`steps`: the trace of a click, a span each with its depth; empty when it began in the app."""
+    """`steps`: the trace of a click, a span each with its depth; empty when it began in the app.
+
+    `untried`: vendors that could not be asked, and why.
+    """
 
     trace_id: str
     deliveries: tuple[Delivery, ...]
     steps: tuple[Step, ...] = ()
+    untried: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -137,7 +141,7 @@ def verify(
             why = witness.reason()
             waiting[key] = replace(waiting[key], state="rejected" if why else "missing", why=why)
     steps = tuple(_steps(clicked.spans)) if clicked else ()
-    return Report(trace_id, tuple(waiting.values()), steps)
+    return Report(trace_id, tuple(waiting.values()), steps, dict(untried(plan)))
 
 
 class _Click:
@@ -221,6 +225,16 @@ def _witnesses(
             yield _ledger_witness(ledger, route)
     if "rollbar" in played and client is not None and _has_test_routes(plan):
         yield _rollbar_witness(client, trace_id, 2 if clicked else 1)
+
+
+def untried(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Rollbar gets nothing but errors: one has to be made, and somebody has to say who has it."""
+    live = {vendor.name for vendor in plan.vendors if vendor.live}
+    if not _has_test_routes(plan):
+        environment = plan.settings.deployment_environment
+        yield "rollbar", f"nothing fails on purpose with DEPLOYMENT_ENVIRONMENT={environment}"
+    elif "rollbar" in live:
+        yield "rollbar", "an error was made, and the token that sends it cannot ask for it"
 
 
 def _record_witness(file: Path, route: Route, trace_id: str, clicked: _Click | None) -> Witness:

@@ -53,6 +53,8 @@ def show(report: Report, terminal: Console) -> None:
             f"[dim]{step.service:{width}}[/]  {indent}{escape(step.name)}", highlight=False
         )
     terminal.print(_table(report.deliveries))
+    for vendor, why in report.untried.items():
+        terminal.print(f"{vendor} was not looked at: {why}", highlight=False, soft_wrap=True)
     terminal.print(f"trace id {report.trace_id}")
 
 

@@ -48,6 +48,12 @@ def check_settings(setup: Setup) -> Iterator[Finding]:
         yield about.warning(
             f"other users of this machine may read {shown}, which holds keys", f"chmod 600 {shown}"
         )
+    if setup.settings.idle:
+        names = " and ".join(setup.settings.idle)
+        yield about.warning(
+            f"{ENV_FILE} sets {names}, which the collector's config does not ask for",
+            f"take it out of {ENV_FILE}, or name it in the config",
+        )
     other = changed_since_start(setup.plan) if setup.up else []
     if SECRETS_DIGEST in other:
         other.remove(SECRETS_DIGEST)

@@ -81,6 +81,16 @@ def test_keys_that_others_may_read_are_a_warning(
         assert ("chmod 600" in text(check_settings(setup))) is warned
 
 
+def test_a_name_that_does_nothing_is_a_warning(make: Callable[..., Setup]) -> None:
+    # given
+    setup = make(up=False)
+    setup = replace(setup, settings=setup.settings.model_copy(update={"idle": ("OTLP_BIND",)}))
+    # then
+    assert ".env sets OTLP_BIND, which the collector's config does not" in text(
+        check_settings(setup)
+    )
+
+
 def test_a_file_of_its_own_that_holds_a_key_is_looked_at_too(
     make: Callable[..., Setup], tmp_path: Path
 ) -> None:

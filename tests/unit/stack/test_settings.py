@@ -209,6 +209,25 @@ def test_a_config_that_sends_nothing_to_aws_still_has_its_region(root: Path) -> 
     assert env_defaults((ROOT / CONFIG_FILE).read_text())["AWS_REGION"] == REGION
 
 
+def test_a_name_of_an_exporter_that_was_taken_out_is_no_mistake(root: Path) -> None:
+    """Swapping a vendor is an edit of the collector's config, and of nothing else."""
+    # given
+    (root / ".env.example").write_text("# Its log group.\n#CLOUDWATCH_LOG_GROUP=cruddur\n")
+    (root / ".env").write_text("CLOUDWATCH_LOG_GROUP=\nBACKEND_PORT=5000\n")
+    # when
+    settings = load_settings(root, {})
+    # then
+    assert settings.idle == ("CLOUDWATCH_LOG_GROUP",)
+    assert settings.backend_port == 5000
+    assert "CLOUDWATCH_LOG_GROUP" not in settings.collector
+    # when
+    config = root / CONFIG_FILE
+    config.write_text(config.read_text() + "  x: {group: '${env:CLOUDWATCH_LOG_GROUP:-a}'}\n")
+    # then
+    with pytest.raises(StackError, match="CLOUDWATCH_LOG_GROUP is empty"):
+        load_settings(root, {})
+
+
 @pytest.mark.parametrize(
     ("written", "message"),
     [
