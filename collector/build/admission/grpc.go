@@ -85,6 +85,9 @@ func (g *Guard) lineOf(ctx context.Context) *line {
 func (g *Guard) answerRPC(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	if call, is := ctx.Value(callKey{}).(*arrival); is {
 		g.arriving.whole(call)
+		// Before the answer leaves: its context ends after it, and who sends one batch after the other
+		// would be counted twice.
+		defer g.arriving.leave(call)
 	}
 	noted, found := g.held.LoadAndDelete(request)
 	if !found {

@@ -91,8 +91,8 @@ func (s *server) Export(context.Context, ptraceotlp.ExportRequest) (ptraceotlp.E
 	return ptraceotlp.NewExportResponse(), s.err
 }
 
-// called is what a client over the network is told.
-func called(t *testing.T, g *Guard, err error, request ptraceotlp.ExportRequest) *status.Status {
+// client is one over the network, of a server that answers with `err`.
+func client(t *testing.T, g *Guard, err error) ptraceotlp.GRPCClient {
 	t.Helper()
 	options, failed := g.GetGRPCServerOptions(t.Context())
 	if failed != nil {
@@ -105,16 +105,22 @@ func called(t *testing.T, g *Guard, err error, request ptraceotlp.ExportRequest)
 	serving := grpc.NewServer(options...)
 	ptraceotlp.RegisterGRPCServer(serving, &server{err: err})
 	go func() { _ = serving.Serve(listener) }()
-	defer serving.Stop()
+	t.Cleanup(serving.Stop)
 	connection, failed := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if failed != nil {
 		t.Fatal(failed)
 	}
-	defer connection.Close()
+	t.Cleanup(func() { _ = connection.Close() })
+	return ptraceotlp.NewGRPCClient(connection)
+}
+
+// called is what such a client is told.
+func called(t *testing.T, to ptraceotlp.GRPCClient) *status.Status {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	_, failed = ptraceotlp.NewGRPCClient(connection).Export(ctx, request)
-	return status.Convert(failed)
+	_, err := to.Export(ctx, ptraceotlp.NewExportRequestFromTraces(usual(50)))
+	return status.Convert(err)
 }
 
 // wait is the time of the RetryInfo, 0 without one.
@@ -143,12 +149,21 @@ func TestEachRefusalOverGRPCThatPassesSaysWhenToComeAgain(t *testing.T) {
 	} {
 		g := usually(t)
 		of.fill(g)
-		said := called(t, g, of.next, ptraceotlp.NewExportRequestFromTraces(usual(50)))
+		said := called(t, client(t, g, of.next))
 		if said.Code() != of.code || wait(said) != of.wait {
 			t.Errorf("%s: %v, RetryInfo %v", name, said, wait(said))
 		}
 		if g.atWork.taken != 0 {
 			t.Errorf("%s: %d bytes are never given back", name, g.atWork.taken)
+		}
+	}
+}
+
+func TestWhoIsAnsweredIsCountedNoMore(t *testing.T) {
+	to := client(t, guard(t, holding{bytes: maxArriving, calls: 1}), nil)
+	for number := range 500 {
+		if said := called(t, to); said.Code() != codes.OK {
+			t.Fatalf("call %d: %v", number, said)
 		}
 	}
 }
