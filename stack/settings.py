@@ -159,7 +159,7 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     environ = os.environ if environ is None else environ
     env_file = root / ENV_FILE
     from_file = read_env_file(env_file)
-    own = _own_names()
+    own = own_names()
     config = _collector_config(root, from_file, environ)
     text = read(config)
     defaults = env_defaults(text)
@@ -220,7 +220,7 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     )
 
 
-def _own_names() -> set[str]:
+def own_names() -> set[str]:
     """What a setting is called in `.env`."""
     computed = {"collector", "config_values", "key_files", "idle"}
     return {

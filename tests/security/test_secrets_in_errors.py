@@ -18,19 +18,18 @@ from stack.doctor.finding import Finding
 from stack.errors import StackError
 from stack.key_shapes import KEY_SHAPES, SECRET_NAME
 from stack.private_file import write_private
-from stack.settings import ROOT, Settings, load_settings
+from stack.settings import ROOT, load_settings, own_names
 from tests.security.vendor_keys import fresh_keys, keys_in, word
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-OWN = {(field.alias or name).upper() for name, field in Settings.model_fields.items()}
 PLACES = sorted(
     name
-    for name in OWN | {*env_defaults((ROOT / CONFIG_FILE).read_text())}
+    for name in own_names() | {*env_defaults((ROOT / CONFIG_FILE).read_text())}
     if not SECRET_NAME.search(name)
-    # Not set by people, or a name that may be as long as a key.
-    and name not in {"COLLECTOR", "CONFIG_VALUES", "KEY_FILES", "AWS_PROFILE"}
+    # A name that may be as long as a key.
+    and name != "AWS_PROFILE"
 )
 
 SHAPES = [fresh_keys()[name] for name in ("HONEYCOMB_API_KEY", "AWS_ACCESS_KEY_ID")] + [word(40)]
