@@ -64,7 +64,7 @@ def run_all() -> list[Outcome]:
     try:
         engine = _checked("a Docker engine and the images", _engine_and_images)
         outcomes += [engine, *_page()]
-        outcomes.append(_suite("unit", ["tests/unit", *PARALLEL]))
+        outcomes.append(_suite("unit", ["tests/unit", "tests/controls", *PARALLEL]))
         outcomes.append(_suite("integration, native", [*INTEGRATION, "--runtime=native"]))
         outcomes.append(_suite("security, native", [*SECURITY, "--runtime=native"]))
         outcomes.append(_suite("faults, quick", ["tests/faults", *FAULTS]))

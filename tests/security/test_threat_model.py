@@ -7,28 +7,20 @@ import subprocess
 import sys
 
 from stack.settings import ROOT
+from tests.controls.taken_out import rows
 
-PAGE = ROOT / "docs/security.md"
 COLUMNS = 4
 
-ROWS = [
-    [cell.strip() for cell in line.strip("|").split(" | ")]
-    for line in PAGE.read_text()
-    .partition("## Controls")[2]
-    .partition("## What is not")[0]
-    .split("\n")
-    if line.startswith("| ") and not line.startswith("| control ")
-]
-NAMED = [re.findall(r"`([^`]+::[^`]+)`", row[2]) for row in ROWS]
-TESTS = sorted({test for tests in NAMED for test in tests})
+TABLE = rows()
+TESTS = sorted({test for row in TABLE for test in row.tests})
 
 
 def test_each_control_says_where_it_is_what_shows_it_and_what_was_taken_out() -> None:
-    assert len(ROWS) > 25
-    for row, tests in zip(ROWS, NAMED, strict=True):
-        assert len(row) == COLUMNS, row
-        assert all(row), row
-        assert tests, row
+    assert len(TABLE) > 25
+    for row in TABLE:
+        assert len(row.cells) == COLUMNS, row
+        assert all(row.cells), row
+        assert row.tests, row
 
 
 def test_each_test_that_is_named_exists() -> None:
@@ -57,7 +49,7 @@ def test_each_test_in_another_language_exists() -> None:
 
 
 def test_the_files_that_are_named_exist() -> None:
-    for row in ROWS:
-        for name in re.findall(r"`([^`*]+)`", row[1]):
+    for row in TABLE:
+        for name in re.findall(r"`([^`*]+)`", row.cells[1]):
             if "/" in name and not name.startswith("make "):
                 assert (ROOT / name).exists(), row

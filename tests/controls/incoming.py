@@ -1,0 +1,10 @@
+"""docs/security.md, "What comes in": each control taken out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.controls.taken_out import TakenOut
+
+CASES: tuple[TakenOut, ...] = ()
