@@ -12,7 +12,7 @@ from dotenv.parser import parse_stream
 from stack.errors import StackError, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 ENV_FILE = ".env"
@@ -54,6 +54,21 @@ def read_env_file(path: Path) -> dict[str, tuple[str, int]]:
             )
         found[binding.key] = (binding.value.strip(), line)
     return found
+
+
+def read_names(path: Path, names: Collection[str]) -> dict[str, str]:
+    """What the file says of these names, whatever is wrong with its other lines."""
+    if not path.exists():
+        return {}
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as failed:
+        raise StackError(f"{ENV_FILE} cannot be read ({failed.strerror})") from None
+    return {
+        binding.key: binding.value.strip()
+        for binding in parse_stream(io.StringIO(text))
+        if binding.key in names and binding.key and binding.value
+    }
 
 
 def _leading_newlines(text: str) -> int:

@@ -154,13 +154,7 @@ def make_plan(settings: Settings, root: Path, runtime: str) -> Plan:
 
     Raises StackError when two settings name the same port.
     """
-    run_dir = (root / settings.run_dir).resolve()
-    folders = {
-        "TELEMETRY_DIR": run_dir / "telemetry",
-        "QUEUE_DIR": run_dir / "queues",
-        "DATA_DIR": run_dir / "data",
-        "LOG_DIR": run_dir / "logs",
-    }
+    empty = plan_to_stop(settings, root, runtime)
     version = service_version(root)
     shared = {
         **settings.collector,
@@ -175,24 +169,35 @@ def make_plan(settings: Settings, root: Path, runtime: str) -> Plan:
         "OTEL_RESOURCE_ATTRIBUTES": (
             f"service.version={version},deployment.environment={settings.deployment_environment}"
         ),
-        **{name: str(folder) for name, folder in folders.items()},
+        **{name: str(folder) for name, folder in empty.folders.items()},
     }
-    draft = Plan(
-        root=root,
-        run_dir=run_dir,
-        project=settings.project,
-        runtime=runtime,
-        settings=settings,
-        environment=shared,
-        processes=(),
-        vendors=vendors(settings, STANDIN_HOSTS[runtime]),
-        folders=folders,
-    )
+    draft = replace(empty, environment=shared, vendors=vendors(settings, STANDIN_HOSTS[runtime]))
     played = () if draft.control_url is None else (_standins(draft),)
     page = (_page(draft),) if has_page(settings, root) else ()
     processes = (*played, _collector(draft), _profiles(draft), _backend(draft), *page)
     _check_distinct([process.ports for process in processes])
     return replace(draft, processes=processes)
+
+
+def plan_to_stop(settings: Settings, root: Path, runtime: str) -> Plan:
+    """Which stack it is, without what is to run in it: stopping asks for no more."""
+    run_dir = (root / settings.run_dir).resolve()
+    return Plan(
+        root=root,
+        run_dir=run_dir,
+        project=settings.project,
+        runtime=runtime,
+        settings=settings,
+        environment={},
+        processes=(),
+        vendors=(),
+        folders={
+            "TELEMETRY_DIR": run_dir / "telemetry",
+            "QUEUE_DIR": run_dir / "queues",
+            "DATA_DIR": run_dir / "data",
+            "LOG_DIR": run_dir / "logs",
+        },
+    )
 
 
 def has_page(settings: Settings, root: Path) -> bool:

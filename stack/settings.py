@@ -20,7 +20,14 @@ from pydantic import (
 
 from stack.access import Access
 from stack.collector_config import CONFIG_FILE, env_defaults, env_required, parse, read
-from stack.env_file import ENV_FILE, check_known, documented_names, read_env_file, read_key_files
+from stack.env_file import (
+    ENV_FILE,
+    check_known,
+    documented_names,
+    read_env_file,
+    read_key_files,
+    read_names,
+)
 from stack.errors import StackError, quoted
 from stack.fragments import all_variables, load, variables
 from stack.key_shapes import SECRET_NAME, check_misplaced, check_shapes
@@ -44,6 +51,9 @@ def _names(value: object) -> object:
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 PLAYED = StandinSettings()
+
+IDENTITY = ("PROJECT", "RUN_DIR")
+"""By these a machine's stacks are told apart."""
 
 REGION = "us-east-1"
 """Where a collector's config that sends nothing to AWS names none: what plays AWS wants one."""
@@ -200,23 +210,44 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     try:
         settings = Settings(collector=collector, **fields)  # type: ignore[arg-type]
     except ValidationError as invalid:
-        first = invalid.errors()[0]
-        if not first["loc"]:
-            raise StackError(first["msg"].removeprefix("Value error, "), "set both") from None
-        name = str(first["loc"][0]).upper()
-        # A key that ended up under a wrong name must not be printed.
-        given = quoted(str(first["input"]))
-        said = first["msg"]
-        raise StackError(
-            f"{name} cannot be {given} ({origins[name]}): {said[0].lower()}{said[1:]}",
-            f"put {name} right",
-        ) from None
+        raise _refused(invalid, origins) from None
     _check_open(settings, origins)
     wanted = {name for one in settings.fragments for name in variables(load(one, root))}
     named = {name: value for name, value in values.items() if name in wanted | (required - own)}
     idle = tuple(sorted(from_file.keys() & (known - asked)))
     return settings.model_copy(
         update={"config_values": named, "key_files": key_files, "idle": idle}
+    )
+
+
+def which_stack(root: Path = ROOT, environ: Mapping[str, str] | None = None) -> Settings:
+    """Which stack of this machine is meant, and defaults for all else: enough to stop it, when
+    `.env` or the collector's config cannot be read any more.
+
+    Raises StackError for one of those names that cannot be right.
+    """
+    environ = os.environ if environ is None else environ
+    written = read_names(root / ENV_FILE, IDENTITY)
+    values = {name: environ.get(name) or written.get(name) for name in IDENTITY}
+    origins = {name: "environment" if environ.get(name) else ENV_FILE for name in IDENTITY}
+    fields = {name.lower(): value for name, value in values.items() if value}
+    try:
+        return Settings(**fields)  # type: ignore[arg-type]
+    except ValidationError as invalid:
+        raise _refused(invalid, origins) from None
+
+
+def _refused(invalid: ValidationError, origins: Mapping[str, str]) -> StackError:
+    first = invalid.errors()[0]
+    if not first["loc"]:
+        return StackError(first["msg"].removeprefix("Value error, "), "set both")
+    name = str(first["loc"][0]).upper()
+    # A key that ended up under a wrong name must not be printed.
+    given = quoted(str(first["input"]))
+    said = first["msg"]
+    return StackError(
+        f"{name} cannot be {given} ({origins[name]}): {said[0].lower()}{said[1:]}",
+        f"put {name} right",
     )
 
 

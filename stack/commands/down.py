@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from stack.console import console, step
-from stack.plan import make_plan
+from stack.plan import plan_to_stop
 from stack.runtimes.chosen import RUNTIMES
-from stack.settings import ROOT, load_settings
+from stack.settings import ROOT, which_stack
 
 
 def run() -> None:
     """Stop everything that `up` started. What was recorded and queued stays in .run/."""
-    settings = load_settings(ROOT)
+    # Not all settings: a slip in `.env` or in the collector's config must not keep a stack running.
+    settings = which_stack(ROOT)
     stopped = []
     for name, runtime in RUNTIMES.items():
-        plan = make_plan(settings, ROOT, name)
+        plan = plan_to_stop(settings, ROOT, name)
         if runtime.is_running(plan):
             with step(f"stopping the {name} runtime"):
                 runtime.down(plan)

@@ -116,8 +116,8 @@ def down(plan: Plan) -> bool:
         _forget(plan)
         return False
     if running:
+        longest = STOP_SECONDS * len(_rpc(plan).getAllProcessInfo()) + 5
         _rpc(plan).shutdown()
-        longest = STOP_SECONDS * len(plan.processes) + 5
         _, processes = psutil.wait_procs(processes, timeout=longest)
     _end(plan, processes)
     _forget(plan)
@@ -398,17 +398,11 @@ def _ended(log: Path) -> dict[str, list[str]]:
 
 def _marked(plan: Plan) -> list[psutil.Process]:
     """Every process that belongs to this run folder, found by what stands in its environment."""
-    found = []
-    for process in psutil.process_iter():
-        if process.pid == os.getpid():
-            continue
-        try:
-            environment: Mapping[str, str] = process.environ()
-        except (psutil.Error, OSError):
-            continue  # gone by now, or another user's
-        if environment.get(RUN_DIR_MARK) == str(plan.run_dir):
-            found.append(process)
-    return found
+    return [
+        process
+        for process in psutil.process_iter()
+        if process.pid != os.getpid() and _environ(process).get(RUN_DIR_MARK) == str(plan.run_dir)
+    ]
 
 
 def _end_leftovers(plan: Plan) -> None:
@@ -422,18 +416,27 @@ def _end_leftovers(plan: Plan) -> None:
 
 def _end(plan: Plan, processes: list[psutil.Process]) -> None:
     """End what has no supervisor, the last started first: the app's last spans need a collector."""
-    for service in sorted(plan.processes, key=lambda process: -process.start_order):
-        own = [process for process in processes if service.argv[-1] in _command_line(process)]
-        _kill(own)
-        processes = [process for process in processes if process not in own]
-    _kill(processes)
+    config = configparser.RawConfigParser()
+    config.read(_config_file(plan))
+    orders = {
+        section.removeprefix("program:"): config.getint(section, "priority")
+        for section in config.sections()
+        if section.startswith("program:")
+    }
+    by_order: dict[int, list[psutil.Process]] = {}
+    for process in processes:
+        order = orders.get(_environ(process).get("SUPERVISOR_PROCESS_NAME", ""), 0)
+        by_order.setdefault(order, []).append(process)
+    for order in sorted(by_order, reverse=True):
+        _kill(by_order[order])
 
 
-def _command_line(process: psutil.Process) -> list[str]:
+def _environ(process: psutil.Process) -> Mapping[str, str]:
     try:
-        return process.cmdline()
-    except psutil.Error:
-        return []  # gone by now
+        environment: Mapping[str, str] = process.environ()
+    except (psutil.Error, OSError):
+        return {}  # gone by now, or another user's
+    return environment
 
 
 def _kill(processes: list[psutil.Process]) -> None:

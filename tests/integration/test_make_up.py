@@ -83,11 +83,15 @@ def test_up_serves_with_traces_on_disk_twice_is_harmless_and_down_leaves_nothing
     # then nothing was restarted
     assert second.code == 0, second.output
     assert what_runs(checkout) == before
-    # when
+    # when it is to stop, while nothing else could be done with these settings
+    config = checkout.config.rename(checkout.config.with_suffix(".away"))
+    checkout.settings["HONEYCOMB_API_KY"] = "a-slip"
     down = checkout.run("down")
     # then
     assert down.code == 0, down.output
     nothing_is_left(checkout)
+    config.rename(checkout.config)
+    del checkout.settings["HONEYCOMB_API_KY"]
     assert checkout.run("status").error == "error: the stack is not up; start it with `make up`"
     again = checkout.run("down")
     assert (again.code, "nothing was running" in again.output) == (0, True)

@@ -195,7 +195,7 @@ def test_nothing_starts_and_nothing_is_built_before_the_files_are_right(
         native.up(plan)
 
 
-def test_the_plan_is_made_without_its_secrets_so_that_down_works(tmp_path: Path) -> None:
+def test_the_plan_is_made_without_its_secrets(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     settings = Settings(
         collector=COLLECTOR, otlp_access=("mtls", "token"), page="off",

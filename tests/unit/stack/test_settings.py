@@ -8,7 +8,7 @@ import pytest
 
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.errors import StackError
-from stack.settings import REGION, ROOT, load_settings
+from stack.settings import REGION, ROOT, load_settings, which_stack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -259,3 +259,26 @@ def test_a_port_that_is_fixed_in_the_config_is_told_by_its_name(root: Path) -> N
         settings.port("OTLP_HTTP_PORT")
     # then
     assert "collector/otel-config.yaml does not say ${env:OTLP_HTTP_PORT:-…}" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "spoiled", [b"HONEYCOMB_API_KY=x\n", b"BACKEND_PORT=\n", b"no line\n", b"A=1\nA=2\n", b"\xff\n"]
+)
+def test_which_stack_it_is_is_known_whatever_else_is_wrong(tmp_path: Path, spoiled: bytes) -> None:
+    # given: no collector's config at all
+    written = [b"\xef\xbb\xbfPROJECT=mine\r\n", spoiled, b"RUN_DIR=elsewhere\n"]
+    (tmp_path / ".env").write_bytes(b"".join(written))
+    with pytest.raises(StackError):
+        load_settings(tmp_path, {})
+    # when
+    settings = which_stack(tmp_path, {"PROJECT": "of-the-environment"})
+    # then
+    assert (settings.project, str(settings.run_dir)) == ("of-the-environment", "elsewhere")
+    assert which_stack(tmp_path, {}).project == "mine"
+
+
+def test_a_stack_whose_name_cannot_be_right_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PROJECT=Not A Name\n")
+
+    with pytest.raises(StackError, match=r"^PROJECT cannot be 'Not A Name' \(\.env\)"):
+        which_stack(tmp_path, {})
