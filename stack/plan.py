@@ -394,6 +394,7 @@ def _page(plan: Plan) -> Process:
             "BACKEND_URL": plan.backend_url,
             # A browser has neither certificate nor token: its server sends for it.
             **(_sending(plan) if plan.access.restricted else {"COLLECTOR_URL": plan.otlp_url}),
+            "FRONTEND_ORIGINS": ",".join(page_origins(plan.settings)),
             **{
                 name: plan.environment[name]
                 for name in ("RELEASE", "DEPLOYMENT_ENVIRONMENT", "DEBUG_ROUTES")

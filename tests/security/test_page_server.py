@@ -66,8 +66,8 @@ def serving(folder: Path, **environment: str) -> Iterator[str]:
     ensure_env(process.python)
     [port] = free_ports(1)
     url = f"http://127.0.0.1:{port}"
-    own = {"PAGE_DIR": str(folder), "BIND": f"127.0.0.1:{port}", **environment}
-    with subprocess.Popen(process.argv, cwd=process.cwd, env=own) as server:
+    own = {"PAGE_DIR": str(folder), "BIND": f"127.0.0.1:{port}", "FRONTEND_ORIGINS": url}
+    with subprocess.Popen(process.argv, cwd=process.cwd, env={**own, **environment}) as server:
         try:
             wait_for("the page", lambda: requests.get(f"{url}/health", timeout=1).ok, seconds=20)
             yield url
@@ -134,6 +134,9 @@ def test_spans_go_on_with_the_servers_own_token(page: str, collector: FakeCollec
     [
         ({"Origin": "http://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": ""}, 403),
+        # A name of another site's that was bound to 127.0.0.1 anew.
+        ({"Origin": "http://evil.example", "Host": "evil.example"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Content-Type": "text/plain"}, 415),
         ({"Content-Length": str((1 << 20) + 1)}, 413),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 HASHED = "/assets/"
 """What is under it has its content's digest in its name."""
 
+ORIGINS = frozenset({"http://127.0.0.1:3000", "http://localhost:3000"})
+
 
 @dataclass(frozen=True)
 class Config:
@@ -39,6 +41,8 @@ class Config:
     rollbar_token: str
     sender: Sender | None = None
     """Of the page's spans, where the collector takes none from browsers."""
+    origins: frozenset[str] = ORIGINS
+    """Where browsers have the page from; `sender` takes spans of no other page."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Config:
@@ -58,6 +62,7 @@ class Config:
             ),
             rollbar_token=environ.get("ROLLBAR_CLIENT_TOKEN", ""),
             sender=Sender.from_environ(environ),
+            origins=_origins(environ.get("FRONTEND_ORIGINS")),
         )
 
 
@@ -77,7 +82,7 @@ class Page:
             ("Cross-Origin-Resource-Policy", "same-origin"),
             ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
         ]
-        self._forward = Forwarder(config.sender) if config.sender else None
+        self._forward = Forwarder(config.sender, config.origins) if config.sender else None
         self._index = (config.folder / "index.html").read_bytes()
         self._files = WhiteNoise(
             self._other, root=config.folder, max_age=0, immutable_file_test=_immutable
@@ -162,6 +167,12 @@ def _answer(
     ]
     start(status, headers)
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
+def _origins(value: str | None) -> frozenset[str]:
+    if value is None:
+        return ORIGINS
+    return frozenset(item.strip().rstrip("/") for item in value.split(",") if item.strip())
 
 
 def _url(name: str, value: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from wsgiref.types import WSGIEnvironment
 
 PATH = "/v1/traces"
@@ -63,12 +63,14 @@ class Sender:
 class Forwarder:
     """Takes one export of spans from the page, and hands on the collector's answer."""
 
-    def __init__(self, sender: Sender) -> None:
+    def __init__(self, sender: Sender, origins: Collection[str]) -> None:
+        """`origins`: where browsers have the page from."""
         self._sender = sender
+        self._origins = origins
         self._free = threading.BoundedSemaphore(AT_ONCE)
 
     def __call__(self, environ: WSGIEnvironment) -> Answer:
-        refused = _refusal(environ)
+        refused = _refusal(environ, self._origins)
         if refused:
             return refused, b""
         if not self._free.acquire(blocking=False):
@@ -107,13 +109,14 @@ class Forwarder:
         return http.client.HTTPConnection(address, timeout=SECONDS)
 
 
-def _refusal(environ: WSGIEnvironment) -> str | None:
+def _refusal(environ: WSGIEnvironment, origins: Collection[str]) -> str | None:
     if environ["REQUEST_METHOD"] != "POST":
         return "405 Method Not Allowed"
-    # Another site's page in the same browser: it may not fill the user's traces.
+    # Another site's page in the same browser: it may not fill the user's traces. Not compared with
+    # Host: a site whose name was bound to this address anew sends its own there.
     origin = environ.get("HTTP_ORIGIN")
-    own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
-    if (origin and origin != own) or environ.get("HTTP_SEC_FETCH_SITE") == "cross-site":
+    foreign = origin is not None and origin not in origins
+    if foreign or environ.get("HTTP_SEC_FETCH_SITE") == "cross-site":
         return "403 Forbidden"
     if environ.get("CONTENT_TYPE", "").partition(";")[0].strip() not in TYPES:
         return "415 Unsupported Media Type"
