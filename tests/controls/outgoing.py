@@ -2,9 +2,169 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from tests.controls.taken_out import Change, TakenOut
 
-if TYPE_CHECKING:
-    from tests.controls.taken_out import TakenOut
+CONFIG = "collector/otel-config.yaml"
+PATTERNS = "services/serving/serving/redaction.py"
+ADOT_FORM = "stack/collector_config.py"
 
-CASES: tuple[TakenOut, ...] = ()
+EVERY_PLACE = (
+    "a secret in any place of a span, metric or log is masked before every exporter, file and queue"
+)
+EVERY_ROUTE = (
+    "10,000 made-up secrets by every route, and none of them anywhere; what is no secret is kept"
+)
+PAST = (
+    "what leaves the services past the collector (Rollbar, watchtower, printed lines) is cleaned "
+    "by the same patterns"
+)
+ADOT = "on ADOT, which has no `redaction`, what is secret by its name is deleted"
+
+CLEANING = "tests/unit/collector/test_cleaning.py"
+OF_SERVICES = "tests/unit/services/test_redaction.py"
+AN_ITEM = (
+    f"{OF_SERVICES}::test_an_item_for_rollbar_holds_no_secret_but_the_key_that_it_is_sent_with"
+)
+CANARY = "tests/security/test_canary.py::test_no_secret_is_anywhere_and_what_is_none_is_kept"
+ADOT_TEST = (
+    "tests/unit/collector/test_config.py"
+    "::test_the_adot_form_still_takes_out_what_is_secret_by_its_name"
+)
+
+# Of Honeycomb's keys: short, and one example needs it.
+A_PATTERN = "hc[a-z]{2,3}_[a-z0-9]{32,}"
+EXAMPLE = '    ["mysql --password s3cret db", "mysql --password **** db"],\n'
+CARDS = "(?:^|[^0-9A-Za-z.]|%[0-9A-F]{2})(?P<card>"
+NO_CARDS = "(?:never)(?P<card>"
+
+CASES: tuple[TakenOut, ...] = (
+    TakenOut(
+        EVERY_PLACE,
+        "`redaction` in the pipeline of traces",
+        (Change(CONFIG, "[memory_limiter, transform, redaction]", "[memory_limiter, transform]"),),
+        (f"{CLEANING}::test_a_secret_is_found_in_every_place_of_a_span",),
+    ),
+    TakenOut(
+        EVERY_PLACE,
+        "of metrics",
+        (
+            Change(
+                CONFIG,
+                "[memory_limiter, redaction]\n      exporters: [file/metrics",
+                "[memory_limiter]\n      exporters: [file/metrics",
+            ),
+        ),
+        (f"{CLEANING}::test_a_metric_and_its_exemplars_are_cleaned",),
+    ),
+    TakenOut(
+        EVERY_PLACE,
+        "of metrics to CloudWatch",
+        (Change(CONFIG, "redaction, cumulativetodelta/lost", "cumulativetodelta/lost"),),
+        (f"{CLEANING}::test_whatever_the_app_sends_is_cleaned_before_anything_else_has_it",),
+    ),
+    TakenOut(
+        EVERY_PLACE,
+        "of logs",
+        (
+            Change(
+                CONFIG,
+                "[memory_limiter, redaction]\n      exporters: [file/logs",
+                "[memory_limiter]\n      exporters: [file/logs",
+            ),
+        ),
+        (f"{CLEANING}::test_the_corpus_leaves_as_it_is_written_down",),
+    ),
+    TakenOut(
+        EVERY_ROUTE,
+        "the cleaning of Rollbar's items",
+        (
+            Change(
+                "services/backend/cruddur/error_reports.py", '"data": clean(data)', '"data": data'
+            ),
+        ),
+        (CANARY,),
+        alone=True,
+    ),
+    TakenOut(
+        EVERY_ROUTE,
+        "of printed tracebacks",
+        (
+            Change(
+                "services/serving/serving/json_logging.py",
+                "cleaned(self.formatException(record.exc_info))",
+                "self.formatException(record.exc_info)",
+            ),
+        ),
+        (CANARY,),
+        alone=True,
+    ),
+    TakenOut(
+        EVERY_ROUTE,
+        "the pattern of cards in the collector",
+        (Change(CONFIG, CARDS, NO_CARDS),),
+        (CANARY,),
+        alone=True,
+    ),
+    TakenOut(
+        EVERY_ROUTE,
+        "in the services",
+        (Change(PATTERNS, CARDS, NO_CARDS),),
+        (CANARY,),
+        alone=True,
+    ),
+    TakenOut(
+        PAST,
+        "a pattern on both sides",
+        (
+            Change(CONFIG, f"      - {A_PATTERN} # Honeycomb\n"),
+            Change(PATTERNS, f'    r"{A_PATTERN}",\n'),
+        ),
+        (f"{OF_SERVICES}::test_a_secret_is_masked",),
+    ),
+    TakenOut(
+        PAST,
+        "the one example that needs a pattern",
+        (Change("tests/corpus/secrets.json", EXAMPLE),),
+        (f"{OF_SERVICES}::test_without_any_one_pattern_an_example_gets_through",),
+    ),
+    TakenOut(
+        PAST,
+        "a letter of one pattern on one side",
+        (Change(PATTERNS, A_PATTERN, A_PATTERN.replace("a-z", "a-y", 1)),),
+        (f"{CLEANING}::test_collector_and_services_clean_by_the_same_patterns",),
+    ),
+    TakenOut(
+        PAST,
+        "the cleaning of Rollbar's items",
+        (
+            Change(
+                "services/backend/cruddur/error_reports.py", '"data": clean(data)', '"data": data'
+            ),
+        ),
+        (AN_ITEM,),
+    ),
+    TakenOut(
+        PAST,
+        "of printed lines",
+        (
+            Change(
+                "services/serving/serving/json_logging.py",
+                '"message": clean_text(record.getMessage())',
+                '"message": record.getMessage()',
+            ),
+        ),
+        (f"{OF_SERVICES}::test_a_printed_line_holds_no_secret",),
+    ),
+    TakenOut(
+        ADOT,
+        "what stands for `redaction` there",
+        (Change(ADOT_FORM, "    _delete_by_name(form)\n"),),
+        (ADOT_TEST,),
+    ),
+    TakenOut(
+        ADOT,
+        "its place in the pipelines",
+        (Change(ADOT_FORM, "for both in (name, stands_for.get(name))", "for both in (name,)"),),
+        (ADOT_TEST,),
+    ),
+)
