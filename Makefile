@@ -69,6 +69,10 @@ replay: .venv/stack ## Send again what a vendor refused for good, once that is p
 faults: .venv/dev ## Break every vendor in every way (RUNS=200 SEED=7: drawn cases); docs/reliability.md
 	@$(STACK) faults --runs $(or $(RUNS),0) --seed $(or $(SEED),0) --runtime $(or $(RUNTIME),native)
 
+.PHONY: controls
+controls: .venv/dev ## Take each security control out of a copy, and see its test red (ONLY=keys)
+	@$(STACK) controls --only "$(ONLY)"
+
 .PHONY: test
 test: .venv/dev ## Every check there is
 	@$(STACK) test

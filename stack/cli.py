@@ -17,6 +17,7 @@ from stack.commands import (
     break_,
     certificates,
     config,
+    controls,
     dev,
     doctor,
     down,
@@ -54,7 +55,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     up, dev, down, verify, status, doctor, validate, reload, break_, heal, provision, queries, logs,
-    config, certificates, replay, test, faults, lock, sbom, audit
+    config, certificates, replay, test, faults, controls, lock, sbom, audit
 )  # fmt: skip
 for module in COMMANDS:
     app.command(name=module.__name__.rpartition(".")[2].rstrip("_"))(module.run)

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from stack.long_suite import play
 from stack.settings import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 RESULTS = ROOT / ".run/faults"
 PAGE = ROOT / "docs/reliability.md"
 BEGIN, END = "<!-- results: make faults -->\n", "<!-- end of results -->\n"
 WORKERS = 4
 """A case mostly waits: four at once need one and a half cores."""
-
-NOTHING_FOUND = 5
-"""pytest's exit code."""
 
 Json = dict[str, Any]
 
@@ -38,34 +32,7 @@ def run_faults(*, runs: int, seed: int, only: str, runtime: str, workers: int) -
     drawn = ["--runs", str(runs), "--seed", str(seed)] if runs else []
     how = [f"--faults={'short' if docker else 'all'}", f"--faults-runtime={runtime}", *drawn]
     suite = "tests/faults/test_table.py" if runs or docker else "tests/faults"
-    together = [f"--numprocesses={workers}", "--dist=worksteal"]
-    codes = [_pytest(suite, "not alone", only, [*how, *together])]
-    if not runs:
-        codes.append(_pytest(suite, "alone", only, how))
-    # A choice by name may leave one of the two with nothing.
-    found = [code for code in codes if code != NOTHING_FOUND]
-    return max(found, default=NOTHING_FOUND)
-
-
-def _pytest(suite: str, marked: str, only: str, options: Sequence[str]) -> int:
-    chosen = ["-k", only] if only else []
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", suite, "--runtime=native", "--quiet"),
-            *("-m", marked, *options, *chosen),
-        ],
-        cwd=ROOT,
-        check=False,
-    ).returncode
-
-
-def read_results(folder: Path = RESULTS) -> list[Json]:
-    """One object a case, as the suite wrote them."""
-    return [
-        json.loads(line)
-        for file in sorted(folder.glob("*.jsonl"))
-        for line in file.read_text().splitlines()
-    ]
+    return play(suite, how, only=only, workers=workers, alone=not runs)
 
 
 def totals(results: Sequence[Json]) -> Json:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from stack.console import console
-from stack.faults import PAGE, WORKERS, read_results, run_faults, totals, write_page
+from stack.faults import PAGE, RESULTS, WORKERS, run_faults, totals, write_page
+from stack.long_suite import read_results
 from stack.settings import ROOT
 
 MANY = 2**31
@@ -36,9 +37,9 @@ def run(
         command = f"make faults RUNS={runs} SEED={seed}"
         console.print(f"again with: {command}", soft_wrap=True)
     code = run_faults(runs=runs, seed=seed, only=only, runtime=runtime.value, workers=workers)
-    found = totals(read_results())
+    found = totals(read_results(RESULTS))
     if not only and not runs and runtime is Runtime.NATIVE and found["cases"]:
-        write_page(read_results(), command)
+        write_page(read_results(RESULTS), command)
         console.print(f"written: {PAGE.relative_to(ROOT)}")
     print(
         f"{found['cases']} cases, {found['failed']} failed, "

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import os
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from stack.controls import RESULTS
+from stack.engine import engine_lease
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Callable, Iterator
+
+    from tests.controls.inner_run import Outcome
+    from tests.controls.taken_out import TakenOut
+
+
+class Recorder(Protocol):
+    """Writes down what came of a case; `why`: why it was not red."""
+
+    def __call__(
+        self, section: str, case: TakenOut, seen: Outcome, why: str, seconds: float
+    ) -> None: ...
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "taken_out: runs tests in a copy; only with --controls=all")
-    config.addinivalue_line("markers", "by_itself: nothing else may run beside it")
+    config.addinivalue_line("markers", "alone: nothing else may run beside it")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -29,3 +47,43 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if item.get_closest_marker("taken_out")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[None]:
+    """Else each case starts one of its own."""
+    with engine_lease("controls"):
+        yield
+
+
+@pytest.fixture
+def prepared(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Has what a runtime needs in place."""
+
+    def prepare(runtime: str) -> None:
+        if runtime == "docker":
+            request.getfixturevalue("engine")
+
+    return prepare
+
+
+@pytest.fixture
+def recorded() -> Recorder:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+    def write(section: str, case: TakenOut, seen: Outcome, why: str, seconds: float) -> None:
+        line = {
+            "section": section,
+            "control": case.control,
+            "what": case.what,
+            "runtime": case.runtime,
+            "red": seen.red | (seen.errors if case.error_is_red else {}),
+            "green": seen.green,
+            "why": why,
+            "seconds": round(seconds, 1),
+        }
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        with (RESULTS / f"{worker}.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    return write

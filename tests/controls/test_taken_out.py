@@ -6,47 +6,64 @@ change the file that it changes.
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 import pytest
 
 from stack.settings import ROOT
 from tests.controls import entrance, incoming, keys, notice, outgoing, supply, vendors
+from tests.controls.inner_run import RUN_SECONDS, run_in_copy
 from tests.controls.taken_out import Row, TakenOut, rows
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.controls.conftest import Recorder
+
 SECTIONS = {
-    "Keys": keys.CASES,
-    "Who may come in": entrance.CASES,
-    "What comes in": incoming.CASES,
-    "What goes out": outgoing.CASES,
-    "What one vendor can do to the others": vendors.CASES,
-    "What is noticed": notice.CASES,
-    "Supply chain and accounts": supply.CASES,
+    "Keys": keys,
+    "Who may come in": entrance,
+    "What comes in": incoming,
+    "What goes out": outgoing,
+    "What one vendor can do to the others": vendors,
+    "What is noticed": notice,
+    "Supply chain and accounts": supply,
 }
 TABLE = rows()
-
-
-def _named(section: str, case: TakenOut) -> str:
-    numbers = {row.cells[0]: n for n, row in enumerate(_rows_of(section), start=1)}
-    return f"{section}, {numbers.get(case.control, 0):02}: {case.what}"
 
 
 def _rows_of(section: str) -> list[Row]:
     return [row for row in TABLE if row.section == section]
 
 
-CASES = [
-    pytest.param(section, case, id=_named(section, case))
-    for section, cases in SECTIONS.items()
-    for case in cases
+def _named(section: str, case: TakenOut) -> str:
+    numbers = {row.cells[0]: number for number, row in enumerate(_rows_of(section), start=1)}
+    module = SECTIONS[section].__name__.rpartition(".")[2]
+    return f"{module} {numbers.get(case.control, 0):02}: {case.what}"
+
+
+ALL = [(section, case) for section, module in SECTIONS.items() for case in module.CASES]
+CASES = [pytest.param(section, case, id=_named(section, case)) for section, case in ALL]
+RUNS = [
+    pytest.param(
+        section,
+        case,
+        id=_named(section, case),
+        marks=[pytest.mark.alone] if case.alone or case.runtime == "docker" else [],
+    )
+    for section, case in ALL
 ]
+IN_PLACE = sorted({(section, case.runtime) for section, case in ALL})
 
 
 def test_each_section_of_the_table_has_its_cases() -> None:
     assert list(dict.fromkeys(row.section for row in TABLE)) == list(SECTIONS)
 
 
-@pytest.mark.parametrize("section", [name for name, cases in SECTIONS.items() if cases])
+@pytest.mark.parametrize("section", [name for name, module in SECTIONS.items() if module.CASES])
 def test_each_control_is_taken_out(section: str) -> None:
-    taken_out = {case.control for case in SECTIONS[section]}
+    taken_out = {case.control for case in SECTIONS[section].CASES}
     assert [row.cells[0] for row in _rows_of(section) if row.cells[0] not in taken_out] == []
 
 
@@ -61,3 +78,40 @@ def test_a_case_fits_its_row_and_its_files(section: str, case: TakenOut) -> None
 def test_no_two_cases_are_called_the_same() -> None:
     names = [case.id for case in CASES]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.taken_out
+@pytest.mark.alone
+@pytest.mark.timeout(RUN_SECONDS + 60)
+@pytest.mark.parametrize(("section", "runtime"), IN_PLACE)
+def test_nothing_is_red_while_all_is_in_place(
+    section: str, runtime: str, prepared: Callable[[str], None]
+) -> None:
+    """What is red by itself, or in any copy, proves no control."""
+    tests = {
+        test for case in SECTIONS[section].CASES if case.runtime == runtime for test in case.tests
+    }
+    prepared(runtime)
+    # when
+    seen = run_in_copy([], sorted(tests), runtime)
+    # then
+    assert not seen.broken, seen.output
+    assert not seen.red | seen.errors, seen.output
+    ran = {test.partition("[")[0] for test in seen.green}
+    assert {test.partition("[")[0] for test in tests} <= ran, seen.output
+
+
+@pytest.mark.taken_out
+@pytest.mark.timeout(RUN_SECONDS + 60)
+@pytest.mark.parametrize(("section", "case"), RUNS)
+def test_without_the_control_its_test_is_red(
+    section: str, case: TakenOut, prepared: Callable[[str], None], recorded: Recorder
+) -> None:
+    prepared(case.runtime)
+    started = time.monotonic()
+    # when
+    seen = run_in_copy(case.changes, case.tests, case.runtime)
+    # then
+    why = seen.why_not_red(error_is_red=case.error_is_red)
+    recorded(section, case, seen, why, time.monotonic() - started)
+    assert not why, f"{why}\n{seen.output}"

@@ -52,7 +52,7 @@ class Checkout:
 
     def __init__(self, folder: Path, *, page: bool = False) -> None:
         self.folder = folder
-        _copy_sources(folder)
+        copy_sources(folder)
         self.ports = ports_by_name(env_defaults(self.config.read_text()))
         self.settings: dict[str, str] = {
             "RUNTIME": "native",
@@ -162,7 +162,8 @@ def running_checkout(
         checkout.close()
 
 
-def _copy_sources(folder: Path) -> None:
+def copy_sources(folder: Path) -> None:
+    """All that git has or would take, as it is in the work tree."""
     git = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True)
     for name in filter(None, listed.stdout.split("\0")):
