@@ -188,7 +188,9 @@ def _go(copy: Path, tests: Sequence[str], outcome: Outcome) -> None:
     environment = {**own_caches(ROOT), **BUILD_ENVIRONMENT}
     for package, names in packages.items():
         chosen = f"^({'|'.join(names)})$"
-        command = ["go", "test", "-mod=readonly", "-count=1", "-v", "-run", chosen, f"./{package}/"]
+        # A module of its own each, which Go finds by its name alone.
+        module = f"otel-stack/{package}"
+        command = ["go", "test", "-mod=readonly", "-count=1", "-v", "-run", chosen, module]
         read_go(_run(command, copy / SOURCES, environment, outcome), names, outcome)
 
 
