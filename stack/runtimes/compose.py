@@ -48,7 +48,7 @@ def copy_secrets(plan: Plan, user: str) -> None:
         "OTLP_CLIENT_SECRETS": plan.access.client_files,
     }
     for name, files in sides.items():
-        folder = _secrets(plan)[name]
+        folder = secret_folders(plan)[name]
         # The folder stays the same one: it is what a running container has mounted.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for old in folder.iterdir():
@@ -62,7 +62,7 @@ def copy_secrets(plan: Plan, user: str) -> None:
         give(folder, user)
 
 
-def _secrets(plan: Plan) -> dict[str, Path]:
+def secret_folders(plan: Plan) -> dict[str, Path]:
     """The folders that are mounted, by the variable of the compose file."""
     folder = plan.run_dir / "secrets"
     return {"OTLP_SERVER_SECRETS": folder / "server", "OTLP_CLIENT_SECRETS": folder / "client"}
@@ -80,7 +80,7 @@ def compose_variables(plan: Plan, engine: Engine, images: Mapping[str, str]) -> 
         "COLLECTOR_CONFIG_SHA256": hashlib.sha256(config.read_bytes()).hexdigest(),
         "ENV_DIR": str(write_environment(plan)),
         "OTLP_SCHEME": plan.access.scheme,
-        **{name: str(folder) for name, folder in _secrets(plan).items()},
+        **{name: str(folder) for name, folder in secret_folders(plan).items()},
         **_of_fragments(plan),
     }
 

@@ -24,6 +24,7 @@ from stack.runtimes.compose import (
     environment_folder,
     give,
     image_name,
+    secret_folders,
     user_of,
 )
 from stack.runtimes.containers import (
@@ -127,6 +128,9 @@ def down(plan: Plan) -> bool:
     release(_lease(plan))
     for file in environment_folder(plan).glob("*.env"):
         file.unlink()  # it holds keys
+    for folder in secret_folders(plan).values():
+        for file in folder.glob("*"):
+            file.unlink()  # a copy of what OTLP_ACCESS asks for
     return ran
 
 

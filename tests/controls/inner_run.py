@@ -140,8 +140,13 @@ def _lend(name: str, copy: Path) -> None:
 
 def _commit(copy: Path) -> None:
     """Some tests ask git what is in it."""
-    git = ["git", "-c", "user.name=controls", "-c", "user.email=controls@localhost"]
-    for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "a copy"]):
+    settings = ("user.name=controls", "user.email=controls@localhost", "commit.gpgSign=false")
+    git = ["git", *(word for setting in settings for word in ("-c", setting))]
+    for words in (
+        ["init", "--quiet"],
+        ["add", "--all"],
+        ["commit", "--quiet", "--no-verify", "-m", "a copy"],
+    ):
         subprocess.run([*git, *words], cwd=copy, check=True, capture_output=True)
     # A pattern that ends with a slash is none for a link.
     with (copy / ".git/info/exclude").open("a") as exclude:

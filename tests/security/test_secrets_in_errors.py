@@ -188,14 +188,26 @@ def test_an_error_that_repeats_a_key(
     assert "the vendor says: **** is no key of ours" in said
 
 
-def test_a_file_for_keys_is_private_before_they_are_in_it(tmp_path: Path) -> None:
+def test_a_file_for_keys_is_private_before_they_are_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # given one that anybody may read, and that somebody reads while it is written
+    old = "old and longer than what comes"
     file = tmp_path / "keys"
-    file.write_text("old and longer than what comes")
+    file.write_text(old)
     file.chmod(0o644)
+    read: list[str] = []
+    chmod = os.fchmod
+
+    def read_and_chmod(descriptor: int, mode: int) -> None:
+        read.append(file.read_text())
+        chmod(descriptor, mode)
+
+    monkeypatch.setattr(os, "fchmod", read_and_chmod)
     # when
     write_private(file, "new")
     # then
+    assert read == [old]
     assert file.read_text() == "new"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     # and a new one whatever the caller's mask is

@@ -134,6 +134,19 @@ def test_down_without_an_engine_is_harmless(
     assert events == ["release up-unit"]
 
 
+def test_down_leaves_no_key_behind(plan: Plan, events: list[str]) -> None:
+    # given what the containers were given
+    for name in ("compose/collector.env", "secrets/server/token", "secrets/client/token"):
+        file = plan.run_dir / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("a key")
+    # when
+    docker.down(plan)
+    # then
+    assert "down" in events
+    assert [path for path in plan.run_dir.rglob("*") if path.is_file()] == []
+
+
 def test_status_tells_of_each_service_what_docker_knows(plan: Plan, docker_client: Client) -> None:
     found = [
         container("collector", restarts=2),
