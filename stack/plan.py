@@ -217,6 +217,8 @@ def service_version(root: Path) -> str:
 
 def _collector(plan: Plan) -> Process:
     settings = plan.settings
+    # The ledger is read there: `up` says that it cannot be, not `status` when it is needed.
+    settings.port("COLLECTOR_METRICS_PORT")
     # The page's port is in the config as the origin that may send.
     restricted = plan.access.restricted
     others = {"FRONTEND_PORT", *(INSIDE_THE_CONTAINER if plan.runtime == "docker" else ())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -149,6 +150,8 @@ def test_a_config_without_a_memory_limiter_has_no_memory_limit(root: Path) -> No
 NO_AWS = """
 receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:${env:OTLP_HTTP_PORT:-4318}"}}}}
 extensions: {health_check: {endpoint: "127.0.0.1:${env:COLLECTOR_HEALTH_PORT:-13133}"}}
+service: {telemetry: {metrics: {readers: [{pull: {exporter: {prometheus:
+  {port: "${env:COLLECTOR_METRICS_PORT:-8888}"}}}}]}}}
 """
 
 
@@ -164,11 +167,13 @@ def test_a_config_without_aws_is_planned(root: Path, runtime: str) -> None:
     assert plan.process("collector").ports.keys() >= {"OTLP_HTTP_PORT"}
 
 
-def test_a_config_without_the_port_of_its_health_is_one_line(root: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["OTLP_HTTP_PORT", "COLLECTOR_HEALTH_PORT", "COLLECTOR_METRICS_PORT"]
+)
+def test_a_config_without_a_port_that_the_commands_need_is_one_line(root: Path, name: str) -> None:
     # given
     (root / CONFIG_FILE).parent.mkdir()
-    fixed = NO_AWS.replace("${env:COLLECTOR_HEALTH_PORT:-13133}", "13133")
-    (root / CONFIG_FILE).write_text(fixed)
+    (root / CONFIG_FILE).write_text(re.sub(rf"\$\{{env:{name}:-(\d+)\}}", r"\1", NO_AWS))
     # when
-    with pytest.raises(StackError, match=r"does not say \$\{env:COLLECTOR_HEALTH_PORT:-…\}"):
+    with pytest.raises(StackError, match=rf"does not say \$\{{env:{name}:-…\}}"):
         make_plan(load_settings(root, {}), root, "native")
