@@ -50,6 +50,7 @@ def settings(app: str, port: int, check: Callable[[], object]) -> dict[str, Any]
         "wsgi_app": app,
         "bind": os.environ.get("BIND", f"127.0.0.1:{port}"),
         "workers": int(os.environ.get("WEB_CONCURRENCY", "2")),
+        "worker_class": "serving.worker.Worker",
         "reload": reload,
         # The worker's heartbeat is a file; on a disk under load it stalls, and the master kills it.
         "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108

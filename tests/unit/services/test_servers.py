@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 import requests
+from serving.worker import REQUEST_SECONDS
 
 from stack.waiting import wait_for
 from tests.ports import free_ports
@@ -209,6 +210,75 @@ def test_reload_starts_workers_anew_when_a_source_changes(
         assert time.monotonic() < deadline, f"still {text!r}: {server.log.read_text()}"
         module.write_text(source.replace("TEXT", "after it"))
         time.sleep(0.2)  # between two tries
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's to keep; Linux's does")
+def test_connections_that_say_nothing_keep_nobody_waiting(start: Callable[..., Server]) -> None:
+    # given: as browsers open them, ahead of need
+    server = start("profiles", GUNICORN, WEB_CONCURRENCY="1")
+    server.get("/api/health-check")
+    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(5)]
+    # when
+    began = time.monotonic()
+    answer = server.get("/api/health-check")
+    # then
+    assert answer.ok
+    assert time.monotonic() - began < REQUEST_SECONDS / 2
+    # and one that speaks at last is heard
+    silent[0].sendall(b"GET /api/health-check HTTP/1.1\r\nHost: a\r\n\r\n")
+    silent[0].settimeout(DEADLINE)
+    assert silent[0].recv(12) == b"HTTP/1.1 200"
+    for connection in silent:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("began", "ended"),
+    [
+        (b"GET /api/health-check HTTP/1.1\r\nX-Slow: ", b""),
+        (
+            b"POST /api/activities HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n%s\r\n"
+            % b"Content-Type: application/json\r\n",
+            b"HTTP/1.1 400",
+        ),
+    ],
+    ids=["headers", "body"],
+)
+def test_a_request_that_comes_byte_by_byte_does_not_hold_its_worker(
+    start: Callable[..., Server], began: bytes, ended: bytes
+) -> None:
+    # given
+    server = start("backend", GUNICORN, WEB_CONCURRENCY="1")
+    server.get("/api/health-check")
+    [worker] = psutil.Process(server.process.pid).children()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE) as slow:
+        slow.sendall(began)
+        asked_at = time.monotonic()
+        # when it goes on for as long as it is let
+        said = wait_for(
+            "an end of the slow one",
+            lambda: _after_one_more_byte(slow),
+            until=lambda said: said is not None,
+            seconds=DEADLINE,
+        )
+    # then
+    assert said == ended
+    assert REQUEST_SECONDS - 1 < time.monotonic() - asked_at < REQUEST_SECONDS + 5
+    assert server.get("/api/health-check").ok
+    assert worker.is_running()  # none was killed for it
+    assert '"ERROR"' not in server.log.read_text()
+
+
+def _after_one_more_byte(slow: socket.socket) -> bytes | None:
+    """What the other side has said, at its end; None before."""
+    try:
+        slow.sendall(b"x")
+        slow.settimeout(0.2)
+        return slow.recv(12)
+    except TimeoutError:
+        return None
+    except ConnectionError:
+        return b""
 
 
 def test_the_images_probe_tells_a_service_that_serves_from_one_that_does_not(
