@@ -13,6 +13,7 @@ import pytest
 
 from stack import debian, engine
 from stack.errors import StackError
+from stack.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -177,6 +178,29 @@ def test_no_second_daemon_beside_one_that_does_not_answer(
 
     with pytest.raises(StackError, match=rf"runs \(pid {daemon.pid}\) but does not answer"):
         engine.ensure_engine()
+
+
+def test_an_engine_that_is_started_is_told_of_no_address(
+    docker_client: Client, tmp_path: Path
+) -> None:
+    """Left to itself it listens on its socket alone."""
+    # given a dockerd that writes down what it is told
+    docker_client({"info": ANSWERS})
+    told = tmp_path / "told"
+    dockerd = tmp_path / "bin/dockerd"
+    dockerd.write_text(f'#!/bin/sh\necho "$*" >{told}.new; mv {told}.new {told}; exec sleep 60\n')
+    dockerd.chmod(0o755)
+    engine.STATE_DIR.mkdir()
+    # when
+    engine._start_daemon()
+    # then
+    record = engine._read_record()
+    assert record is not None
+    try:
+        wait_for("the words", told.exists, seconds=20)
+    finally:
+        engine._stop(record)
+    assert told.read_text().split() == []
 
 
 def test_the_last_lease_ends_the_engine(

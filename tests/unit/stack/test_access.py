@@ -18,11 +18,12 @@ from stack.collector_config import CONFIG_FILE, env_defaults, missing_components
 from stack.errors import StackError
 from stack.fragments import load_file, merge
 from stack.plan import make_plan
-from stack.runtimes import native
+from stack.runtimes import docker, native
 from stack.settings import ROOT, Settings, load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
 HOSTS = ("127.0.0.1", "collector")
 NOW = dt.datetime.now(dt.UTC)
@@ -181,18 +182,23 @@ def test_a_token_that_cannot_do(access: Access, side: str, text: str, said: str)
     assert not text.strip() or text.strip() not in shown
 
 
+@pytest.mark.parametrize(
+    ("runtime", "first"),
+    [(native, "prepare"), (docker, "ensure_engine")],
+    ids=["native", "docker"],
+)
 def test_nothing_starts_and_nothing_is_built_before_the_files_are_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: ModuleType, first: str
 ) -> None:
     settings = Settings(
         collector=COLLECTOR, run_dir=tmp_path, otlp_access=("tls",), page="off",
         otlp_server_secrets=tmp_path / "gone",
     )  # fmt: skip
-    plan = make_plan(settings, ROOT, "native")
-    monkeypatch.setattr(native, "prepare", lambda _plan: pytest.fail("something was prepared"))
+    plan = make_plan(settings, ROOT, runtime.__name__.rpartition(".")[2])
+    monkeypatch.setattr(runtime, first, lambda _: pytest.fail("something was begun"))
 
     with pytest.raises(StackError, match=r"gone/tls\.crt, and there is no such file"):
-        native.up(plan)
+        runtime.up(plan)
 
 
 def test_the_plan_is_made_without_its_secrets(tmp_path: Path) -> None:
