@@ -20,6 +20,9 @@ COME_AGAIN = (
     "each refusal that passes says when to come again (`Retry-After`, RetryInfo): without it an "
     "SDK gives up what it holds"
 )
+ZSTD = (
+    "no zstd over HTTP, over gRPC none that asks for more than 8 MiB: 14 bytes of it take 512 MiB"
+)
 COLLECTS = "Go collects garbage before the memory limiter refuses"
 READ = (
     "what the commands read of others (records, metrics, configs) is read, or is one line that "
@@ -59,6 +62,12 @@ CASES: tuple[TakenOut, ...] = (
         (TOO_LARGE,),
     ),
     TakenOut(
+        BODY,
+        "that of gRPC, 64 MiB in its place",
+        (Change(CONFIG, "max_recv_msg_size_mib: 8\n", "max_recv_msg_size_mib: 64\n"),),
+        (f"{CONNECTIONS}::test_a_message_above_the_limit[8389632]",),
+    ),
+    TakenOut(
         WEIGHED,
         "our receiver, upstream's in its place",
         (
@@ -81,6 +90,12 @@ CASES: tuple[TakenOut, ...] = (
         "that of JSON",
         (Change(f"{ADMISSION}/weigh.go", "if weight > maxWeight", "if weight < 0"),),
         (f"{WEIGHING}::TestWhatAListHoldsIsCountedWhateverItIs",),
+    ),
+    TakenOut(
+        WEIGHED,
+        "the weighing over gRPC",
+        (Change(f"{ADMISSION}/grpc.go", "weigh(signal, body)", "len(body), error(nil)"),),
+        (f"{ADMISSION}/refusal_test.go::TestABombOverGRPCIsRefusedForGood",),
     ),
     TakenOut(
         WEIGHED,
@@ -129,6 +144,12 @@ CASES: tuple[TakenOut, ...] = (
         "the count of bytes over gRPC",
         (Change(f"{ADMISSION}/connection.go", "int64(len(read) + ", "int64("),),
         (f"{ARRIVALS}::TestACallIsCountedByWhatItsConnectionBrings",),
+    ),
+    TakenOut(
+        AT_ONCE,
+        "over HTTP",
+        (Change(f"{ADMISSION}/http.go", "if !c.mayHave(more - cap(body)) {", "if false {"),),
+        (f"{ARRIVALS}::TestReadingAsksBeforeItTakes",),
     ),
     TakenOut(
         AT_ONCE,
@@ -231,10 +252,16 @@ CASES: tuple[TakenOut, ...] = (
         (OVER_GRPC,),
     ),
     TakenOut(
-        "no zstd over HTTP: 14 bytes of it take 512 MiB",
+        ZSTD,
         "zstd put back",
         (Change(CONFIG, '["", gzip, deflate', '["", zstd, gzip, deflate'),),
         (f"{BOMBS}::test_zstd_is_refused_by_its_name",),
+    ),
+    TakenOut(
+        ZSTD,
+        "the limit over gRPC",
+        (Change(f"{ADMISSION}/otlp/factory.go", "\tadmission.LimitZstd()\n"),),
+        (f"{ADMISSION}/otlp/factory_test.go::TestAFrameOfZstdOverGRPCGetsNoMoreThan8MiB",),
     ),
     TakenOut(
         COLLECTS,

@@ -6,6 +6,7 @@ from tests.controls.taken_out import Change, TakenOut
 
 CONFIG = "collector/otel-config.yaml"
 PATTERNS = "services/serving/serving/redaction.py"
+SIGNALS = "collector/build/redaction/signals.go"
 ADOT_FORM = "stack/collector_config.py"
 
 EVERY_PLACE = (
@@ -21,6 +22,10 @@ PAST = (
 ADOT = "on ADOT, which has no `redaction`, what is secret by its name is deleted"
 
 CLEANING = "tests/unit/collector/test_cleaning.py"
+BY_NAME = (
+    f"{CLEANING}::test_what_is_secret_by_its_name_is_masked_whatever_it_holds_and_however_deep"
+)
+PLACES = "collector/build/redaction/cleaner_test.go"
 OF_SERVICES = "tests/unit/services/test_redaction.py"
 AN_ITEM = (
     f"{OF_SERVICES}::test_an_item_for_rollbar_holds_no_secret_but_the_key_that_it_is_sent_with"
@@ -73,6 +78,30 @@ CASES: tuple[TakenOut, ...] = (
             ),
         ),
         (f"{CLEANING}::test_the_corpus_leaves_as_it_is_written_down",),
+    ),
+    TakenOut(
+        EVERY_PLACE,
+        "a place of spans",
+        (Change(SIGNALS, "\t\tc.in(link.TraceState().AsRaw(), link.TraceState().FromRaw)\n"),),
+        (f"{PLACES}::TestNoPlaceOfATraceIsForgotten",),
+    ),
+    TakenOut(
+        EVERY_PLACE,
+        "of metrics, the exemplars",
+        (Change(SIGNALS, "c.attributes(exemplar.FilteredAttributes())", "_ = exemplar"),),
+        (f"{PLACES}::TestNoPlaceOfAMetricIsForgotten",),
+    ),
+    TakenOut(
+        EVERY_PLACE,
+        "of logs, the severity",
+        (Change(SIGNALS, "\t\t\t\tc.in(record.SeverityText(), record.SetSeverityText)\n"),),
+        (f"{PLACES}::TestNoPlaceOfALogIsForgotten",),
+    ),
+    TakenOut(
+        EVERY_PLACE,
+        "a pattern of names",
+        (Change(CONFIG, "      - (?i)^http\\.(request|response)\\.header\\..*key$$\n"),),
+        (BY_NAME,),
     ),
     TakenOut(
         EVERY_ROUTE,

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -114,12 +115,12 @@ func client(t *testing.T, g *Guard, err error) ptraceotlp.GRPCClient {
 	return ptraceotlp.NewGRPCClient(connection)
 }
 
-// called is what such a client is told.
-func called(t *testing.T, to ptraceotlp.GRPCClient) *status.Status {
+// called is what such a client is told of these spans.
+func called(t *testing.T, to ptraceotlp.GRPCClient, td ptrace.Traces) *status.Status {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	_, err := to.Export(ctx, ptraceotlp.NewExportRequestFromTraces(usual(50)))
+	_, err := to.Export(ctx, ptraceotlp.NewExportRequestFromTraces(td))
 	return status.Convert(err)
 }
 
@@ -149,7 +150,7 @@ func TestEachRefusalOverGRPCThatPassesSaysWhenToComeAgain(t *testing.T) {
 	} {
 		g := usually(t)
 		of.fill(g)
-		said := called(t, client(t, g, of.next))
+		said := called(t, client(t, g, of.next), usual(50))
 		if said.Code() != of.code || wait(said) != of.wait {
 			t.Errorf("%s: %v, RetryInfo %v", name, said, wait(said))
 		}
@@ -159,10 +160,19 @@ func TestEachRefusalOverGRPCThatPassesSaysWhenToComeAgain(t *testing.T) {
 	}
 }
 
+func TestABombOverGRPCIsRefusedForGood(t *testing.T) {
+	to := client(t, usually(t), nil)
+	for depth, want := range map[int]codes.Code{maxDepth - 1: codes.OK, maxDepth + 1: codes.InvalidArgument} {
+		if said := called(t, to, nested(depth)); said.Code() != want || wait(said) != 0 {
+			t.Errorf("%d deep: %v, RetryInfo %v", depth, said, wait(said))
+		}
+	}
+}
+
 func TestWhoIsAnsweredIsCountedNoMore(t *testing.T) {
 	to := client(t, guard(t, holding{bytes: maxArriving, calls: 1}), nil)
 	for number := range 500 {
-		if said := called(t, to); said.Code() != codes.OK {
+		if said := called(t, to, usual(50)); said.Code() != codes.OK {
 			t.Fatalf("call %d: %v", number, said)
 		}
 	}

@@ -112,8 +112,10 @@ func TestNoPlaceOfALogIsForgotten(t *testing.T) {
 func TestNoPlaceOfAMetricIsForgotten(t *testing.T) {
 	data := pmetric.NewMetrics()
 	resource := data.ResourceMetrics().AppendEmpty()
+	resource.SetSchemaUrl(known)
 	fill(resource.Resource().Attributes())
 	scope := resource.ScopeMetrics().AppendEmpty()
+	scope.SetSchemaUrl(known)
 	fill(scope.Scope().Attributes())
 	named := scope.Metrics().AppendEmpty()
 	named.SetName(known)
@@ -141,7 +143,7 @@ func TestNoPlaceOfAMetricIsForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	holdsNone(t, whole, 51, 12)
+	holdsNone(t, whole, 53, 12)
 }
 
 func holdsNone(t *testing.T, whole []byte, masks, kept int) {
