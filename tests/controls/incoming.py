@@ -111,13 +111,13 @@ CASES: tuple[TakenOut, ...] = (
     ),
     TakenOut(
         SLOW,
-        "the timeout of headers",
-        (Change(CONFIG, "        read_header_timeout: 5s\n"),),
+        "both timeouts",
+        (Change(CONFIG, "        read_header_timeout: 5s\n        read_timeout: 10s\n"),),
         (f"{CONNECTIONS}::test_byte_by_byte[headers]",),
     ),
     TakenOut(
         SLOW,
-        "of bodies",
+        "that of bodies alone",
         (Change(CONFIG, "        read_timeout: 10s\n"),),
         (f"{CONNECTIONS}::test_byte_by_byte[bodies]",),
     ),
