@@ -16,8 +16,8 @@ EVERY_ROUTE = (
     "10,000 made-up secrets by every route, and none of them anywhere; what is no secret is kept"
 )
 PAST = (
-    "what leaves the services past the collector (Rollbar, watchtower, printed lines) is cleaned "
-    "by the same patterns"
+    "what leaves the services and the page past the collector (Rollbar, watchtower, printed lines) "
+    "is cleaned by the same patterns"
 )
 ADOT = "on ADOT, which has no `redaction`, what is secret by its name is deleted"
 
@@ -161,6 +161,18 @@ CASES: tuple[TakenOut, ...] = (
         "a letter of one pattern on one side",
         (Change(PATTERNS, A_PATTERN, A_PATTERN.replace("a-z", "a-y", 1)),),
         (f"{CLEANING}::test_collector_and_services_clean_by_the_same_patterns",),
+    ),
+    TakenOut(
+        PAST,
+        "in the page",
+        (
+            Change(
+                "services/frontend/src/telemetry/secrets.json",
+                A_PATTERN,
+                A_PATTERN.replace("a-z", "a-y", 1),
+            ),
+        ),
+        (f"{OF_SERVICES}::test_the_page_has_the_same_patterns",),
     ),
     TakenOut(
         PAST,
