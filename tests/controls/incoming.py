@@ -24,6 +24,7 @@ ZSTD = (
     "no zstd over HTTP, over gRPC none that asks for more than 8 MiB: 14 bytes of it take 512 MiB"
 )
 COLLECTS = "Go collects garbage before the memory limiter refuses"
+WORKER = "one silent or slow client does not hold a service's worker"
 READ = (
     "what the commands read of others (records, metrics, configs) is read, or is one line that "
     "says what is wrong"
@@ -49,6 +50,7 @@ NO_ROUTE = (
     "tests/unit/collector/test_cleaning.py"
     "::test_a_path_without_a_route_is_no_name_of_a_span[no route]"
 )
+SERVERS = "tests/unit/services/test_servers.py"
 FUZZ = "tests/unit/stack/test_fuzz.py"
 
 PAUSE = "code != codes.Unavailable && code != codes.ResourceExhausted"
@@ -311,6 +313,25 @@ CASES: tuple[TakenOut, ...] = (
             ),
         ),
         (NO_ROUTE,),
+    ),
+    TakenOut(
+        WORKER,
+        "the kernel's keeping of silent ones",
+        (
+            Change(
+                "services/serving/serving/worker.py", 'sys.platform == "linux"', "not sys.platform"
+            ),
+        ),
+        (f"{SERVERS}::test_connections_that_say_nothing_keep_nobody_waiting",),
+    ),
+    TakenOut(
+        WORKER,
+        "the time of a request",
+        (Change("services/serving/serving/worker.py", "_Hurried(client), addr", "client, addr"),),
+        (
+            f"{SERVERS}::test_a_request_that_comes_byte_by_byte_does_not_hold_its_worker[headers]",
+            f"{SERVERS}::test_a_request_that_comes_byte_by_byte_does_not_hold_its_worker[body]",
+        ),
     ),
     TakenOut(
         READ,
