@@ -89,7 +89,7 @@ CASES: tuple[TakenOut, ...] = (
     ),
     TakenOut(
         WEIGHED,
-        "that of JSON",
+        "the size of JSON",
         (Change(f"{ADMISSION}/weigh.go", "if weight > maxWeight", "if weight < 0"),),
         (f"{WEIGHING}::TestWhatAListHoldsIsCountedWhateverItIs",),
     ),
@@ -335,7 +335,7 @@ CASES: tuple[TakenOut, ...] = (
     ),
     TakenOut(
         READ,
-        "of records what a line cut off is",
+        "what catches a record that is cut off",
         (
             Change(
                 "stack/telemetry.py",
@@ -359,7 +359,7 @@ CASES: tuple[TakenOut, ...] = (
     ),
     TakenOut(
         READ,
-        "of metrics what is no number",
+        "a metric that is no number",
         (
             Change(
                 "stack/ledger.py",
@@ -371,7 +371,7 @@ CASES: tuple[TakenOut, ...] = (
     ),
     TakenOut(
         READ,
-        "of configs what is nested without end",
+        "a config that nests without end",
         (
             Change(
                 "stack/collector_config.py",

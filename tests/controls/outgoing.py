@@ -81,19 +81,19 @@ CASES: tuple[TakenOut, ...] = (
     ),
     TakenOut(
         EVERY_PLACE,
-        "a place of spans",
+        "the look at a link's tracestate",
         (Change(SIGNALS, "\t\tc.in(link.TraceState().AsRaw(), link.TraceState().FromRaw)\n"),),
         (f"{PLACES}::TestNoPlaceOfATraceIsForgotten",),
     ),
     TakenOut(
         EVERY_PLACE,
-        "of metrics, the exemplars",
+        "at exemplars",
         (Change(SIGNALS, "c.attributes(exemplar.FilteredAttributes())", "_ = exemplar"),),
         (f"{PLACES}::TestNoPlaceOfAMetricIsForgotten",),
     ),
     TakenOut(
         EVERY_PLACE,
-        "of logs, the severity",
+        "at a log's severity",
         (Change(SIGNALS, "\t\t\t\tc.in(record.SeverityText(), record.SetSeverityText)\n"),),
         (f"{PLACES}::TestNoPlaceOfALogIsForgotten",),
     ),
