@@ -17,14 +17,15 @@ LINE = re.compile(r"^(?P<at>\S+)\s+(?P<level>\w+)\s+\S+\s+(?P<message>[^\t]*)\t(
 
 
 def last_errors(lines: Iterable[str], entries: Iterable[Entry]) -> dict[str, str]:
-    """The last error of each exporter that has something queued, failed or dropped, by its id.
+    """The last error of each exporter in trouble, by its id: something queued, failed or dropped,
+    or a queue whose file is gone.
 
     An exporter that has delivered everything since has nothing worth telling.
     """
     troubled = {
         name
         for entry in entries
-        if entry.queued or entry.failed or entry.dropped
+        if entry.queued or entry.failed or entry.dropped or entry.missing
         for name in (entry.queue, entry.exporter)
     }
     owner = {entry.exporter: entry.queue for entry in entries}

@@ -30,6 +30,8 @@ class Entry:
     `dropped`: the vendor's queue was full.
     `exporter`, `queue`: ids in the collector's config, as in `Route`.
     `queued`: batches (requests, where the queue is not sized by items) that wait.
+    `missing`: whether the queue's file is gone and could not be written again, so that what waits
+    is lost at the next stop. `renewed`: how often it was deleted and written again.
     """
 
     vendor: str
@@ -42,6 +44,8 @@ class Entry:
     queue_capacity: int
     failed: int
     dropped: int
+    missing: bool = False
+    renewed: int = 0
 
 
 def read_ledger(metrics_url: str, routes: Iterable[Route], receivers: Iterable[str]) -> list[Entry]:
@@ -69,6 +73,25 @@ def read_ledger(metrics_url: str, routes: Iterable[Route], receivers: Iterable[s
         ) from None
 
 
+def about_queue_files(entries: Iterable[Entry]) -> tuple[str, str]:
+    """What is to be said of queues' files that are gone, and of those that are written again.
+
+    Each is one sentence, or "" where there are none.
+    """
+    all_of_them = list(entries)
+    gone = ", ".join(f"{one.vendor} ({one.signal})" for one in all_of_them if one.missing)
+    renewed = ", ".join(f"{one.vendor} ({one.signal})" for one in all_of_them if one.renewed)
+    return (
+        f"the file of a queue is gone and cannot be written again: {gone}; what waits is lost at "
+        "the next stop"
+        if gone
+        else "",
+        f"the file of a queue was deleted while the collector ran, and is written again: {renewed}"
+        if renewed
+        else "",
+    )
+
+
 def _entry(samples: Mapping[str, list[Sample]], route: Route, fronts: set[str]) -> Entry:
     unit = UNITS[route.signal]
 
@@ -83,7 +106,9 @@ def _entry(samples: Mapping[str, list[Sample]], route: Route, fronts: set[str]) 
 
     accepted = sum(total(f"receiver_accepted_{unit}", receiver=front) for front in fronts)
     stages = {route.exporter, route.queue}
-    # Both are our own build's (collector/build/durable); elsewhere there are none.
+    own_queue = {"exporter": route.queue, "data_type": route.signal}
+    # These, and what is said of the queue's file, are our own build's (collector/build/durable);
+    # elsewhere there are none.
     refused = sum(total(f"exporter_refused_{unit}", exporter=stage) for stage in stages)
     rescued = sum(total(f"exporter_rescued_{unit}", exporter=stage) for stage in stages)
     full = sum(total(f"exporter_enqueue_failed_{unit}", exporter=stage) for stage in stages)
@@ -94,13 +119,13 @@ def _entry(samples: Mapping[str, list[Sample]], route: Route, fronts: set[str]) 
         queue=route.queue,
         accepted=accepted,
         sent=total(f"exporter_sent_{unit}", exporter=route.exporter) - refused,
-        queued=total("exporter_queue_size", exporter=route.queue, data_type=route.signal),
-        queue_capacity=total(
-            "exporter_queue_capacity", exporter=route.queue, data_type=route.signal
-        ),
+        queued=total("exporter_queue_size", **own_queue),
+        queue_capacity=total("exporter_queue_capacity", **own_queue),
         # awsxray's own counter counts attempts, which the hop repeats; loss is the hop's.
         failed=total(f"exporter_send_failed_{unit}", exporter=route.queue) + refused,
         dropped=full - rescued,
+        missing=total("exporter_queue_file_missing", **own_queue) > 0,
+        renewed=total("exporter_queue_file_renewed", **own_queue),
     )
 
 

@@ -18,7 +18,7 @@ from stack.applied_config import applied_config
 from stack.console import console
 from stack.errors import StackError
 from stack.exporter_log import last_errors
-from stack.ledger import Entry, read_ledger
+from stack.ledger import Entry, about_queue_files, read_ledger
 from stack.routes import front_receivers, routes, vendor
 from stack.runtimes.chosen import RUNTIMES, running_plan
 from stack.secrecy import Redactor, secrets_of
@@ -71,12 +71,14 @@ def run(
             Console().print(_recorded(recorded))
         for one in lost:
             Console().print(_lost(one), soft_wrap=True)
+        for said in filter(None, about_queue_files(entries)):
+            Console().print(f"[red]queues[/]: {escape(said)}", soft_wrap=True)
         for queue, said in errors.items():
             Console().print(f"[red]{vendor(queue)}[/]: {escape(said)}", soft_wrap=True)
         if unread:
             console.print(f"[red]error:[/] {unread}", soft_wrap=True)
     healthy = all(service.running for service in services) and not unread
-    if not healthy or any(entry.failed or entry.dropped for entry in entries):
+    if not healthy or any(entry.failed or entry.dropped or entry.missing for entry in entries):
         raise typer.Exit(1)
 
 

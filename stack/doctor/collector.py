@@ -9,7 +9,7 @@ from stack.config_traps.every import find_traps
 from stack.doctor.asking import UnreachableError, ask
 from stack.doctor.finding import About, Finding
 from stack.exporter_log import last_errors
-from stack.ledger import UNITS, Entry, read_ledger
+from stack.ledger import UNITS, Entry, about_queue_files, read_ledger
 from stack.runtimes.chosen import RUNTIMES
 
 if TYPE_CHECKING:
@@ -75,6 +75,13 @@ def check_delivery(setup: Setup) -> Iterator[Finding]:
         return
     entries = read_ledger(setup.plan.metrics_url, setup.routes, ())
     errors = last_errors(RUNTIMES[setup.plan.runtime].output(setup.plan, "collector"), entries)
+    gone, renewed = about_queue_files(entries)
+    if gone:
+        yield about.problem(
+            gone, "`make logs` says why; before `make down` let the collector deliver what waits"
+        )
+    if renewed:
+        yield about.warning(renewed, "nothing is lost; leave queues alone while the stack is up")
     healthy = []
     # An exporter has one last error for all its signals.
     for vendor, queue in dict.fromkeys((entry.vendor, entry.queue) for entry in entries):

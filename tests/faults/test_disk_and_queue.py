@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -150,6 +151,56 @@ def test_a_full_disk_outlives_a_restart(tmp_path: Path) -> None:
             until=lambda seen: seen[0] == 0 or seen[1],
             seconds=60,
         )
+
+
+def names(queues: Path) -> set[str]:
+    return {file.name for file in queues.glob("exporter_*")}
+
+
+def delete_the_files(queues: Path) -> None:
+    for name in names(queues):
+        (queues / name).unlink()
+
+
+def delete_their_folder(queues: Path) -> None:
+    # Not one by one: a file that is there again would keep the folder.
+    shutil.rmtree(queues.rename(queues.with_name("deleted")))
+
+
+@pytest.mark.parametrize("delete", [delete_the_files, delete_their_folder])
+def test_queues_that_are_deleted_while_the_collector_runs_lose_nothing(
+    own_bench: Bench, delete: Callable[[Path], None]
+) -> None:
+    """The database writes on into files that nobody finds after a stop."""
+    own_bench.client.break_("honeycomb", "refuse")
+    with Sender(own_bench.otlp_url) as sender:
+        time.sleep(2)
+        all_of_them = names(own_bench.queues)
+        delete(own_bench.queues)
+        wait_for(
+            "the queues' files",
+            lambda: names(own_bench.queues),
+            until=lambda found: found >= all_of_them,
+            seconds=20,
+        )
+        wait_for(
+            "the ledger to tell it",
+            lambda: own_bench.ledger()["honeycomb", "traces"],
+            until=lambda told: told.renewed == 1 and not told.missing,
+            seconds=20,
+        )
+        own_bench.kill()
+        own_bench.start()
+        time.sleep(1)
+    delete(own_bench.queues)
+    own_bench.stop()
+    own_bench.client.heal()
+
+    own_bench.start()
+
+    found = everything_held(own_bench, sender.sent)
+    assert not any(one.missing for one in found.values())
+    assert "A queue's file was deleted" in own_bench.log.read_text()
 
 
 def cut_off(file: Path) -> None:

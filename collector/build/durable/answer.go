@@ -20,7 +20,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
-	"go.uber.org/zap"
 )
 
 // Answer is what an HTTP client saw of the vendor's answer. Upstream's exporter hides the status in
@@ -179,11 +178,11 @@ func partial(path, contentType string, body []byte) (int, string) {
 }
 
 // Host has the witness besides the collector's own extensions, and storage that is kept.
-func Host(own component.Host, logger *zap.Logger) component.Host { return host{own, logger} }
+func Host(own component.Host, set component.TelemetrySettings) component.Host { return host{own, set} }
 
 type host struct {
 	component.Host
-	logger *zap.Logger
+	set component.TelemetrySettings
 }
 
 func (h host) GetExtensions() map[component.ID]component.Component {
@@ -191,7 +190,7 @@ func (h host) GetExtensions() map[component.ID]component.Component {
 	all := make(map[component.ID]component.Component, len(own)+1)
 	for id, extension := range own {
 		if files, is := extension.(storage.Extension); is {
-			extension = keptStorage{files, h.logger}
+			extension = keptStorage{files, h.set}
 		}
 		all[id] = extension
 	}

@@ -6,6 +6,7 @@
 //   - a full queue loses that vendor's newest data, counted, and is not told to the app, whose
 //     second attempt would be a duplicate for all other vendors;
 //   - a queue that cannot be written (disk full) holds data in memory until it can;
+//   - a queue whose file is deleted is written again under its name;
 //   - 401, 403, 429 and 5xx are tried again, whatever upstream thinks of them;
 //   - what is too large for one request is sent in several;
 //   - what a vendor refuses for good is counted, named, and kept as a dead letter.
@@ -438,7 +439,7 @@ type shell[T any] struct{ *keeper[T] }
 
 func (s shell[T]) Start(ctx context.Context, h component.Host) error {
 	listening.Do(listen)
-	if err := s.outer.Start(ctx, Host(h, s.set.Logger)); err != nil {
+	if err := s.outer.Start(ctx, Host(h, s.set.TelemetrySettings)); err != nil {
 		return err
 	}
 	s.ended.Add(1)

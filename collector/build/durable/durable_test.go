@@ -99,6 +99,12 @@ func TestLettersAreBounded(t *testing.T) {
 	if again.bytes != l.bytes {
 		t.Fatalf("after a restart %d bytes are known, not %d", again.bytes, l.bytes)
 	}
+	if err := os.RemoveAll(l.folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.write(header{At: time.Now()}, half); err != nil {
+		t.Fatalf("what was deleted takes room: %v", err)
+	}
 }
 
 func TestALetterThatCannotBeWrittenWaits(t *testing.T) {

@@ -74,12 +74,17 @@ func newLetters(exporter, signal string) *letters {
 		folder: filepath.Join(base, strings.ReplaceAll(exporter, "/", "_")),
 		signal: signal,
 	}
+	l.bytes = l.onDisk()
+	return l
+}
+
+func (l *letters) onDisk() (bytes int64) {
 	for _, path := range l.waiting(".") {
 		if info, err := os.Stat(path); err == nil {
-			l.bytes += info.Size()
+			bytes += info.Size()
 		}
 	}
-	return l
+	return bytes
 }
 
 // write keeps a letter. With errUnwritten it waits in memory for `rewrite`.
@@ -96,7 +101,10 @@ func (l *letters) write(about header, data []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.bytes+l.unbytes+size > maxLetterBytes {
-		return errFull
+		// Somebody may have deleted some, or moved them to `replay`.
+		if l.bytes = l.onDisk(); l.bytes+l.unbytes+size > maxLetterBytes {
+			return errFull
+		}
 	}
 	err = l.put(one)
 	if err == nil || l.unbytes+size > maxUnwritten {

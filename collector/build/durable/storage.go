@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -16,29 +17,36 @@ import (
 	"go.uber.org/zap"
 )
 
-// keptStorage is a storage extension whose files may be spoiled and whose disk may be full.
+// keptStorage is a storage extension whose files may be spoiled or deleted, and whose disk may be full.
 type keptStorage struct {
 	storage.Extension
-	logger *zap.Logger
+	set component.TelemetrySettings
 }
 
+// special is what upstream's storage spells as ~ and four hex digits in a file's name.
+var special = regexp.MustCompile(`[^A-Za-z0-9._-]`)
+
 func (s keptStorage) GetClient(ctx context.Context, kind component.Kind, id component.ID, name string) (storage.Client, error) {
-	if kind == component.KindExporter {
-		file := filepath.Join(QueueFolder(), fmt.Sprintf("exporter_%s_%s_%s", id.Type(), id.Name(), name))
-		if err := sound(file); err != nil {
-			backup := file + "." + time.Now().UTC().Format("20060102T150405.000Z") + ".backup"
-			s.logger.Error("A queue's file is spoiled and set aside; what waited in it is lost",
-				zap.String("backup", backup), zap.Error(err))
-			if err := os.Rename(file, backup); err != nil {
-				return nil, err
-			}
+	if kind != component.KindExporter {
+		return s.Extension.GetClient(ctx, kind, id, name)
+	}
+	file := filepath.Join(QueueFolder(), special.ReplaceAllStringFunc(
+		fmt.Sprintf("exporter_%s_%s_%s", id.Type(), id.Name(), name),
+		func(one string) string { return fmt.Sprintf("~%04X", []rune(one)[0]) }))
+	if err := sound(file); err != nil {
+		backup := file + "." + time.Now().UTC().Format("20060102T150405.000Z") + ".backup"
+		s.set.Logger.Error("A queue's file is spoiled and set aside; what waited in it is lost",
+			zap.String("backup", backup), zap.Error(err))
+		if err := os.Rename(file, backup); err != nil {
+			return nil, err
 		}
 	}
-	client, err := s.Extension.GetClient(ctx, kind, id, name)
+	open := func(name string) (storage.Client, error) { return s.Extension.GetClient(ctx, kind, id, name) }
+	client, err := open(name)
 	if err != nil {
 		return nil, err
 	}
-	return keptClient{client}, nil
+	return newKeptClient(client, s.set, queuePlace{file, name, id.String()}, open)
 }
 
 // touched keeps the compiler from leaving out what is read for its faults alone.
@@ -83,31 +91,4 @@ func sound(file string) (err error) {
 		})
 	})
 	return errors.Join(err, db.Close())
-}
-
-// keptClient reads also where it cannot write.
-type keptClient struct{ storage.Client }
-
-// Batch of the queue's reader notes which item it takes and reads it. On a full disk the note fails
-// when the item has been read already; upstream's queue then drops it, with a line at debug level.
-// The note is part of each later write, so that its loss costs a repetition after a crash, at most.
-func (c keptClient) Batch(ctx context.Context, operations ...*storage.Operation) error {
-	err := c.Client.Batch(ctx, operations...)
-	if err == nil {
-		return nil
-	}
-	reads := 0
-	for _, operation := range operations {
-		if operation.Type != storage.Get {
-			continue
-		}
-		if operation.Value == nil {
-			return err
-		}
-		reads++
-	}
-	if reads == 0 {
-		return err
-	}
-	return nil
 }

@@ -75,7 +75,7 @@ func (full) Batch(_ context.Context, operations ...*storage.Operation) error {
 }
 
 func TestAFullDiskIsReadFrom(t *testing.T) {
-	client := keptClient{full{}}
+	client := &keptClient{client: full{}}
 	read := storage.GetOperation("item")
 	if err := client.Batch(context.Background(), storage.SetOperation("note", nil), read); err != nil {
 		t.Fatal(err)

@@ -206,6 +206,25 @@ def test_what_is_dropped_or_piles_up_is_told(
     assert (finding.verdict, said in finding.what) == (verdict, True), finding
 
 
+@pytest.mark.parametrize(
+    ("metric", "verdict", "said"),
+    [
+        ("missing", "problem", "gone and cannot be written again: honeycomb (traces); what waits"),
+        ("renewed_total", "warning", "is written again: honeycomb (traces)"),
+    ],
+)
+def test_a_queues_file_that_was_deleted_is_told(
+    running: Setup, server: Server, metric: str, verdict: str, said: str
+) -> None:
+    # given
+    of = '{exporter="otlp_http/honeycomb",data_type="traces"}'
+    server.by_path["/metrics"] = (200, f"{WELL}otelcol_exporter_queue_file_{metric}{of} 1\n")
+    # when
+    first, *_ = check_delivery(running)
+    # then
+    assert (first.verdict, said in first.what) == (verdict, True), first
+
+
 def test_metrics_that_cannot_be_read_are_no_silence(running: Setup, server: Server) -> None:
     # given
     server.by_path["/metrics"] = (500, "")

@@ -11,7 +11,6 @@ import (
 	"go.opentelemetry.io/collector/exporter"
 	upstream "go.opentelemetry.io/collector/exporter/otlpexporter"
 	"go.opentelemetry.io/collector/exporter/xexporter"
-	"go.uber.org/zap"
 
 	"otel-stack/durable"
 )
@@ -25,15 +24,15 @@ func NewFactory() exporter.Factory {
 		xexporter.WithDeprecatedTypeAlias(component.MustNewType("otlp")),
 		xexporter.WithTraces(func(ctx context.Context, set exporter.Settings, cfg component.Config) (exporter.Traces, error) {
 			inner, err := base.CreateTraces(ctx, set, witnessed(cfg))
-			return tracesShell{inner, set.Logger}, err
+			return tracesShell{inner, set.TelemetrySettings}, err
 		}, base.TracesStability()),
 		xexporter.WithMetrics(func(ctx context.Context, set exporter.Settings, cfg component.Config) (exporter.Metrics, error) {
 			inner, err := base.CreateMetrics(ctx, set, witnessed(cfg))
-			return metricsShell{inner, set.Logger}, err
+			return metricsShell{inner, set.TelemetrySettings}, err
 		}, base.MetricsStability()),
 		xexporter.WithLogs(func(ctx context.Context, set exporter.Settings, cfg component.Config) (exporter.Logs, error) {
 			inner, err := base.CreateLogs(ctx, set, witnessed(cfg))
-			return logsShell{inner, set.Logger}, err
+			return logsShell{inner, set.TelemetrySettings}, err
 		}, base.LogsStability()),
 	)
 }
@@ -50,26 +49,26 @@ func witnessed(cfg component.Config) component.Config {
 type (
 	tracesShell struct {
 		exporter.Traces
-		logger *zap.Logger
+		set component.TelemetrySettings
 	}
 	metricsShell struct {
 		exporter.Metrics
-		logger *zap.Logger
+		set component.TelemetrySettings
 	}
 	logsShell struct {
 		exporter.Logs
-		logger *zap.Logger
+		set component.TelemetrySettings
 	}
 )
 
 func (s tracesShell) Start(ctx context.Context, host component.Host) error {
-	return s.Traces.Start(ctx, durable.Host(host, s.logger))
+	return s.Traces.Start(ctx, durable.Host(host, s.set))
 }
 
 func (s metricsShell) Start(ctx context.Context, host component.Host) error {
-	return s.Metrics.Start(ctx, durable.Host(host, s.logger))
+	return s.Metrics.Start(ctx, durable.Host(host, s.set))
 }
 
 func (s logsShell) Start(ctx context.Context, host component.Host) error {
-	return s.Logs.Start(ctx, durable.Host(host, s.logger))
+	return s.Logs.Start(ctx, durable.Host(host, s.set))
 }
