@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -84,5 +85,7 @@ def excerpt(answer: requests.Response) -> str:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST_EXCERPT else f"{line[: LONGEST_EXCERPT - 1]}…"
+    # Cut between words: half of a key that a vendor repeats is not known for one, and not hidden.
+    return textwrap.shorten(
+        text, LONGEST_EXCERPT, placeholder=" …", break_long_words=False, break_on_hyphens=False
+    )

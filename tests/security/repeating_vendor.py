@@ -37,7 +37,9 @@ def repeating_vendor() -> Iterator[RepeatingVendor]:
                 self.answer(502)
                 return
             self.body()
-            said = " ".join(f"{name}: {value}" for name, value in self.headers.items())
+            # The sender's own come last, and who shows the beginning of an answer has to show them.
+            sent = reversed(self.headers.items())
+            said = " ".join(f"{name}: {value}" for name, value in sent)
             vendor.got.add(said)
             refused = error_body("protobuf", UNAUTHENTICATED, f"I do not know {said}")
             self.answer(401, refused, {"Content-Type": "application/x-protobuf"})

@@ -100,6 +100,19 @@ def test_a_key_of_the_other_region_is_thought_of(honeycomb: Setup, server: Serve
     assert "HONEYCOMB_REGION=eu" in only(check_honeycomb(honeycomb)).todo
 
 
+def test_no_part_of_a_key_is_left_where_a_long_answer_is_cut(
+    honeycomb: Setup, server: Server
+) -> None:
+    # given an answer that repeats the key across the place where it is cut
+    server.status = 401
+    server.body = {"error": f"{'no ' * 60}{CANARY} {'no ' * 60}"}
+    # when
+    finding = only(check_honeycomb(honeycomb))
+    # then
+    assert "no no" in finding.what
+    assert CANARY[:8] not in finding.what
+
+
 def test_a_key_is_not_carried_to_another_host(honeycomb: Setup, server: Server) -> None:
     # given
     server.status, server.headers = 302, {"Location": f"{server.url}/elsewhere"}
