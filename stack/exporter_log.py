@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from stack.secrecy import cut
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -43,6 +45,5 @@ def last_errors(lines: Iterable[str], entries: Iterable[Entry]) -> dict[str, str
             continue  # a line that was cut
         exporter = fields.get("otelcol.component.id", "")
         if "error" in fields and exporter in troubled:
-            said = " ".join(str(fields["error"]).split())[:LONGEST]
-            found[owner.get(exporter, exporter)] = said
+            found[owner.get(exporter, exporter)] = cut(str(fields["error"]), LONGEST)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,15 @@ class Redactor:
 
     def finding(self, finding: Finding) -> Finding:
         return replace(finding, what=self.text(finding.what), todo=self.text(finding.todo))
+
+
+def cut(text: str, length: int) -> str:
+    """The beginning of what somebody said, in one line that ends with a whole word: half of a key
+    that is repeated there would not be known for one, and not hidden.
+    """
+    return textwrap.shorten(
+        text, length, placeholder=" …", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def redactor(root: Path, environ: Mapping[str, str]) -> Redactor:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
+
+from stack.secrecy import cut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,12 +81,5 @@ def excerpt(answer: requests.Response) -> str:
     if isinstance(body, dict):
         for key in ("error", "message", "detail", "title"):
             if isinstance(body.get(key), str) and body[key]:
-                return _short(body[key])
-    return _short(answer.text)
-
-
-def _short(text: str) -> str:
-    # Cut between words: half of a key that a vendor repeats is not known for one, and not hidden.
-    return textwrap.shorten(
-        text, LONGEST_EXCERPT, placeholder=" …", break_long_words=False, break_on_hyphens=False
-    )
+                return cut(body[key], LONGEST_EXCERPT)
+    return cut(answer.text, LONGEST_EXCERPT)

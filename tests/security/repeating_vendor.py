@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UNAUTHENTICATED = 16
+SECRET_NAME = re.compile(r"(?i)(key|token|team|authorization)$")
 
 
 @dataclass
@@ -37,11 +39,11 @@ def repeating_vendor() -> Iterator[RepeatingVendor]:
                 self.answer(502)
                 return
             self.body()
-            # The sender's own come last, and who shows the beginning of an answer has to show them.
-            sent = reversed(self.headers.items())
-            said = " ".join(f"{name}: {value}" for name, value in sent)
+            # Keys first: who shows the beginning of an answer has to show them.
+            keys = [value for name, value in self.headers.items() if SECRET_NAME.search(name)]
+            said = " ".join([*keys, *self.headers.values()])
             vendor.got.add(said)
-            refused = error_body("protobuf", UNAUTHENTICATED, f"I do not know {said}")
+            refused = error_body("protobuf", UNAUTHENTICATED, f"{said} is not known here")
             self.answer(401, refused, {"Content-Type": "application/x-protobuf"})
 
     with serve(Repeating) as vendor.url:
