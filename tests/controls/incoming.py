@@ -85,7 +85,7 @@ CASES: tuple[TakenOut, ...] = (
         WEIGHED,
         "the size when decoded",
         (Change(f"{ADMISSION}/weigh.go", "*weight > maxWeight", "*weight < 0"),),
-        (f"{BOMB}[a million attributes]",),
+        (f"{BOMB}[900,000 attributes]",),
     ),
     TakenOut(
         WEIGHED,
