@@ -43,7 +43,8 @@ class Change:
 
 @dataclass(frozen=True)
 class TakenOut:
-    """`control`: the row's first cell; `what`: the item of its last cell that is taken out.
+    """`control`: the row's first cell; `what`: the item of its last cell that is
+    taken out, as it stands there between two semicolons.
 
     `tests`: ids out of the row, for pytest (one of several parameters may be named in brackets) or
     `folder/file_test.go::TestName`; one that fails is enough. `alone`: nothing else may run beside
