@@ -98,16 +98,21 @@ def test_every_answer_tells_browsers_what_to_refuse(page: str, path: str) -> Non
     policy = dict(
         rule.strip().split(" ", 1) for rule in headers["Content-Security-Policy"].split(";")
     )
-    assert policy["default-src"] == "'self'"
-    assert policy["frame-ancestors"] == policy["object-src"] == policy["base-uri"] == "'none'"
-    assert policy["form-action"] == "'self'"
+    assert policy.get("default-src") == "'self'"
+    assert (
+        policy.get("frame-ancestors")
+        == policy.get("object-src")
+        == policy.get("base-uri")
+        == "'none'"
+    )
+    assert policy.get("form-action") == "'self'"
     assert "unsafe" not in headers["Content-Security-Policy"]
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["X-Frame-Options"] == "DENY"
-    assert headers["Referrer-Policy"] == "no-referrer"
-    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
-    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert "geolocation=()" in headers["Permissions-Policy"]
+    assert headers.get("X-Content-Type-Options") == "nosniff"
+    assert headers.get("X-Frame-Options") == "DENY"
+    assert headers.get("Referrer-Policy") == "no-referrer"
+    assert headers.get("Cross-Origin-Opener-Policy") == "same-origin"
+    assert headers.get("Cross-Origin-Resource-Policy") == "same-origin"
+    assert "geolocation=()" in headers.get("Permissions-Policy", "")
 
 
 def test_the_page_is_told_to_send_here_and_of_nobody_else(

@@ -295,7 +295,7 @@ def test_probes_are_seen_by_shape_and_their_text_is_in_no_log(
     assert watched.raised() == {"probes"}
     assert watched.count("Probes") == 25
     events = watched.events()
-    assert {one["attributes"]["security_rule.name"] for one in events} == {
+    assert {one["attributes"].get("security_rule.name") for one in events} == {
         "sql_injection",
         "template_injection",
         "script_injection",
