@@ -62,6 +62,7 @@ AS_SHIPPED = f"{RUNNING}test_as_shipped_nothing_is_reached_from_another_machine"
 TWO_WORDS = f"{RUNNING}test_two_words_open_otlp_and_nothing_else_and_doctor_says_so"
 FORM = "tests/unit/collector/test_config.py::"
 SERVING = "tests/unit/collector/test_serving.py::"
+SIGNED = "tests/security/test_aws_signing.py::test_only_a_samplers_requests_are_signed"
 NOT_SIGNED = "collector/build/awsproxy/factory_test.go::TestNothingElseIsSigned"
 SERVER = "tests/security/test_page_server.py::"
 NOT_THE_PAGES = f"{SERVER}test_what_is_not_the_pages_is_refused"
@@ -354,7 +355,7 @@ CASES: tuple[TakenOut, ...] = (
         SIGNING,
         "the list of paths (one more in it)",
         (Change(PROXY, '"/SamplingTargets": true}', '"/SamplingTargets": true, "/Traces": true}'),),
-        (NOT_SIGNED,),
+        (SIGNED,),
     ),
     TakenOut(
         SIGNING,
@@ -373,7 +374,7 @@ CASES: tuple[TakenOut, ...] = (
                 'awsproxy"',
             ),
         ),
-        ("tests/security/test_aws_signing.py::test_only_a_samplers_requests_are_signed",),
+        (SIGNED,),
     ),
     TakenOut(
         PAGES_SPANS,

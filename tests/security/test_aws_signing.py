@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import botocore.session
 import pytest
 import requests
 
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 
 Arrived = list[tuple[str, str]]
+
+SAMPLERS = ("/GetSamplingRules", "/SamplingTargets")
+
+
+def operations() -> set[str]:
+    """The path of each question that X-Ray answers."""
+    xray = botocore.session.get_session().get_service_model("xray")
+    return {xray.operation_model(name).http["requestUri"] for name in xray.operation_names}
 
 
 @pytest.fixture
@@ -38,17 +47,19 @@ def test_only_a_samplers_requests_are_signed(
     xray: tuple[str, Arrived], binary: Path, tmp_path: Path
 ) -> None:
     url, arrived = xray
+    others = operations() - {*SAMPLERS}
+    assert len(others) > 20
     with running(binary, tmp_path, environment={"XRAY_ENDPOINT": url}) as collector:
         port = collector.url("AWSPROXY_PORT")
-        for path in ("TraceSegments", "TraceSummaries", "DeleteSamplingRule", "", "?Action=x"):
-            assert requests.post(f"{port}/{path}", json={}, timeout=5).status_code == 403, path
+        for path in (*others, "/", "/?Action=x", "//GetSamplingRules"):
+            assert requests.post(f"{port}{path}", json={}, timeout=5).status_code == 403, path
         from_a_page = {"Origin": "http://evil.example"}
-        answer = requests.post(f"{port}/GetSamplingRules", json={}, headers=from_a_page, timeout=5)
+        answer = requests.post(f"{port}{SAMPLERS[0]}", json={}, headers=from_a_page, timeout=5)
         assert answer.status_code == 403
         assert arrived == []
 
-        for path in ("GetSamplingRules", "SamplingTargets"):
-            assert requests.post(f"{port}/{path}", json={}, timeout=5).status_code == 200
+        for path in SAMPLERS:
+            assert requests.post(f"{port}{path}", json={}, timeout=5).status_code == 200
 
-    assert [path for path, _ in arrived] == ["/GetSamplingRules", "/SamplingTargets"]
+    assert [path for path, _ in arrived] == [*SAMPLERS]
     assert all("/xray/aws4_request" in signature for _, signature in arrived)
