@@ -109,7 +109,7 @@ CASES: tuple[TakenOut, ...] = (
         WEIGHED,
         "the room for all at work",
         (Change(f"{ADMISSION}/admission.go", "r.taken+int64(bytes) > r.limit", "bytes < 0"),),
-        (f"{WEIGHING}::TestARoomIsNeverOverfull",),
+        (f"{BOMBS}::test_heavy_requests_at_once",),
     ),
     TakenOut(
         SLOW,

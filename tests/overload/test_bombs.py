@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,8 @@ pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 TIMES = {True: 3, False: 2}
 """By whether it is refused: what is taken costs a second of CPU each."""
 
+AT_ONCE = 8
+
 
 @pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: bomb.name)
 def test_a_bomb_is_refused_and_nobody_notices(bench: Bench, bomb: Bomb) -> None:
@@ -33,6 +36,19 @@ def test_a_bomb_is_refused_and_nobody_notices(bench: Bench, bomb: Bomb) -> None:
         # The second may be asked to come again.
         assert set(answers) <= {200, 429, 503}, answers
         assert 200 in answers
+    watch.check()
+
+
+def test_heavy_requests_at_once(bench: Bench) -> None:
+    """Each is within all limits; decoded beside each other they would be half a gigabyte."""
+    [heavy] = [bomb for bomb in BOMBS if bomb.name == "300,000 attributes"]
+    body = heavy.make()
+
+    with Watch(bench) as watch, ThreadPoolExecutor(AT_ONCE) as senders:
+        answers = list(senders.map(lambda _: _post(bench, body, heavy), range(3 * AT_ONCE)))
+
+    assert set(answers) <= {200, 429, 503}, answers
+    assert 200 in answers
     watch.check()
 
 
