@@ -150,6 +150,7 @@ _SECRETS: dict[str, Callable[[random.Random], str]] = {
     "basic authentication": lambda rng: _marked(rng, _WORD, 30) + "==",
     "bearer": lambda rng: _marked(rng, _BASE64URL, 40),
     "URL's password": lambda rng: _marked(rng, _WORD + "!$*_~.-", 16),
+    "said password": lambda rng: _marked(rng, _WORD, 14),
     # Known by their looks.
     "JWT": _jwt,
     "AWS key": lambda rng: (
@@ -213,6 +214,10 @@ _SAYING: dict[str, tuple[Callable[[str], str], ...]] = {
         lambda value: f"Authorization: Bearer {value}",
         lambda value: f"called with Bearer {value}",
         lambda value: f"{{'Authorization': ['Bearer {value}']}}",
+    ),
+    "said password": (
+        lambda value: f"the password is {value}",
+        lambda value: f"that the token was {value}, he said",
     ),
     "URL's password": (
         lambda value: f"postgresql://bob:{value}@db/x",

@@ -1,20 +1,47 @@
 package redaction
 
 import (
+	"cmp"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.yaml.in/yaml/v3"
 )
+
+// shipped is the processor of the config that the stack runs with, or of the one that CONFIG names:
+// two configs are compared by running one after the other, a few times.
+func shipped(b *testing.B) *cleaner {
+	b.Helper()
+	content, err := os.ReadFile(cmp.Or(os.Getenv("CONFIG"), "../../otel-config.yaml"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var config struct {
+		Processors struct {
+			Redaction struct {
+				Names  []string `yaml:"blocked_key_patterns"`
+				Values []string `yaml:"blocked_values"`
+			}
+		}
+	}
+	if err := yaml.Unmarshal(content, &config); err != nil {
+		b.Fatal(err)
+	}
+	own := config.Processors.Redaction
+	for _, patterns := range [][]string{own.Names, own.Values} {
+		for i := range patterns {
+			patterns[i] = strings.ReplaceAll(patterns[i], "$$", "$")
+		}
+	}
+	return cleanerOf(b, &Config{AllowAllKeys: true, BlockedKeyPatterns: own.Names, BlockedValues: own.Values})
+}
 
 // What the fifteen attributes of a Flask span cost: `go test -bench . otel-stack/redaction`.
 func BenchmarkAttributes(b *testing.B) {
-	c := cleanerOf(b, &Config{
-		AllowAllKeys:       true,
-		BlockedKeyPatterns: []string{"(?i)(password|token)$"},
-		// The others are there for the slow way.
-		BlockedValues: shapes[:7],
-	})
+	c := shipped(b)
 	attributes := pcommon.NewMap()
 	for i, text := range []string{
 		"GET", "http", "1.1", "127.0.0.1:4567", "/api/activities/@worf", "term=coffee&page=2",
@@ -27,5 +54,25 @@ func BenchmarkAttributes(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c.attributes(attributes)
+	}
+}
+
+// A traceback, as an exception's event has it.
+func BenchmarkTraceback(b *testing.B) {
+	c := shipped(b)
+	frame := `  File "/srv/cruddur/.venv/lib/python3.11/site-packages/flask/app.py", line 1484, in full_dispatch_request
+    rv = self.dispatch_request() # passes the key=value pairs of the view's arguments on
+`
+	text := "Traceback (most recent call last):\n" + strings.Repeat(frame, 12) + "KeyError: 'no such handle: worf'"
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		c.text(text)
+	}
+}
+
+// Once at the start, for all pipelines.
+func BenchmarkMaking(b *testing.B) {
+	for b.Loop() {
+		shipped(b)
 	}
 }

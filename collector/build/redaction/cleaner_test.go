@@ -213,6 +213,7 @@ var shapes = []string{
 	`://[^/\s:@]*:(?P<secret>[^/\s]+)@`,
 	`[a-z.]{1,8}(?:@|%40)(?:[a-z]+\.)+[a-z]{2,5}`,
 	`(?:^|[^0-9a-z.])(?P<card>\d{4}(?:[ -]?\d{4}){3})\b`,
+	`\b(?P<iban>[A-Z]{2}\d\d(?: ?\d{4}){4}\d\d)\b`,
 	`[xyz]+[0-9]q`,
 	`é+[=:]a`,
 }
@@ -221,7 +222,7 @@ var shapes = []string{
 func TestTheFastWayFindsWhatTheSlowWayFinds(t *testing.T) {
 	pieces := []string{
 		"password", "PASS", "pin", "api-key", "key=", "?", "&", "=", ":", `"`, " ", "eyJ", "a", "z", ".",
-		"AK", "0AB9", "://", "@", "%40", "4111111111111111", "4111 ", "1", "-", "q", "x", "é", "/", "\n",
+		"AK", "0AB9", "://", "@", "%40", "4111111111111111", "4111 ", "DE89370400440532013000", "@z.pin", "1", "-", "q", "x", "é", "/", "\n",
 	}
 	random := rand.New(rand.NewPCG(7, 7))
 	for _, shape := range shapes {

@@ -21,7 +21,7 @@ type Config struct {
 	// BlockedKeyPatterns: names, at any depth, whose values are secret whatever they hold.
 	BlockedKeyPatterns []string `mapstructure:"blocked_key_patterns"`
 	// BlockedValues: what is masked in any text. A group `secret` narrows it to the value; what a
-	// group `card` holds is masked only when its check digit is right.
+	// group `card` or `iban` holds is masked only when its check digits are right.
 	BlockedValues []string `mapstructure:"blocked_values"`
 	// AllowedValues: a text that matches passes whole.
 	AllowedValues []string `mapstructure:"allowed_values"`

@@ -8,4 +8,5 @@ require (
 	go.opentelemetry.io/collector/pdata v1.65.0
 	go.opentelemetry.io/collector/processor v1.65.0
 	go.opentelemetry.io/collector/processor/processorhelper v0.159.0
+	go.yaml.in/yaml/v3 v3.0.5
 )

@@ -17,8 +17,9 @@ const (
 	// Where there is none, it is looked for so far, as often as the text's own length allows: an IAM
 	// token that is the password of a database's URL has 1,000 bytes before its @.
 	farWindow = 4096
-	// The shortest card that is looked for.
+	// So many digits in a row have the shortest card and the shortest IBAN that are looked for.
 	cardDigits = 14
+	ibanDigits = 10
 )
 
 // span is a part of a text, from its first byte to behind its last.
@@ -32,7 +33,8 @@ type pattern struct {
 	here, behindOne, anywhere *regexp.Regexp
 	// group is what gets masked; 0 is the whole match.
 	group int
-	card  bool
+	// What the group holds has check digits.
+	card, iban bool
 }
 
 // matcher finds what a list of patterns matches, in one pass over a text.
@@ -44,8 +46,8 @@ type matcher struct {
 	width  int
 	next   []uint16
 	ending [][]hit
-	// cards and slow have no letters of their own.
-	cards, slow []*pattern
+	// numbers and slow have no letters of their own.
+	numbers, slow []*pattern
 }
 
 // hit is one of a pattern's literals.
@@ -67,8 +69,8 @@ func newMatcher(expressions []string) (*matcher, error) {
 		m.patterns = append(m.patterns, p)
 		found, ok := anchorOf(tree)
 		switch {
-		case p.card:
-			m.cards = append(m.cards, p)
+		case p.card || p.iban:
+			m.numbers = append(m.numbers, p)
 		case !ok:
 			m.slow = append(m.slow, p)
 		default:
@@ -96,9 +98,9 @@ func compile(expression string) (*pattern, *syntax.Regexp, error) {
 		here:      regexp.MustCompile(`\A(?:` + expression + `)`),
 		behindOne: regexp.MustCompile(`\A(?s:.)(?:` + expression + `)`),
 	}
-	for name, isCard := range map[string]bool{"secret": false, "card": true} {
+	for _, name := range []string{"secret", "card", "iban"} {
 		if i := anywhere.SubexpIndex(name); i > 0 {
-			p.group, p.card = i, isCard
+			p.group, p.card, p.iban = i, name == "card", name == "iban"
 		}
 	}
 	return p, tree, nil
@@ -184,9 +186,12 @@ func (m *matcher) clean(text string) (string, bool) {
 			}
 		}
 	}
-	if len(m.cards) > 0 && digitsInARow(text) {
-		for _, p := range m.cards {
-			found = p.search(text, found)
+	if len(m.numbers) > 0 {
+		card, iban := numbersIn(text)
+		for _, p := range m.numbers {
+			if p.card && card || p.iban && iban {
+				found = p.search(text, found)
+			}
 		}
 	}
 	for _, p := range m.slow {
@@ -257,7 +262,7 @@ func (p *pattern) part(text string, start int, at []int, behindOne bool) span {
 		return span{}
 	case p.group == 0 && behindOne:
 		match.from++
-	case p.card && !checks(text[match.from:match.to]):
+	case p.card && !cardChecks(text[match.from:match.to]), p.iban && !ibanChecks(text[match.from:match.to]):
 		return span{}
 	case p.group != 0:
 		match = unquoted(text, match)
@@ -301,28 +306,33 @@ func masked(text string, found []span) string {
 	return clean.String()
 }
 
-// digitsInARow says whether there may be a card: its digits, with at most three other bytes between
-// two of them ("-", " ", "%20").
-func digitsInARow(text string) bool {
-	if len(text) < cardDigits {
-		return false
+// numbersIn says whether there may be a card, which is digits with at most three other bytes between two
+// of them ("-", " ", "%20"), or an IBAN, which has digits behind two capitals, and fewer in a row.
+func numbersIn(text string) (card, iban bool) {
+	if len(text) < ibanDigits {
+		return false, false
 	}
-	count, gap := 0, 0
+	most, count, gap := 0, 0, 0
+	capitals := false
 	for i := range len(text) {
 		if b := text[i]; '0' <= b && b <= '9' {
-			count++
-			if gap = 0; count == cardDigits {
-				return true
+			if count == 0 && i > 1 && isCapital(text[i-1]) && isCapital(text[i-2]) {
+				capitals = true
 			}
+			count++
+			most = max(most, count)
+			gap = 0
 		} else if gap++; gap > 3 || b > '+' && b != '-' && b != '.' {
 			count, gap = 0, 0
 		}
 	}
-	return false
+	return most >= cardDigits, capitals && most >= ibanDigits
 }
 
-// checks computes Luhn's digit: one in ten numbers has it right, and every card.
-func checks(card string) bool {
+func isCapital(b byte) bool { return 'A' <= b && b <= 'Z' }
+
+// cardChecks computes Luhn's digit: one in ten numbers has it right, and every card.
+func cardChecks(card string) bool {
 	sum, place := 0, 0
 	for i := len(card) - 1; i >= 0; i-- {
 		if i >= 2 && card[i-2] == '%' {
@@ -342,4 +352,22 @@ func checks(card string) bool {
 		place++
 	}
 	return place > 0 && sum%10 == 0
+}
+
+// ibanChecks computes the two digits behind the country's letters: one in 97 texts of that form has
+// them right, and every IBAN.
+func ibanChecks(iban string) bool {
+	plain := strings.NewReplacer("%20", "", " ", "", "+", "").Replace(iban)
+	if len(plain) < 4 {
+		return false
+	}
+	rest := 0
+	for _, b := range []byte(plain[4:] + plain[:4]) {
+		if b <= '9' {
+			rest = (rest*10 + int(b-'0')) % 97
+		} else {
+			rest = (rest*100 + int(b-'A') + 10) % 97
+		}
+	}
+	return rest == 1
 }

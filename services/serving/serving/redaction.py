@@ -25,8 +25,8 @@ NAMES = (
         r"cookies?|authorization|signature|credentials?)\]?$"
     ),
     (
-        r"(?i)(api|access|private|secret|signing|encryption|account|master|shared|subscription)"
-        r"[-_.]?key([-_.]?id)?\]?$"
+        r"(?i)(api|access|private|secret|signing|encryption|account|master|shared|subscription|"
+        r"auth|client|licen[cs]e|session|deploy|hmac)[-_.]?key([-_.]?id)?\]?$"
     ),
     (
         r"(?i)(^|[-_.\[])(pwd|pass|(php|j)?sess(ion)?_?id|pin|t?otp|(mfa|otp|verification)_?code|"
@@ -40,8 +40,9 @@ VALUES = (
     (
         r"(?i)(?:passw(?:or)?ds?(?:[-_]?(?:[12]|confirm(?:ation)?|hash))?|passphrase|passcode|_pass|"
         r"\bpwd|secrets?|token|\bjwt|cookies?|authorization|signature|credentials?|"
-        r"(?:api|access|private|secret|signing|encryption|account|master|shared|subscription)"
-        r"[-_ ]?key(?:[-_]?id)?|(?:mfa|otp|verification)[-_]?code|"
+        r"(?:api|access|private|secret|signing|encryption|account|master|shared|subscription|"
+        r"auth|client|licen[cs]e|session|deploy|hmac)[-_ ]?key(?:[-_]?id)?|"
+        r"(?:mfa|otp|verification)[-_]?code|"
         r"sess(?:ion)?[-_]?id|honeycomb-team|(?:\b|%2[26C7]|%3[BF])(?:pin|t?otp|cvv2?|cvc2?))"
         r"(?:[\[\]\\]|%5[BCD])*"
         r"""(?:(?:["']|%2[27]|&(?:quot|apos|#(?:3[49]|x2[27]));|u002[27])(?:[\[\]]|%5[BD])*)?"""
@@ -50,7 +51,7 @@ VALUES = (
         r"""(?P<secret>[\[({][^\[\](){}]+[\])}][^\s"'&,;<>\\]*|"""
         r"&(?:quot|apos|#(?:3[49]|x2[27]));[^&]*(?:&(?:quot|apos|#(?:3[49]|x2[27]));)?|"
         r"\\+u002[27][^\\]*(?:\\+u002[27])?|"
-        r"""\\+"[^"]*"?|"(?:[^"\\]|\\.)*"?|\\+'[^']*'?|'(?:[^'\\]|\\.)*'?|"""
+        r"""(?:\\|%5C)+"[^"]*"?|"(?:[^"\\]|\\.)*"?|(?:\\|%5C)+'[^']*'?|'(?:[^'\\]|\\.)*'?|"""
         r"(?:(?:bearer|basic|digest|negotiate|token|api-?key|oauth|ssws|splunk|bot)(?:\s|%20|\+)+)?"
         r"""(?:[^\s"'&,;<>\\\[({][^\s"'&,;<>\\]*=\\*"[^"\\;,\s]*\\*"|"""
         r"""[^\s"'&,;<>\\\[({][^\s"'&,;<>\\]*)"""
@@ -59,8 +60,8 @@ VALUES = (
     # A name and its value as two fields: key='authorization', value='...'; name="..." value="...".
     (
         r"(?i)(?:passw(?:or)?d|passphrase|secret|token|cookie|authorization|credentials?|"
-        r"""(?:api|access|private|secret|account|subscription)[-_ ]?key|honeycomb-team)\\*["']"""
-        r"""\s*(?:,\s*)?\\*["']?value\\*["']?\s*(?:[=:]\s*)?"""
+        r"(?:api|access|private|secret|account|subscription|auth|client|licen[cs]e)[-_ ]?key|"
+        r"""honeycomb-team)\\*["']\s*(?:,\s*)?\\*["']?value\\*["']?\s*(?:[=:]\s*)?"""
         r"""(?:\{\s*\\*["']?string_?value\\*["']?\s*[=:]\s*)?b?"""
         r"""(?P<secret>\\+"[^"]*"?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)"""
     ),
@@ -72,14 +73,37 @@ VALUES = (
     # An option of a command: --password ..., ['--api-key', '...'].
     (
         r"(?i)--(?:[a-z0-9]{1,20}-){0,3}(?:passw(?:or)?d|passphrase|token|secret|"
-        r"""(?:api|access|private|secret|account)-?key)(?:["'],\s*["']|\s+["']?)"""
+        r"""(?:api|access|private|secret|account|auth|licen[cs]e)-?key)(?:["'],\s*["']|\s+["']?)"""
         r"""(?P<secret>[^\s"',-][^\s"',]*)"""
+    ),
+    # curl -u user:password, ['curl', '--user', 'user:password']; not docker run -u 1000:1000.
+    (
+        r"""[\s"',](?:-(?:[fikLsv]|sS|fsSL)?u|--(?:proxy-)?user)\\*["']?(?:,|\s|=)\s*"""
+        r"""(?P<secret>\\+"[^":/]*:[0-9]*[^"/0-9][^"]*"?|"[^":/]*:[0-9]*[^"/0-9][^"]*"?|"""
+        r"""'[^':/]*:[0-9]*[^'/0-9][^']*'?|[^\s"':/]*:[0-9]*[^\s"'/0-9][^\s"']*)"""
+    ),
+    # The password is ...: what stands in quotes, or looks like no word.
+    (
+        r"(?i)(?:password|passphrase|passcode|token|secret|api[-_ ]?key)"
+        r"(?:(?:\s|%20|\+)(?:is|was)| (?:for|of) \S+ (?:is|was))(?::|%3A)?(?:\s|%20|\+)+"
+        r"""(?P<secret>\\+"[^\s",\\][^"]*"?|"[^\s",][^"]*"?|'[^\s',][^']*'?|"""
+        r"(?:[a-z]{4,}[0-9]|[a-z]{1,3}[0-9][a-z0-9!@#$%^&*+=~?]{3}|"
+        r"[a-z0-9]{2,}[!@#$%^&*+=~?]+[a-z0-9])[a-z0-9!@#$%^&*+=~?]*|"
+        r"[0-9]+[a-z][a-z0-9!@#$%^&*+=~?_./-]{4,})"
+        r"""(?:[\s.,;:!?)"'<\\]|$)"""
+    ),
+    (
+        r"(?i)\b(?:pin|t?otp|passcode|(?:verification|mfa|otp|security|login)[- ]code)"
+        r"(?:\s|%20|\+)(?:is|was)(?::|%3A)?(?:\s|%20|\+)+(?P<secret>[0-9]{4,8})\b"
     ),
     (
         r"(?i)(?:(?:^|[?&=]|%3F|%26|%3D)(?:key|auth|code|sig|pass)|(?:\b|%2[26C7]|%3[BF])(?:session|sid))(?:=|%3D)"
         r"""(?P<secret>[^&;,\s"'<>\\]+)"""
     ),
-    r"(?i)\b(?:key|auth|code|sig)=(?P<secret>[\w-]{16,})",
+    (
+        r"(?i)\b(?:key|auth|code|sig)=(?P<secret>[0-9][\w-]{15,}|[a-z_-]{1,4}[0-9][\w-]{11,}|"
+        r"[a-z_-]{5,8}[0-9][\w-]{7,}|[a-z_-]{9,}[0-9][\w-]{3,})"
+    ),
     (
         r"(?i)(?:password|identified(?:\s|%20|\+)+by)(?:\s|%20|\+)+"
         r"(?P<secret>'[^']*'|%27[^&\s]*)"
@@ -100,14 +124,23 @@ VALUES = (
     r"hc[a-z]{2,3}_[a-z0-9]{32,}",
     r"(?:\b|%2[26C7]|%3[BF])(?:sk-|AIza|ya29\.|SG\.|hvs\.)[A-Za-z0-9_.-]{32,}",
     r"-----BEGIN[A-Z0-9 +%]*PRIVATE[ +%20]+KEY[A-Z0-9 +%]*-----(?P<secret>[^-]*)",
-    r"[A-Za-z0-9._%+-]{1,64}(?:@|%40)(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}",
     (
-        r"(?:^|[^0-9A-Za-z.]|%[0-9A-F]{2})(?P<card>(?:4\d{3}|5[1-5]\d\d|2[2-7]\d\d|6011|64[4-9]\d|65\d\d|"
+        r"[A-Za-z0-9._%+-]{1,64}(?:@|%40)"
+        r"(?:[A-Za-z][A-Za-z0-9-]*|[0-9](?:[A-WYZa-wyz0-9-][A-Za-z0-9-]*|[Xx][A-Za-z0-9-]+)?)\."
+        r"(?:[A-Za-z0-9-]+\.)*[A-Za-z]{2,24}"
+    ),
+    (
+        r"(?:^|%[0-9A-F]{2}|[^0-9A-Za-z.])(?P<card>(?:4\d{3}|5[1-5]\d\d|2[2-7]\d\d|6011|64[4-9]\d|65\d\d|"
         r"35\d\d|62\d\d)(?:(?:[ +.-]|%20)?\d{4}){3}|3(?:[47]\d\d|0[0-5]\d|[68]\d\d)(?:[ +.-]|%20)?"
         r"\d{6}(?:[ +.-]|%20)?\d{4,5})\b"
     ),
+    (
+        r"(?:^|[^0-9A-Za-z]|%[0-9A-F]{2})(?P<iban>[A-Z]{2}\d\d(?:[ +]|%20)?[A-Z0-9]{4}"
+        r"(?:(?:[ +]|%20)?\d{4}){1,6}(?:(?:[ +]|%20)?\d{1,3})?)\b"
+    ),
 )
-"""What is masked in any text: the group `secret`; `card` with a right check digit; else all."""
+"""What is masked in any text: the group `secret`; `card`, `iban` with right check digits; else all.
+"""
 
 _FLAGS = re.IGNORECASE | re.ASCII
 _names = re.compile("|".join(f"(?:{name.removeprefix('(?i)')})" for name in NAMES), _FLAGS)
@@ -182,6 +215,8 @@ def _secret(match: re.Match[str]) -> tuple[int, int] | None:
     groups = match.re.groupindex
     if "card" in groups:
         return match.span("card") if _checks(match["card"]) else None
+    if "iban" in groups:
+        return match.span("iban") if _iban_checks(match["iban"]) else None
     if "secret" not in groups:
         return match.span()
     start, end = match.span("secret")
@@ -201,3 +236,9 @@ def _checks(card: str) -> bool:
     digits = [int(digit) for digit in re.findall(r"[0-9]", card.replace("%20", ""))]
     doubled = (sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def _iban_checks(iban: str) -> bool:
+    """Whether its two check digits are right: they are in one of 97 texts of that form."""
+    plain = re.sub(r"%20|[ +]", "", iban)
+    return int("".join(str(int(one, 36)) for one in plain[4:] + plain[:4])) % 97 == 1

@@ -56,6 +56,13 @@ describe("a text made to hold up the page", () => {
     ["", "-key','"],
     ["", "--a-"],
     ["", "token=&quot;"],
+    ["", " -u "],
+    [" -u ", "1"],
+    ["password", "%20"],
+    ["password is ", "a!"],
+    ["password is 1a", "1-"],
+    ["a@", "1-"],
+    ["DE89", "1111 "],
   ])("%j and 32 kB of %j", (head, repeated) => {
     const text = head + repeated.repeat(32_768 / repeated.length);
     const began = performance.now();

@@ -38,10 +38,11 @@ export function mask(text: string): string {
 type Span = [start: number, end: number];
 type Groups = Partial<Record<string, Span>>;
 
-/** Where the secret of a match is: the group `secret`, `card` with a right check digit, else all. */
+/** Where the secret of a match is: the group `secret`; `card`, `iban` with right check digits; else all. */
 function secretIn(match: RegExpExecArray): Span[] {
-  const { card, secret }: Groups = match.indices?.groups ?? {};
+  const { card, iban, secret }: Groups = match.indices?.groups ?? {};
   if (card) return checks(match.input.slice(...card)) ? [card] : [];
+  if (iban) return ibanChecks(match.input.slice(...iban)) ? [iban] : [];
   if (secret) return withoutQuotes(match.input, secret);
   return [[match.index, match.index + match[0].length]];
 }
@@ -68,4 +69,14 @@ function checks(card: string): boolean {
     return total + (at % 2 === 0 ? digit : doubled > 9 ? doubled - 9 : doubled);
   }, 0);
   return sum % 10 === 0;
+}
+
+/** An IBAN's check digits: they are right in one of 97 texts of that form. */
+function ibanChecks(iban: string): boolean {
+  const plain = iban.replace(/%20|[ +]/g, "");
+  const rest = [...(plain.slice(4) + plain.slice(0, 4))].reduce((sum, one) => {
+    const value = parseInt(one, 36);
+    return (sum * (value > 9 ? 100 : 10) + value) % 97;
+  }, 0);
+  return rest === 1;
 }
