@@ -38,8 +38,8 @@ ADOT_TEST = (
 
 # Of Honeycomb's keys: short, and one example needs it.
 A_PATTERN = "hc[a-z]{2,3}_[a-z0-9]{32,}"
-EXAMPLE = '    ["mysql --password s3cret db", "mysql --password **** db"],\n'
-CARDS = "(?:^|[^0-9A-Za-z.]|%[0-9A-F]{2})(?P<card>"
+EXAMPLE = '    ["the PIN is 1234, bob", "the PIN is ****, bob"],\n'
+CARDS = "(?:^|%[0-9A-F]{2}|[^0-9A-Za-z.])(?P<card>"
 NO_CARDS = "(?:never)(?P<card>"
 
 CASES: tuple[TakenOut, ...] = (
