@@ -35,6 +35,9 @@ class Change:
         return "" if found == 1 else f"{found} times in {self.file}: {self.old!r}"
 
     def make(self, root: Path) -> None:
+        """Raises ValueError when it cannot be made."""
+        if misfit := self.misfit(root):
+            raise ValueError(misfit)
         path = root / self.file
         path.parent.mkdir(parents=True, exist_ok=True)
         text = path.read_text().replace(self.old, self.new) if self.old else self.new
@@ -43,8 +46,8 @@ class Change:
 
 @dataclass(frozen=True)
 class TakenOut:
-    """`control`: the row's first cell; `what`: the item of its last cell that is
-    taken out, as it stands there between two semicolons.
+    """`control`: the row's first cell; `what`: the item of its last cell that is taken out, as it
+    stands there between two semicolons.
 
     `tests`: ids out of the row, for pytest (one of several parameters may be named in brackets) or
     `folder/file_test.go::TestName`; one that fails is enough. `alone`: nothing else may run beside
