@@ -74,7 +74,7 @@ function checks(card: string): boolean {
 /** An IBAN's check digits: they are right in one of 97 texts of that form. */
 function ibanChecks(iban: string): boolean {
   const plain = iban.replace(/%20|[ +]/g, "");
-  const rest = [...(plain.slice(4) + plain.slice(0, 4))].reduce((sum, one) => {
+  const rest = Array.from(plain.slice(4) + plain.slice(0, 4)).reduce((sum, one) => {
     const value = parseInt(one, 36);
     return (sum * (value > 9 ? 100 : 10) + value) % 97;
   }, 0);
