@@ -42,6 +42,9 @@ class _Hurried(socket.socket):
         self._until = time.monotonic() + REQUEST_SECONDS
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
+        if self.gettimeout() is not None:
+            # gunicorn's own: so long it waits behind its answer.
+            return super().recv(size, flags)
         try:
             # Nearly all requests are there as a whole by now.
             return super().recv(size, flags | socket.MSG_DONTWAIT)
@@ -52,12 +55,10 @@ class _Hurried(socket.socket):
         left = self._until - time.monotonic()
         if left <= 0:
             return b""
-        # gunicorn sets one for the time after its answer, and it is shorter.
-        given = self.gettimeout()
-        self.settimeout(left if given is None else min(left, given))
+        self.settimeout(left)
         try:
             return super().recv(size, flags)
         except TimeoutError:
             return b""
         finally:
-            self.settimeout(given)
+            self.settimeout(None)
