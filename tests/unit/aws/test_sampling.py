@@ -264,6 +264,7 @@ for _ in range(2):
         os.write(1, b"on\\n")
         while any(decide() for _ in range(20)):
             assert time.monotonic() < deadline, "no change in the worker"
+            time.sleep(0.01)
         os.write(1, b"off\\n")
         os._exit(0)
     workers.append(worker)
@@ -277,16 +278,19 @@ sys.exit(max(os.waitpid(worker, 0)[1] for worker in workers) and 1)
         text=True,
     ) as process:
         assert process.stdout
-        # when both workers follow the rule, and it then changes
+        # when both workers follow the rule
         assert [process.stdout.readline() for _ in range(2)] == ["on\n", "on\n"]
+        # then each is a client of its own, so that X-Ray shares the reservoir between them; what
+        # forked them may have asked in time to be one too, for its one request
+        until(
+            lambda: len({s["ClientID"] for s in xray.statistics if s["RequestCount"] > 1}) == 2,
+            "both workers report what they sampled",
+        )
+        # and when the rule changes
         xray.put_rule(RuleName="r", Priority=1, FixedRate=0.0, ReservoirSize=0)
         # then both follow the change
         assert process.stdout.read() == "off\noff\n"
         assert process.wait() == 0
-    # and each is a client of its own, so that X-Ray shares the reservoir between them; what forked
-    # them may have asked in time to be one too, for its one request
-    workers = {each["ClientID"] for each in xray.statistics if each["RequestCount"] > 1}
-    assert len(workers) == 2
 
 
 def test_the_sdk_finds_the_sampler_under_its_name() -> None:
