@@ -297,7 +297,7 @@ CASES: tuple[TakenOut, ...] = (
         "for the engine",
         (
             Change(
-                "stack/engine.py",
+                "stack/engine/daemon.py",
                 '[_program("dockerd") or "dockerd"]',
                 '[_program("dockerd") or "dockerd", "--host=tcp://0.0.0.0:2375"]',
             ),

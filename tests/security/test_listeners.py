@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from stack import engine
+from stack.engine import state
 from stack.page_build import can_serve_page
 from stack.plan import INSIDE_THE_CONTAINER
 from stack.settings import ROOT
@@ -122,7 +122,7 @@ def test_supervisor_is_asked_through_a_socket_of_its_owner(checkout: Checkout) -
 def test_an_engine_that_was_started_here_listens_on_no_network(checkout: Checkout) -> None:
     if checkout.settings["RUNTIME"] == "native":
         pytest.skip("about the engine")
-    record = engine._read_record()
+    record = state.read()
     if record is None:
         pytest.skip("the engine here was started by somebody else")
     daemon = psutil.Process(record.pid)

@@ -12,6 +12,9 @@ import psutil
 import pytest
 
 from stack import debian, engine
+from stack.engine import daemon as own_engine
+from stack.engine import found as client
+from stack.engine import state
 from stack.errors import StackError
 from stack.waiting import wait_for
 
@@ -38,8 +41,8 @@ DEAD = 'echo "Cannot connect to the Docker daemon" >&2; exit 1'
 
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "STATE_DIR", tmp_path / "state")
-    monkeypatch.setattr(engine, "ENGINE_LOG", tmp_path / "dockerd.log")
+    monkeypatch.setattr(state, "STATE_DIR", tmp_path / "state")
+    monkeypatch.setattr(own_engine, "ENGINE_LOG", tmp_path / "dockerd.log")
 
 
 @pytest.fixture
@@ -52,10 +55,10 @@ def daemon() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def started(daemon: subprocess.Popen[bytes], **leases: int) -> None:
-    engine.STATE_DIR.mkdir(exist_ok=True)
+    state.STATE_DIR.mkdir(exist_ok=True)
     created = psutil.Process(daemon.pid).create_time()
     record = {"pid": daemon.pid, "created": created, "bridge_before": True, "leases": leases}
-    (engine.STATE_DIR / "engine.json").write_text(json.dumps(record))
+    (state.STATE_DIR / "engine.json").write_text(json.dumps(record))
 
 
 def test_an_engine_that_answers_is_found_with_its_plugins(docker_client: Client) -> None:
@@ -74,7 +77,7 @@ def test_an_engine_that_answers_is_taken_as_it_is(docker_client: Client) -> None
     engine.ensure_engine("up-otel-stack")
 
     assert asked.read_text().count("\n") == 1
-    assert not engine.STATE_DIR.exists()
+    assert not state.STATE_DIR.exists()
 
 
 def test_a_rootless_engine_is_known_as_one(docker_client: Client) -> None:
@@ -114,7 +117,7 @@ def test_what_does_not_answer_is_no_engine(docker_client: Client, answer: str) -
 def test_a_hanging_engine_is_given_up(
     docker_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.2)
     docker_client({"info": "exec sleep 30"})
 
     assert engine.find_engine() is None
@@ -174,7 +177,7 @@ def test_no_second_daemon_beside_one_that_does_not_answer(
     running.info = {"name": "dockerd"}
     monkeypatch.setattr(psutil, "process_iter", lambda _attributes: [running])
     monkeypatch.setattr(debian, "can_install", lambda: True)
-    monkeypatch.setattr(engine, "_start_daemon", lambda: pytest.fail("started a second one"))
+    monkeypatch.setattr(own_engine, "_start_daemon", lambda: pytest.fail("started a second one"))
 
     with pytest.raises(StackError, match=rf"runs \(pid {daemon.pid}\) but does not answer"):
         engine.ensure_engine()
@@ -190,16 +193,16 @@ def test_an_engine_that_is_started_is_told_of_no_address(
     dockerd = tmp_path / "bin/dockerd"
     dockerd.write_text(f'#!/bin/sh\necho "$*" >{told}.new; mv {told}.new {told}; exec sleep 60\n')
     dockerd.chmod(0o755)
-    engine.STATE_DIR.mkdir()
+    state.STATE_DIR.mkdir()
     # when
-    engine._start_daemon()
+    own_engine._start_daemon()
     # then
-    record = engine._read_record()
+    record = state.read()
     assert record is not None
     try:
         wait_for("the words", told.exists, seconds=20)
     finally:
-        engine._stop(record)
+        own_engine.stop(record)
     assert told.read_text().split() == []
 
 
@@ -217,7 +220,7 @@ def test_the_last_lease_ends_the_engine(
 
     assert still_there
     assert not psutil.pid_exists(daemon.pid)
-    assert not (engine.STATE_DIR / "engine.json").exists()
+    assert not (state.STATE_DIR / "engine.json").exists()
 
 
 def test_an_engine_with_containers_stays(
@@ -249,7 +252,7 @@ def test_a_record_whose_process_is_another_by_now_ends_nothing(
 ) -> None:
     docker_client({"ps -q": "true"})
     started(daemon, up=0)
-    file = engine.STATE_DIR / "engine.json"
+    file = state.STATE_DIR / "engine.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"created": 1.0}))
 
     engine.release("up")
@@ -263,14 +266,14 @@ def test_another_users_engine_is_used_and_left_alone(
 ) -> None:
     docker_client({"info": ANSWERS, "ps -q": "true"})
     started(daemon, roots=0)
-    record = (engine.STATE_DIR / "engine.json").read_text()
-    monkeypatch.setattr(engine, "_may_write_state", lambda: False)
+    record = (state.STATE_DIR / "engine.json").read_text()
+    monkeypatch.setattr(state, "writable", lambda: False)
 
     engine.ensure_engine("up")
     engine.release("up")
 
     assert daemon.poll() is None
-    assert (engine.STATE_DIR / "engine.json").read_text() == record
+    assert (state.STATE_DIR / "engine.json").read_text() == record
 
 
 def test_releasing_without_an_engine_of_ours_does_nothing(docker_client: Client) -> None:
@@ -288,7 +291,7 @@ def test_a_lease_held_by_a_block_is_given_back(
     started(daemon)
 
     with engine.engine_lease("tests"):
-        held = json.loads((engine.STATE_DIR / "engine.json").read_text())["leases"]
+        held = json.loads((state.STATE_DIR / "engine.json").read_text())["leases"]
 
     assert held == {f"tests-{os.getpid()}": os.getpid()}
     assert not psutil.pid_exists(daemon.pid)
