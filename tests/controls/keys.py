@@ -62,7 +62,7 @@ OF_OTHERS = f"{GRPC_IN_GO}::TestSoItIsForMetricsAndLogs"
 
 ANSWER = "collector/build/durable/answer.go"
 ANSWER_GRPC = "collector/build/durable/answer_grpc.go"
-PLAN = "stack/plan.py"
+FLASK = "stack/plan/services.py"
 SERVING = "services/serving/serving"
 COMPOSE = "compose/compose.yaml"
 BUILDS = "stack/images.py"
@@ -163,7 +163,7 @@ CASES: tuple[TakenOut, ...] = (
         "a key given as an argument",
         (
             Change(
-                PLAN,
+                FLASK,
                 'f"{package}:create_app()",',
                 'f"{package}:create_app()", "--name", own.get("ROLLBAR_ACCESS_TOKEN", "none"),',
             ),
@@ -175,10 +175,10 @@ CASES: tuple[TakenOut, ...] = (
         "the token given to gunicorn as one",
         (
             Change(
-                PLAN,
+                FLASK,
                 'f"{package}:create_app()",',
                 'f"{package}:create_app()", "--name", '
-                '_sending(plan).get("OTEL_EXPORTER_OTLP_HEADERS", "none"),',
+                'sending(plan).get("OTEL_EXPORTER_OTLP_HEADERS", "none"),',
             ),
         ),
         ("tests/security/test_access_end_to_end.py::test_the_token_is_on_no_command_line",),

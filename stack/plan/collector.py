@@ -1,0 +1,78 @@
+"""The collector's process: its variables are what its config names, and the vendors' keys."""
+
+from __future__ import annotations
+
+from stack.collector_config import go_memory_limit
+from stack.collector_config import load as load_config
+from stack.errors import StackError
+from stack.fragments import aws_endpoint, load, variables
+from stack.plan.model import STANDIN_HOSTS, Plan, merged
+from stack.plan.process import Process
+from stack.plan.sending import seen
+
+INSIDE_THE_CONTAINER = ("AWS_HOP_PORT", "AWSPROXY_PORT")
+"""Ports of the collector that only itself and the other containers reach: not published."""
+
+
+def collector(plan: Plan) -> Process:
+    settings = plan.settings
+    # The ledger is read there: `up` says that it cannot be, not `status` when it is needed.
+    settings.port("COLLECTOR_METRICS_PORT")
+    # The page's port is in the config as the origin that may send.
+    restricted = plan.access.restricted
+    others = {"FRONTEND_PORT", *(INSIDE_THE_CONTAINER if plan.runtime == "docker" else ())}
+    ports = {
+        name: int(value)
+        for name, value in settings.collector.items()
+        if name.endswith("_PORT") and name not in others
+    }
+    return Process(
+        name="collector",
+        argv=(
+            str(plan.collector_binary),
+            "--config",
+            str(plan.config_applied),
+        ),
+        cwd=plan.root,
+        environment={
+            **{
+                name: plan.environment[name]
+                for name in (*settings.collector, "TELEMETRY_DIR", "QUEUE_DIR")
+            },
+            **merged(vendor.collector for vendor in plan.vendors),
+            **_named_in_config(plan),
+            **({"OTLP_SERVER_SECRETS": seen(plan, plan.access.server)} if restricted else {}),
+            **plan.access.server_variables,
+            **_memory_limit(plan),
+        },
+        ports=ports,
+        health=f"http://127.0.0.1:{settings.port('COLLECTOR_HEALTH_PORT')}/",
+        start_order=10,
+    )
+
+
+def _memory_limit(plan: Plan) -> dict[str, str]:
+    try:
+        limit = go_memory_limit(load_config(plan.config_source))
+    except StackError:
+        return {}  # whoever runs or validates this config says what is wrong with it
+    return {} if limit is None else {"GOMEMLIMIT": limit}
+
+
+def _named_in_config(plan: Plan) -> dict[str, str]:
+    """What the collector's config names besides, and the variables of the fragments; one without a
+    value is left out.
+    """
+    settings = plan.settings
+    host = STANDIN_HOSTS[plan.runtime]
+    live = settings.aws_telemetry == "live"
+    standin = None if live else f"http://{host}:{settings.standin_otlp_port}"
+    shared = {*settings.collector, *merged(vendor.collector for vendor in plan.vendors)}
+    found = {name: value for name, value in settings.config_values.items() if name not in shared}
+    for fragment in settings.fragments:
+        for name, default in variables(load(fragment, plan.root)).items():
+            value = settings.config_values.get(name, default)
+            value = value or aws_endpoint(name, settings.aws_region, standin)
+            if value is not None and name not in shared:
+                found[name] = value
+    return found

@@ -1,0 +1,119 @@
+"""The shape of a plan, and what follows from it: addresses, folders, files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stack.access import FRAGMENTS as ACCESS
+from stack.fragments import load, load_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from stack.access import Access
+    from stack.fragments import Fragment
+    from stack.plan.process import Process
+    from stack.settings import Settings
+    from stack.vendors import Vendor
+
+PAGE = "frontend-react"
+
+COLLECTOR_HOSTS = {"native": "127.0.0.1", "docker": "collector"}
+
+STANDIN_HOSTS = {"native": "127.0.0.1", "docker": "standins"}
+"""Where the stack's own processes reach the stand-ins."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`environment`: every variable that compose files and processes share."""
+
+    root: Path
+    run_dir: Path
+    project: str
+    runtime: str
+    settings: Settings
+    environment: Mapping[str, str]
+    processes: tuple[Process, ...]
+    vendors: tuple[Vendor, ...]
+    folders: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Every port that people or the stack's own commands reach, by its setting's name."""
+        return {name: port for process in self.processes for name, port in process.ports.items()}
+
+    def process(self, name: str) -> Process:
+        """One of `processes`, by its name."""
+        return next(process for process in self.processes if process.name == name)
+
+    @property
+    def control_url(self) -> str | None:
+        """The stand-ins' control port; None where every vendor is live."""
+        if all(vendor.live for vendor in self.vendors):
+            return None
+        return f"http://127.0.0.1:{self.settings.standin_control_port}"
+
+    @property
+    def backend_url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.backend_port}"
+
+    @property
+    def page_url(self) -> str | None:
+        """None where the page is left out."""
+        if all(process.name != PAGE for process in self.processes):
+            return None
+        return f"http://127.0.0.1:{self.settings.frontend_port}"
+
+    @property
+    def access(self) -> Access:
+        """Who may send OTLP."""
+        return self.settings.access
+
+    @property
+    def otlp_url(self) -> str:
+        return f"{self.access.scheme}://127.0.0.1:{self.settings.port('OTLP_HTTP_PORT')}"
+
+    @property
+    def metrics_url(self) -> str:
+        """The collector's own metrics."""
+        return f"http://127.0.0.1:{self.settings.port('COLLECTOR_METRICS_PORT')}/metrics"
+
+    @property
+    def telemetry_dir(self) -> Path:
+        return self.folders["TELEMETRY_DIR"]
+
+    @property
+    def config_source(self) -> Path:
+        """The collector's config that people edit."""
+        return (self.root / self.settings.collector_config).resolve()
+
+    @property
+    def config_sources(self) -> tuple[Path, ...]:
+        """`config_source` and the files of the fragments that are merged into it."""
+        return (self.config_source, *(self.root / fragment.file for fragment in self.fragments))
+
+    @property
+    def fragments(self) -> tuple[Fragment, ...]:
+        """Other vendors, and who may send."""
+        vendors = (load(name, self.root) for name in self.settings.fragments)
+        access = (ACCESS / f"{name}.yaml" for name in self.access.fragments)
+        return (*vendors, *(load_file(file, self.root) for file in access))
+
+    @property
+    def config_applied(self) -> Path:
+        """The copy that the collector runs with. A collector that dies after a bad edit of the
+        source comes back with what it had.
+        """
+        return self.run_dir / "collector/otel-config.yaml"
+
+    @property
+    def collector_binary(self) -> Path:
+        return self.settings.collector_bin or self.root / ".run/bin/otelcol"
+
+
+def merged(groups: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """One mapping of several; the last one wins."""
+    return {name: value for group in groups for name, value in group.items()}
