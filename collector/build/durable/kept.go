@@ -180,6 +180,8 @@ func (c *keptClient) look(ctx context.Context) time.Duration {
 
 var errAnothers = errors.New("another file has its name; move that one away, and this one is written again")
 
+var errDeletedAgain = errors.New("its copy was deleted before it was opened; what was copied is still here")
+
 // lookAt says why the open file is not the one that the next start would find; nil where it is.
 func (c *keptClient) lookAt() error {
 	if c.info == nil {
@@ -219,9 +221,15 @@ func (c *keptClient) renew(ctx context.Context) error {
 	if err := c.copyOut(ctx, gone); err != nil {
 		return err
 	}
+	// Open, so that its number is not given to an empty file that c.open makes where it is deleted again.
+	copied, err := os.Open(c.file.path)
+	if err != nil {
+		return err
+	}
+	defer copied.Close()
 	fresh, err := c.open(c.file.name)
 	if err == nil {
-		info, failed := os.Stat(c.file.path)
+		info, failed := c.opened(copied)
 		if failed == nil {
 			old := c.client
 			c.client, c.info = fresh, info
@@ -234,6 +242,22 @@ func (c *keptClient) renew(ctx context.Context) error {
 	}
 	// Else it would be taken for another's, and never be replaced.
 	return errors.Join(err, os.Remove(c.file.path))
+}
+
+// opened is about the file that lies where the next start looks; an error where that is not `copied`.
+func (c *keptClient) opened(copied *os.File) (os.FileInfo, error) {
+	now, err := os.Stat(c.file.path)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := copied.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !os.SameFile(now, whole) {
+		return nil, errDeletedAgain
+	}
+	return now, nil
 }
 
 // copyOut puts a copy of the open file where the next start looks; whole or not at all. What lies there

@@ -92,20 +92,25 @@ func there(file string) bool {
 	return err == nil
 }
 
+var removals = map[string]func(file string) error{
+	"the file":   os.Remove,
+	"its folder": func(file string) error { return os.RemoveAll(filepath.Dir(file)) },
+}
+
 func TestADeletedQueueIsWrittenAgain(t *testing.T) {
-	for name, remove := range map[string]func(string) error{
-		"the file":   os.Remove,
-		"its folder": func(file string) error { return os.RemoveAll(filepath.Dir(file)) },
-	} {
+	for name, remove := range removals {
 		t.Run(name, func(t *testing.T) {
 			client, file, logged := waitingQueue(t, "vendor/of the tests")
-			for range 2 {
+			for times := range 2 {
 				if err := remove(file); err != nil {
 					t.Fatal(err)
 				}
-				awaited(t, "the file is not there again", func() bool { return there(file) })
+				// It is there before it is in use; who deletes it in between has a test of their own.
+				awaited(t, "nothing is said", func() bool { return logged.FilterMessage(saved).Len() == times+1 })
+				if !there(file) {
+					t.Fatal("the file is not there again")
+				}
 			}
-			awaited(t, "nothing is said", func() bool { return logged.FilterMessage(saved).Len() == 2 })
 			// What comes now goes into the new file.
 			if err := client.Set(t.Context(), "0", batch(0)); err != nil {
 				t.Fatal(err)
@@ -121,6 +126,41 @@ func TestADeletedQueueIsWrittenAgain(t *testing.T) {
 			}
 			if left, _ := filepath.Glob(file + "?*"); len(left) > 0 {
 				t.Fatal(left)
+			}
+		})
+	}
+}
+
+func TestACopyThatIsDeletedBeforeItIsInUseLosesNothing(t *testing.T) {
+	for name, remove := range removals {
+		t.Run(name, func(t *testing.T) {
+			client, file, _ := waitingQueue(t, "vendor")
+			client.once.Do(func() { close(client.stop) }) // nobody else looks
+			client.ended.Wait()
+			open := client.open
+			client.open = func(name string) (storage.Client, error) {
+				if name == client.file.name {
+					if err := remove(file); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return open(name)
+			}
+			if err := remove(file); err != nil {
+				t.Fatal(err)
+			}
+			if err := client.renew(t.Context()); err == nil {
+				t.Fatal("an empty queue took its place")
+			}
+			client.open = open
+			if err := client.renew(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := client.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if found := holds(t, client); found != batches {
+				t.Fatalf("%d of %d batches", found, batches)
 			}
 		})
 	}
@@ -188,11 +228,11 @@ func TestUpstreamsCompactionIsNoLoss(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	client.once.Do(func() { close(client.stop) }) // whoever looks in the middle of it sees another file
+	client.ended.Wait()
 	if err := compacting.Compact(t.TempDir(), time.Second, 1<<20); err != nil {
 		t.Fatal(err)
 	}
-	client.once.Do(func() { close(client.stop) })
-	client.ended.Wait()
 	if err := client.lookAt(); err != nil || logged.Len() > 0 {
 		t.Fatal(err, logged.All())
 	}
