@@ -9,21 +9,17 @@ from urllib.parse import quote
 import pytest
 from cruddur import Config
 from cruddur import create_app as create_backend
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from profiles import create_app as create_profiles
 
+from tests.unit import fuzzing
 from tests.unit.services.fake_profiles import REFUSES
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
-quick = settings(
-    max_examples=200,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    derandomize=True,
-)
+quick = settings(fuzzing.quick, max_examples=200)
 HALF_A_CHARACTER = "\ud800"
 texts = st.text(st.characters(), max_size=30) | st.sampled_from(
     ["", " ", "\0", "%", "_", "'", HALF_A_CHARACTER, "x" * 2000]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stack import ledger, telemetry
@@ -20,13 +20,9 @@ from stack.fragments import Fragment, merge
 from stack.replay import FOLDER, read_letters
 from stack.routes import routes
 from stack.settings import ROOT, load_settings
+from tests.unit import fuzzing
 
-quick = settings(
-    max_examples=50,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    derandomize=True,
-)
+quick = settings(fuzzing.quick, max_examples=50)
 SMALL = "receivers: {otlp: {}}\nexporters: {debug: {}}\nservice:\n  extensions: []\n"
 BASE = (ROOT / CONFIG_FILE).read_text()
 ROUTES = routes(parse(BASE, Path("base.yaml")))

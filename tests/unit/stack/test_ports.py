@@ -11,6 +11,7 @@ import pytest
 
 from stack.errors import StackError
 from stack.ports import check_free, holder
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +24,8 @@ def taken() -> Iterator[int]:
 
 
 def test_a_free_port_is_no_error() -> None:
-    # given
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    # given: none that the kernel gives to others meanwhile
+    [port] = free_ports(1)
     # then
     check_free({"BACKEND_PORT": port})
 
@@ -52,8 +52,8 @@ def test_a_port_held_on_every_address_counts_as_taken() -> None:
 
 def test_a_port_in_time_wait_can_be_had() -> None:
     # given a connection that the server closed first
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    [port] = free_ports(1)
+    with socket.create_server(("127.0.0.1", port)) as server:
         client = socket.create_connection(("127.0.0.1", port))
         accepted, _ = server.accept()
         accepted.close()

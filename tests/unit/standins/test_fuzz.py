@@ -13,7 +13,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from standins import otlp, sigv4, strict_json
@@ -26,6 +26,7 @@ from standins.expressions import SEARCH_SECONDS, ExpressionError, searcher
 from standins.guard import refusal
 from standins.xray import segments
 from standins.xray.filters import Subject, compile_filter
+from tests.unit.fuzzing import quick
 
 if TYPE_CHECKING:
     from standins.client import Client
@@ -38,12 +39,6 @@ json_values = st.recursive(
         st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4)
     ),
     max_leaves=20,
-)
-quick = settings(
-    max_examples=100,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    derandomize=True,
 )
 
 

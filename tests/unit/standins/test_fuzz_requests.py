@@ -19,10 +19,11 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.model import ListShape, MapShape, StringShape, StructureShape
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from standins import awsmodel, otlp
+from tests.unit import fuzzing
 from tests.unit.standins.conftest import SETTINGS
 
 if TYPE_CHECKING:
@@ -32,12 +33,7 @@ if TYPE_CHECKING:
 
     from standins.client import Client
 
-quick = settings(
-    max_examples=80,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    derandomize=True,
-)
+quick = settings(fuzzing.quick, max_examples=80)
 # Of what takes several requests, or long to think of.
 few = settings(quick, max_examples=40)
 TRACE, SPAN = "0" * 31 + "1", "0" * 15 + "1"
