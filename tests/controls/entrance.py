@@ -250,7 +250,7 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         ADOT,
         "the refusal",
-        (Change("stack/collector_config.py", 'if kind == "receivers":', "if False:"),),
+        (Change("stack/collector_config/adot.py", 'if kind == "receivers":', "if False:"),),
         (f"{FORM}test_a_receiver_is_not_left_open_where_adot_has_no_authenticator_for_it",),
     ),
     TakenOut(

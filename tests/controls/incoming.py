@@ -276,7 +276,7 @@ CASES: tuple[TakenOut, ...] = (
         "its place below the limit",
         (
             Change(
-                "stack/collector_config.py",
+                "stack/collector_config/text.py",
                 "{limit - (spike if isinstance(spike, int) else limit // 5)}MiB",
                 "{limit}MiB",
             ),
@@ -374,7 +374,7 @@ CASES: tuple[TakenOut, ...] = (
         "a config that nests without end",
         (
             Change(
-                "stack/collector_config.py",
+                "stack/collector_config/text.py",
                 "except (yaml.YAMLError, RecursionError) as",
                 "except yaml.YAMLError as",
             ),
@@ -386,7 +386,7 @@ CASES: tuple[TakenOut, ...] = (
         "a tag of Python's",
         (
             Change(
-                "stack/collector_config.py",
+                "stack/collector_config/text.py",
                 "except (yaml.YAMLError, ValueError, RecursionError) as",
                 "except (ValueError, RecursionError) as",
             ),

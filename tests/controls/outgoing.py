@@ -7,7 +7,7 @@ from tests.controls.taken_out import Change, TakenOut
 CONFIG = "collector/otel-config.yaml"
 PATTERNS = "services/serving/serving/redaction.py"
 SIGNALS = "collector/build/redaction/signals.go"
-ADOT_FORM = "stack/collector_config.py"
+ADOT_FORM = "stack/collector_config/adot.py"
 
 EVERY_PLACE = (
     "a secret in any place of a span, metric or log is masked before every exporter, file and queue"
