@@ -27,7 +27,7 @@ class Proof:
     seconds: float
 
 
-def prove(plan: Plan, deadline: float = 20) -> Proof:
+def prove(plan: Plan, deadline: float = 60) -> Proof:
     """Request the home feed as part of a trace of our own; wait until its spans are on disk.
 
     Raises StackError that says how far the trace came.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from stack.access import Access
 
-START_SECONDS = 15
+START_SECONDS = 60
 STOP_SECONDS = 10
 LOOPBACK_ONLY = {"COLLECTOR_BIND": "127.0.0.1", "OTLP_BIND": "127.0.0.1"}
 
@@ -124,7 +124,7 @@ def _send_empty(own: Mapping[str, str], access: Access) -> None:
         kind = {"content-type": "application/x-protobuf"}
         try:
             with local_session(access) as session:
-                answer = session.post(url, data=b"", headers=kind, timeout=5)
+                answer = session.post(url, data=b"", headers=kind, timeout=20)
         except requests.RequestException as failed:
             raise StackError(
                 f"the new config takes no {signal} over OTLP/HTTP ({failed})"

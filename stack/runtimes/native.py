@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from stack.plan import Plan, Process
 
-HEALTHY_SECONDS = 30
+HEALTHY_SECONDS = 60
 STOP_SECONDS = 12
 """Longer than gunicorn's graceful timeout; what still runs then is killed."""
 
@@ -205,12 +205,12 @@ def _start_supervisor(plan: Plan) -> None:
     environment = _environment(plan)
     command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)]
     started = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=30
+        command, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
     if started.returncode != 0:
         reason = (started.stderr or started.stdout).strip().splitlines()
         raise StackError(f"supervisor did not start: {reason[-1] if reason else 'no reason given'}")
-    wait_for("supervisor's answer", lambda: is_running(plan), seconds=10)
+    wait_for("supervisor's answer", lambda: is_running(plan), seconds=30)
 
 
 def _update(plan: Plan, only: Collection[str] = ()) -> None:

@@ -17,7 +17,7 @@ LINES = 15
 """Of each service's console, shown with a failed test."""
 
 
-TEST_SECONDS = 180
+TEST_SECONDS = 300
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,8 +11,9 @@ from stack.settings import ROOT
 from stack.telemetry import read_logs, read_spans
 from stack.waiting import wait_for
 from tests.integration.harness.backend import running_backend
+from tests.integration.harness.stack import BACKEND
 from tests.integration.harness.traffic import send
-from tests.integration.harness.witness import ARRIVAL_SECONDS
+from tests.integration.harness.witness import ARRIVAL_SECONDS, server_spans
 from tests.unit.collector import running as collector
 
 if TYPE_CHECKING:
@@ -44,14 +45,16 @@ def test_spans_and_logs_keep_as_much_of_the_address_as_was_asked_for(
         forwarded = {"X-Forwarded-For": f"198.51.100.1, {CLIENT}"}
         exchange = send(f"{backend.url}/nothing", headers=forwarded)
         # then its span and its record have what was asked for
-        for path in (traces, logs):
-            wait_for(
-                f"the request in {path.name}",
-                lambda path=path: path.exists() and exchange.trace_id in path.read_text(),  # type: ignore[misc]
-                seconds=ARRIVAL_SECONDS,
-            )
-        [span] = [one for one in read_spans(traces, exchange.trace_id) if one.kind == "SERVER"]
-        [record] = [one for one in read_logs(logs, exchange.trace_id) if one.scope == "access"]
+        [span] = wait_for(
+            "its span",
+            lambda: server_spans(read_spans(traces, exchange.trace_id), BACKEND),
+            seconds=ARRIVAL_SECONDS,
+        )
+        [record] = wait_for(
+            "its record",
+            lambda: [one for one in read_logs(logs, exchange.trace_id) if one.scope == "access"],
+            seconds=ARRIVAL_SECONDS,
+        )
         console = backend.console.read_text()
     assert span.attributes.get("client.address") == kept
     assert record.attributes.get("client.address") == kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import pytest
 from stack.waiting import wait_for
 from tests.integration.harness.narrow_path import assert_narrow_path
 from tests.integration.harness.stack import BACKEND, COLLECTOR, PROFILES, WORKERS, Change
-from tests.integration.harness.traffic import send, send_many
+from tests.integration.harness.traffic import has_names, send, send_many
 from tests.integration.harness.witness import ARRIVAL_SECONDS, server_spans
 
 if TYPE_CHECKING:
@@ -50,6 +51,23 @@ def wait_for_each(
     )
 
 
+def wait_for_records(stack: Stack, exchanges: list[Exchange], service: str) -> None:
+    """Until every request has a log record of `service`: they come by another way than spans."""
+    wanted = {exchange.trace_id for exchange in exchanges}
+
+    def missing() -> set[str]:
+        records = stack.logs()
+        return wanted - {r.trace_id for r in records if r.resource["service.name"] == service}
+
+    wait_for(
+        f"a record of {service} for each of {len(wanted)} traces",
+        missing,
+        until=lambda left: not left,
+        seconds=ARRIVAL_SECONDS,
+        pause=0.3,
+    )
+
+
 def test_of_500_requests_to_several_workers_each_arrives_once(stack: Stack) -> None:
     # when
     exchanges = send_many(f"{stack.backend_url}/api/activities/home", 500)
@@ -77,8 +95,7 @@ def test_a_stop_of_the_backend_delivers_what_it_still_holds(stack: Stack) -> Non
     # then
     wait_for_each(stack, exchanges, BACKEND)
     assert seconds < GRACE_SECONDS
-    records = {r.trace_id for r in stack.logs() if r.resource["service.name"] == BACKEND}
-    assert {exchange.trace_id for exchange in exchanges} <= records
+    wait_for_records(stack, exchanges, BACKEND)
 
 
 def test_a_collector_that_starts_20_seconds_late_loses_nothing(stack: Stack) -> None:
@@ -95,14 +112,7 @@ def test_a_collector_that_starts_20_seconds_late_loses_nothing(stack: Stack) -> 
     # then
     for service in (BACKEND, PROFILES):
         wait_for_each(stack, exchanges, service, seconds=60)
-    records = wait_for(
-        "the access log of each request",
-        lambda: {r.trace_id for r in stack.logs() if r.resource["service.name"] == BACKEND},
-        until=lambda found: {exchange.trace_id for exchange in exchanges} <= found,
-        seconds=60,
-        pause=0.3,
-    )
-    assert len(records) >= len(exchanges)
+    wait_for_records(stack, exchanges, BACKEND)
 
 
 @pytest.mark.parametrize("collector", ["away", "hung"])
@@ -116,8 +126,10 @@ def test_without_a_collector_the_app_serves_and_stops_in_time(stack: Stack, coll
     exchanges = [send(f"{stack.backend_url}/api/activities/home") for _ in range(20)]
     # then
     assert {exchange.response.status_code for exchange in exchanges} == {200}
-    assert all(activity["display_name"] for activity in exchanges[-1].response.json())
-    assert max(exchange.response.elapsed.total_seconds() for exchange in exchanges) < 2
+    # A machine that is held up delays one or the other; what waits for a collector delays each.
+    assert statistics.median(map(has_names, exchanges)) == 1
+    took = [exchange.response.elapsed.total_seconds() for exchange in exchanges]
+    assert statistics.median(took) < 2, took
     stops = [stack.stop(service) for service in (BACKEND, PROFILES)]
     print(f"collector {collector}: stopped within {max(stops):.1f} s")
     assert max(stops) < GRACE_SECONDS

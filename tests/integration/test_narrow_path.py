@@ -9,7 +9,7 @@ import requests
 from stack.waiting import wait_for
 from tests.integration.harness.narrow_path import assert_narrow_path
 from tests.integration.harness.stack import BACKEND, PROFILES
-from tests.integration.harness.traffic import send
+from tests.integration.harness.traffic import send, send_for_feed
 from tests.integration.harness.witness import (
     ARRIVAL_SECONDS,
     wait_for_all_workers,
@@ -39,7 +39,7 @@ def test_each_span_says_who_made_it(stack: Stack) -> None:
 
 def test_the_feed_has_names_from_profiles(stack: Stack) -> None:
     # when
-    feed = send(f"{stack.backend_url}/api/activities/home").response.json()
+    feed = send_for_feed(f"{stack.backend_url}/api/activities/home").response.json()
     # then
     assert len(feed) >= 5
     assert all(activity["display_name"] and activity["picture"] for activity in feed)
@@ -58,7 +58,7 @@ def test_a_request_without_traceparent_begins_a_trace(stack: Stack) -> None:
     # given a request that can be told from all others by its path
     path = "/api/activities/9f3a54a5-6b8e-4a0e-9d6c-0d9c0f6f5c11"
     # when
-    requests.get(f"{stack.backend_url}{path}", timeout=10)
+    requests.get(f"{stack.backend_url}{path}", timeout=30)
     # then
     [root] = wait_for(
         f"the span of {path}",

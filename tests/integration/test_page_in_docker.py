@@ -37,18 +37,18 @@ def test_a_container_serves_the_page_and_a_click_is_one_trace(checkout: Checkout
     assert up.code == 0, up.output
     page = f"http://127.0.0.1:{checkout.ports['FRONTEND_PORT']}"
     # then it is the page, with the headers that keep strangers out, and compressed files
-    answer = requests.get(page, timeout=5)
+    answer = requests.get(page, timeout=30)
     assert "Cruddur" in answer.text
     policy = answer.headers["Content-Security-Policy"]
     assert checkout.url in policy
     assert "default-src 'self'" in policy
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     script = answer.text.partition('src="/assets/')[2].partition('"')[0]
-    asset = requests.get(f"{page}/assets/{script}", timeout=5)
+    asset = requests.get(f"{page}/assets/{script}", timeout=30)
     assert (asset.ok, asset.headers["Content-Encoding"]) == (True, "gzip")
     assert "immutable" in asset.headers["Cache-Control"]
     # when somebody clicks
-    verified = checkout.run("verify", "--from=page", "--json", "--deadline=30")
+    verified = checkout.run("verify", "--from=page", "--json", "--deadline=60")
     # then the trace goes from the page to the database, at every vendor
     report = json.loads(verified.output.strip().splitlines()[-1])
     assert verified.code == 0, verified.output

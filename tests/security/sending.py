@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from stack.access import Access
 
-SECONDS = 10
+SECONDS = 60
 VERIFY = ("verify", "--deadline=60")
 """With more patience than a person has, for a machine that others keep busy."""
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.security.canary_values import Benign, Secret
 
-pytestmark = [pytest.mark.only_native, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.only_native, pytest.mark.timeout(600)]
 
 SEED = 20261121
 SECRETS = 10_000
@@ -43,7 +43,7 @@ SPANS_A_BATCH = 10
 REFUSED = 3
 """Requests, of fifty segments each."""
 
-SECONDS = 90
+SECONDS = 180
 """Until Honeycomb has all: its exporter's pauses have grown to 30 s while it was away."""
 
 _ENCODED = re.compile(r"(?:[\w=&?.~+/:!$*-]|%[0-9A-F]{2})*", re.ASCII)
@@ -92,7 +92,7 @@ def test_no_secret_is_anywhere_and_what_is_none_is_kept(
     straight_to_the_collector(stack, sent)
     through_the_app(stack, sent)
     # Each look reads the whole record.
-    wait_for_all_workers(stack, seconds=60)
+    wait_for_all_workers(stack, seconds=120)
 
     # then what they did not get is on the disk
     on_disk = files(stack)
@@ -136,7 +136,7 @@ def straight_to_the_collector(stack: NativeStack, sent: Canary) -> None:
             more = any([fill(batch, secrets, sent), fill(batch, benign, None)])
             for signal in ("traces", "logs", "metrics"):
                 url = f"{stack.otlp_url}/v1/{signal}"
-                answer = session.post(url, json=batch.body(signal), timeout=10)
+                answer = session.post(url, json=batch.body(signal), timeout=60)
                 assert answer.status_code == 200, answer.text
 
 
@@ -212,12 +212,17 @@ def in_url(text: str) -> str:
 def files(stack: NativeStack) -> dict[str, str]:
     """All that is written in the stack's folder, consoles among it, but the app's own database."""
     folder = stack.record("traces").parents[1]
-    return {
-        # Bytes one to one: a queue is protobuf.
-        str(path.relative_to(folder)): path.read_bytes().decode("latin-1")
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and folder / "data" not in path.parents
-    }
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if folder / "data" in path.parents:
+            continue
+        try:
+            if path.is_file():
+                # Bytes one to one: a queue is protobuf.
+                found[str(path.relative_to(folder))] = path.read_bytes().decode("latin-1")
+        except FileNotFoundError:
+            continue  # gone by now, as what a queue is written anew in
+    return found
 
 
 def of_folder(found: dict[str, str], folder: str) -> str:

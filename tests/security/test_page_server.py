@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -28,6 +29,11 @@ JSON = "application/json"
 BODY = b'{"resourceSpans":[]}'
 TOKEN = "not-a-secret"
 
+FORWARD_SECONDS = 3
+"""So long the page's server waits for the collector (services/frontend/server/page/forward.py)."""
+
+TRIES = 5
+
 
 @dataclass
 class FakeCollector:
@@ -48,7 +54,7 @@ def collector() -> Iterator[FakeCollector]:
         def respond(self) -> None:
             self.body()
             fake.asked.append((self.path, dict(self.headers)))
-            fake.busy.wait(10)
+            fake.busy.wait(60)
             self.answer(fake.status, b"{}")
 
     with serve(Receiver) as fake.url:
@@ -69,7 +75,7 @@ def serving(folder: Path, **environment: str) -> Iterator[str]:
     own = {"PAGE_DIR": str(folder), "BIND": f"127.0.0.1:{port}", "FRONTEND_ORIGINS": url}
     with subprocess.Popen(process.argv, cwd=process.cwd, env={**own, **environment}) as server:
         try:
-            wait_for("the page", lambda: requests.get(f"{url}/health", timeout=1).ok, seconds=20)
+            wait_for("the page", lambda: requests.get(f"{url}/health", timeout=10).ok, seconds=60)
             yield url
         finally:
             server.terminate()
@@ -87,13 +93,13 @@ def page(collector: FakeCollector, tmp_path: Path) -> Iterator[str]:
 
 def post(page: str, **headers: str) -> int:
     return requests.post(
-        f"{page}/v1/traces", data=BODY, headers={"Content-Type": JSON, **headers}, timeout=10
+        f"{page}/v1/traces", data=BODY, headers={"Content-Type": JSON, **headers}, timeout=60
     ).status_code
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/config.js", "/v1/traces", "/gone.js"])
 def test_every_answer_tells_browsers_what_to_refuse(page: str, path: str) -> None:
-    headers = requests.get(f"{page}{path}", timeout=5).headers
+    headers = requests.get(f"{page}{path}", timeout=30).headers
 
     policy = dict(
         rule.strip().split(" ", 1) for rule in headers["Content-Security-Policy"].split(";")
@@ -118,7 +124,7 @@ def test_every_answer_tells_browsers_what_to_refuse(page: str, path: str) -> Non
 def test_the_page_is_told_to_send_here_and_of_nobody_else(
     page: str, collector: FakeCollector
 ) -> None:
-    told = requests.get(f"{page}/config.js", timeout=5)
+    told = requests.get(f"{page}/config.js", timeout=30)
 
     assert '"collector": ""' in told.text
     assert TOKEN not in told.text
@@ -157,7 +163,7 @@ def test_what_is_not_the_pages_is_refused(
         )
         asked.headers.pop("Content-Length", None)
         asked.headers.update(headers)
-        answer = session.send(asked, timeout=5)
+        answer = session.send(asked, timeout=30)
 
     assert answer.status_code == status
     assert collector.asked == []
@@ -165,7 +171,7 @@ def test_what_is_not_the_pages_is_refused(
 
 @pytest.mark.parametrize("path", ["/v1/logs", "/v1/metrics", "/v1/traces/../logs"])
 def test_nothing_but_spans_goes_on(page: str, collector: FakeCollector, path: str) -> None:
-    answer = requests.post(f"{page}{path}", data=BODY, headers={"Content-Type": JSON}, timeout=5)
+    answer = requests.post(f"{page}{path}", data=BODY, headers={"Content-Type": JSON}, timeout=30)
 
     assert answer.status_code == 405
     assert collector.asked == []
@@ -186,18 +192,28 @@ def test_a_collector_that_hangs_does_not_keep_the_page_from_being_served(
     # given
     collector.busy.clear()
     seen: list[int] = []
-    threads = [threading.Thread(target=lambda: seen.append(post(page))) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    wait_for("two that hang, and the others' answers", lambda: len(seen) >= 4, seconds=20)
+    for _ in range(TRIES):
+        collector.asked.clear()
+        seen.clear()
+        threads = [threading.Thread(target=lambda: seen.append(post(page))) for _ in range(6)]
+        began = time.monotonic()
+        for thread in threads:
+            thread.start()
+        wait_for("the answers of those that need not hang", lambda: len(seen) >= 4, seconds=60)
+        wait_for("two that hang", lambda: len(collector.asked) >= 2, seconds=60)
+        # when
+        answer = requests.get(f"{page}/health", timeout=30)
+        took = time.monotonic() - began
+        # then
+        assert answer.ok
+        for thread in threads:
+            thread.join(60)
+        assert set(seen) == {503}
+        if took < FORWARD_SECONDS:
+            break
+    # One that has hung for so long makes room: on a machine that is held up a third would hang too.
+    assert took < FORWARD_SECONDS, "never as fast as the page's server gives up"
     assert len(collector.asked) == 2
-    # when
-    answer = requests.get(f"{page}/health", timeout=5)
-    # then
-    assert answer.ok
-    for thread in threads:
-        thread.join(10)
-    assert set(seen) == {503}
 
 
 def test_without_an_endpoint_nothing_is_sent_on(tmp_path: Path) -> None:
@@ -221,7 +237,7 @@ def test_a_certificate_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=60,
     )
 
     assert ended.returncode != 0

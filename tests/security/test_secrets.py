@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # The first test waits for the stack and for every command in it.
-pytestmark = [pytest.mark.only_native, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.only_native, pytest.mark.timeout(900)]
 
 SENT_ELSEWHERE = {"HONEYCOMB_API_KEY", "ROLLBAR_ACCESS_TOKEN", "OTLP"}
 """To addresses that cannot be set, where a proxy refuses to connect, and to the collector."""
@@ -76,11 +76,14 @@ class Seen:
         """The files that hold any key: their mode by name."""
         found = {}
         for path in self.checkout.folder.rglob("*"):
-            if path.is_symlink() or not path.is_file():
-                continue
-            if keys_in(path.read_bytes().decode("latin-1"), self.keys):
-                name = str(path.relative_to(self.checkout.folder))
-                found[name] = stat.S_IMODE(path.stat().st_mode)
+            try:
+                if path.is_symlink() or not path.is_file():
+                    continue
+                if keys_in(path.read_bytes().decode("latin-1"), self.keys):
+                    name = str(path.relative_to(self.checkout.folder))
+                    found[name] = stat.S_IMODE(path.stat().st_mode)
+            except FileNotFoundError:
+                continue  # gone by now, as what a queue is written anew in
         return found
 
 
@@ -136,7 +139,7 @@ def _use(seen: Seen) -> None:
     """Traffic, every command, a bad config; then a look at processes, pages and files."""
     checkout = seen.checkout
     for path in ("/api/activities/home", "/api/activities/nobody", "/api/boom"):
-        requests.get(f"{checkout.url}{path}", timeout=10)
+        requests.get(f"{checkout.url}{path}", timeout=60)
     wait_for(
         "every key at the vendor",
         lambda: keys_in(" ".join(list(seen.vendor.got)), seen.keys),
@@ -151,8 +154,11 @@ def _use(seen: Seen) -> None:
     for words in COMMANDS:
         seen.run(*words)
     for process in checkout.processes():
-        name = f"{process.name()} {process.pid}"
-        seen.limits[name] = process.rlimit(psutil.RLIMIT_CORE)
+        try:
+            name = f"{process.name()} {process.pid}"
+            seen.limits[name] = process.rlimit(psutil.RLIMIT_CORE)
+        except psutil.NoSuchProcess:
+            continue  # gone by now
     zpages = f"http://127.0.0.1:{checkout.ports['COLLECTOR_ZPAGES_PORT']}/debug/"
     _read_pages(seen, {f"{zpages}{name}z" for name in ("service", "pipeline", "extension")})
     _read_pages(seen, {f"http://127.0.0.1:{checkout.ports['COLLECTOR_METRICS_PORT']}/metrics"})
@@ -168,7 +174,7 @@ def _read_pages(seen: Seen, urls: set[str]) -> None:
     """These pages and all that they lead to on the same address."""
     while urls:
         url = urls.pop()
-        answer = requests.get(url, timeout=10)
+        answer = requests.get(url, timeout=60)
         if not answer.ok:
             continue
         seen.pages[url] = answer.text

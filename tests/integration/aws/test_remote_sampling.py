@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeout(400)]
 
 WORKERS = 2
 
@@ -53,7 +53,7 @@ class Sampled:
         began = time.monotonic()
         with requests.Session() as session:
             for _ in range(count):
-                answer = session.get(f"{self.url}/api/activities/home", timeout=10)
+                answer = session.get(f"{self.url}/api/activities/home", timeout=30)
                 assert answer.status_code == 200, self.log.read_text()
         return time.monotonic() - began
 
@@ -67,7 +67,7 @@ class Sampled:
             return before == seen
 
         # The SDK sends twice a second, the collector writes ten times.
-        wait_for("the last span", settled, seconds=20, pause=1.5)
+        wait_for("the last span", settled, seconds=60, pause=1.5)
         return seen
 
     def _count(self) -> int:
@@ -121,7 +121,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sampled]:
 def test_200_requests_honour_the_reservoir_and_the_rate_of_cruddur(sampled: Sampled) -> None:
     # given Cruddur's rule, as `make provision` made it, and workers that have their quotas
     sampled.request(20)
-    wait_for("quotas", lambda: _clients(sampled) >= WORKERS, seconds=20)
+    wait_for("quotas", lambda: _clients(sampled) >= WORKERS, seconds=60)
     before = sampled.recorded()
     # when 200 requests come
     seconds = sampled.request(200)
@@ -135,13 +135,13 @@ def test_200_requests_honour_the_reservoir_and_the_rate_of_cruddur(sampled: Samp
 def test_a_changed_rule_is_followed_while_the_service_runs(sampled: Sampled) -> None:
     # given a rule that is changed to record everything
     sampled.rate(FixedRate=1.0, ReservoirSize=0)
-    wait_for("all is recorded", lambda: sampled.share(20), until=lambda s: s == 1.0, seconds=40)
+    wait_for("all is recorded", lambda: sampled.share(20), until=lambda s: s == 1.0, seconds=100)
     # when it is changed to record nothing
     sampled.rate(FixedRate=0.0, ReservoirSize=0)
     # then the same workers record nothing, and everything again after the next change
-    wait_for("none is recorded", lambda: sampled.share(20), until=lambda s: s == 0.0, seconds=40)
+    wait_for("none is recorded", lambda: sampled.share(20), until=lambda s: s == 0.0, seconds=100)
     sampled.rate(FixedRate=1.0, ReservoirSize=0)
-    wait_for("all again", lambda: sampled.share(20), until=lambda s: s == 1.0, seconds=40)
+    wait_for("all again", lambda: sampled.share(20), until=lambda s: s == 1.0, seconds=100)
 
 
 @pytest.mark.parametrize("caller_sampled", [True, False])
@@ -149,12 +149,12 @@ def test_what_the_caller_decided_holds(sampled: Sampled, caller_sampled: bool) -
     # given a rule that says the opposite
     sampled.rate(FixedRate=0.0 if caller_sampled else 1.0, ReservoirSize=0)
     wanted = 0.0 if caller_sampled else 1.0
-    wait_for("the rule", lambda: sampled.share(20), until=lambda s: s == wanted, seconds=40)
+    wait_for("the rule", lambda: sampled.share(20), until=lambda s: s == wanted, seconds=100)
     # when a caller that decided already sends a request
     exchange = send(f"{sampled.url}/api/activities/home", sampled=caller_sampled)
     # then its decision holds
     if caller_sampled:
-        wait_for("its spans", lambda: read_spans(sampled.traces, exchange.trace_id), seconds=15)
+        wait_for("its spans", lambda: read_spans(sampled.traces, exchange.trace_id), seconds=60)
     else:
         sampled.recorded()
         assert read_spans(sampled.traces, exchange.trace_id) == []

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from standins.client import Client
 
-pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeout(400)]
 
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 ARRIVAL_SECONDS = 30
@@ -93,7 +93,7 @@ class Watched:
     def _request(self, path: str, client: str) -> int:
         where = urlsplit(self.url)
         connection = HTTPConnection(
-            str(where.hostname), where.port, timeout=15, source_address=(client, 0)
+            str(where.hostname), where.port, timeout=30, source_address=(client, 0)
         )
         try:
             connection.request("GET", path)
@@ -232,7 +232,7 @@ def test_a_burst_of_one_client_raises_its_kind_and_the_client_and_both_fall_sile
             f"{name} to be OK again",
             lambda name=name: watched.state(name),  # type: ignore[misc]
             until=lambda state: state == "OK",
-            seconds=75,
+            seconds=150,
             pause=1,
         )
         assert quiet == "OK"

@@ -74,9 +74,9 @@ def running_backend(
         wait_for(
             "the backend",
             lambda: requests.get(f"{backend.url}/api/health-check", timeout=2).ok,
-            seconds=30,
+            seconds=60,
         )
         yield backend
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-COMMAND_SECONDS = 90
+COMMAND_SECONDS = 180
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "PIP_CERT", "PIP_INDEX_URL")
 
 
@@ -134,7 +134,7 @@ class Checkout:
 
     def main_process(self, word: str) -> psutil.Process:
         """The one among them whose command line holds `word` and whose parent's does not."""
-        holders = [process for process in self.processes() if word in process.cmdline()]
+        holders = [process for process in self.processes() if word in _command_line(process)]
         [main] = [process for process in holders if process.parent() not in holders]
         return main
 
@@ -143,6 +143,13 @@ class Checkout:
         if self.processes() or (self.settings["RUNTIME"] == "docker" and self.containers()):
             self.run("down")
         shutil.rmtree(self.folder)
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []  # gone by now
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stack.waiting import wait_for
 from tests.integration.harness.stack import BACKEND, PROFILES
-from tests.integration.harness.traffic import send
+from tests.integration.harness.traffic import send_for_feed
 from tests.integration.harness.witness import ARRIVAL_SECONDS, server_spans
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def assert_narrow_path(stack: Stack, seconds: float = ARRIVAL_SECONDS) -> list[S
     NotServedError when there was no answer that could have made them.
     """
     # when
-    exchange = send(f"{stack.backend_url}/api/activities/home", headers={"X-Cruddur-User": "worf"})
+    url = f"{stack.backend_url}/api/activities/home"
+    exchange = send_for_feed(url, headers={"X-Cruddur-User": "worf"})
     if not exchange.response.ok:
         raise NotServedError(exchange.response.text)
     feed = exchange.response.json()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from stack.ledger import Entry
 
-RESTART_SECONDS = 20
+RESTART_SECONDS = 60
 
 
 class NativeStack(PlannedStack):
@@ -53,7 +53,7 @@ class NativeStack(PlannedStack):
     def kill(self, service: str) -> None:
         self._stopped.add(service)
         # As a container's kill does. Workers left alone would go on answering for a second.
-        processes = self._processes(service)
+        processes = self._all_processes(service)
         for process in processes:
             process.kill()
         psutil.wait_procs(processes, timeout=5)
@@ -77,7 +77,7 @@ class NativeStack(PlannedStack):
         self._stopped.discard(service)
 
     def pause(self, service: str) -> None:
-        self._paused[service] = self._processes(service)
+        self._paused[service] = self._all_processes(service)
         for process in self._paused[service]:
             process.suspend()
 
@@ -126,6 +126,19 @@ class NativeStack(PlannedStack):
             if argument in main.cmdline():
                 return [*main.children(recursive=True), main]
         raise AssertionError(f"{service} is not running")
+
+    def _all_processes(self, service: str) -> list[psutil.Process]:
+        """`_processes`, with the main one stopped: a service is healthy with its first worker, and
+        one that was started after this look would answer for those that are paused or killed.
+        """
+        main = self._processes(service)[-1]
+        main.suspend()
+        wait_for(
+            f"{service} to be stopped",
+            lambda: main.status() == psutil.STATUS_STOPPED,
+            seconds=RESTART_SECONDS,
+        )
+        return self._processes(service)
 
     def _supervisor(self) -> int:
         return int((self._plan.run_dir / "supervisord.pid").read_text())
