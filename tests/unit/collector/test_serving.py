@@ -47,7 +47,7 @@ def test_idle_under_40_mb_of_memory(collector: Collector) -> None:
         "resident bytes below 40 MB",
         lambda: collector.resident_bytes,
         until=lambda found: found < 40_000_000,
-        seconds=30,
+        seconds=60,
     )
 
 

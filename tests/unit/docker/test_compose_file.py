@@ -138,7 +138,7 @@ def test_compose_reads_it(variables: dict[str, str]) -> None:
 
     rendered = subprocess.run(
         [*command, "config"],
-        check=False, capture_output=True, text=True, timeout=20, env={**os.environ, **variables},
+        check=False, capture_output=True, text=True, timeout=60, env={**os.environ, **variables},
     )  # fmt: skip
 
     assert rendered.returncode == 0, rendered.stderr

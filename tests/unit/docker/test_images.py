@@ -79,10 +79,15 @@ def test_a_registry_that_says_nothing_costs_its_deadline_and_no_more(
 def test_a_registry_that_answers_may_take_its_time(
     docker_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base_image, "REGISTRY_SECONDS", 3)
-    docker_client({"pull": "echo Pulling; sleep 3.2"})
+    # A busy machine may not get as far as the answer within the first of them.
+    for seconds in (1, 5, 20):
+        monkeypatch.setattr(base_image, "REGISTRY_SECONDS", seconds)
+        docker_client({"pull": f"echo Pulling; sleep {seconds + 0.2}"})
+        told = base_image.try_pull(PUBLIC)
+        if told is None:
+            break
 
-    assert base_image.try_pull(PUBLIC) is None
+    assert told is None
 
 
 def test_neither_registry_nor_packages_is_one_line(

@@ -55,8 +55,12 @@ def test_with_a_log_both_outputs_are_in_it(tmp_path: Path) -> None:
 def test_at_the_deadline_the_children_end_too(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
 
-    with pytest.raises(ProgramError, match="took longer than 3 s"):
-        run(["sh", "-c", PARENT.format(pid_file=pid_file)], seconds=3)
+    # A busy machine may not get as far as the child within the first of them.
+    for seconds in (0.5, 5, 20):
+        with pytest.raises(ProgramError, match=f"took longer than {seconds} s"):
+            run(["sh", "-c", PARENT.format(pid_file=pid_file)], seconds=seconds)
+        if pid_file.exists() and pid_file.read_text():
+            break
 
     assert_gone(int(pid_file.read_text()))
 

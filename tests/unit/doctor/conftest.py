@@ -10,6 +10,8 @@ import boto3
 import pytest
 
 from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.doctor import asking, aws, chosen, machine, versions
+from stack.doctor.examination import examine
 from stack.doctor.setup import Setup
 from stack.plan import make_plan
 from stack.settings import PLAYED, ROOT, Settings
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 # moto's state belongs to the process, and other tests have theirs in us-east-1.
 REGION = "eu-north-1"
+PATIENT = 60
 
 
 @pytest.fixture
@@ -48,6 +51,17 @@ def server() -> Iterator[Server]:
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user waits for seconds only; a busy machine needs more of them for what is well."""
+    for module in (asking, aws):
+        for name in ("CONNECT_SECONDS", "ANSWER_SECONDS"):
+            monkeypatch.setattr(module, name, PATIENT)
+    for module in (chosen, machine, versions):
+        monkeypatch.setattr(module, "ASK_SECONDS", PATIENT)
+    monkeypatch.setattr(examine, "__defaults__", (2 * PATIENT,))
 
 
 @pytest.fixture(scope="session")

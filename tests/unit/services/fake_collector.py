@@ -24,6 +24,7 @@ class FakeCollector:
     """What was accepted, by name; `asked` counts requests for spans, whatever their answer.
 
     `script`: statuses for the next requests for spans; 200 once they are used up.
+    `away`: 503 for spans, until who makes them says that all are made: GET /made.
     `lost`: the last `telemetry.lost` by (signal, reason). `hangs`: accepts and never answers.
     """
 
@@ -34,10 +35,14 @@ class FakeCollector:
     metrics: set[str] = field(default_factory=set)
     asked: int = 0
     script: list[int] = field(default_factory=list)
+    away: bool = False
     hangs: bool = False
+    came: threading.Event = field(default_factory=threading.Event)
     ends: threading.Event = field(default_factory=threading.Event)
 
     def status(self) -> int:
+        if self.away:
+            return 503
         return self.script.pop(0) if self.script else 200
 
     def keep(self, path: str, body: bytes) -> None:
@@ -81,8 +86,14 @@ def serve_otlp() -> Iterator[FakeCollector]:
 
         def respond(self) -> None:
             body = self.body()
+            if self.command == "GET":
+                fake.came.wait()
+                fake.away = fake.away and self.path != "/made"
+                self.answer(200)
+                return
             if self.path == "/v1/traces":
                 fake.asked += 1
+                fake.came.set()
             if fake.hangs:
                 fake.ends.wait()
                 return
@@ -96,3 +107,4 @@ def serve_otlp() -> Iterator[FakeCollector]:
             yield fake
         finally:
             fake.ends.set()
+            fake.came.set()

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,6 +132,13 @@ def test_gunicorn_serves_logs_json_and_ends_on_sigterm(
     server = start(service, GUNICORN, OTEL_SERVICE_NAME="a-service")
 
     assert server.get(path).status_code == 200
+    # One of two workers is enough for an answer.
+    wait_for(
+        "both workers",
+        server.log.read_text,
+        until=lambda said: said.count("Booting worker") == 2,
+        seconds=DEADLINE,
+    )
     code = server.stop()
 
     assert code == 0
@@ -149,20 +157,29 @@ def test_workers_end_with_a_master_that_is_killed(start: Callable[..., Server]) 
     # given: workers that wait for a request, which is when gunicorn looks at the parent rarely
     server = start("profiles", GUNICORN)
     server.get("/api/health-check")
-    master = psutil.Process(server.process.pid)
-    workers = wait_for(
-        "both workers", master.children, until=lambda found: len(found) == 2, seconds=DEADLINE
-    )
+    # Both: one that starts has not set yet what a signal does.
+    wait_for("an answer beside another", lambda: _answers_beside(server), seconds=DEADLINE)
+    workers = psutil.Process(server.process.pid).children()
+    assert len(workers) == 2
 
     # when
     server.process.kill()
 
     # then: they end before they look at the parent, and the port is the next master's
-    wait_for("the workers' end", lambda: not any(map(_runs, workers)), seconds=10)
+    wait_for("the workers' end", lambda: not any(map(_runs, workers)), seconds=DEADLINE)
     assert "Parent changed" not in server.log.read_text()
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", server.port))
+
+
+def _answers_beside(server: Server) -> bool:
+    """Whether a worker answers while the other one is busy with a request that is not whole."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE) as slow:
+        slow.sendall(b"GET /api/health-check HTTP/1.1\r\n")
+        server.get("/api/health-check")
+        slow.sendall(b"Host: a\r\n\r\n")
+        return slow.recv(12) == b"HTTP/1.1 200"
 
 
 def _runs(process: psutil.Process) -> bool:
@@ -223,7 +240,7 @@ def test_connections_that_say_nothing_keep_nobody_waiting(start: Callable[..., S
     answer = server.get("/api/health-check")
     # then
     assert answer.ok
-    assert time.monotonic() - began < REQUEST_SECONDS / 2
+    assert time.monotonic() - began < REQUEST_SECONDS
     # and one that speaks at last is heard
     silent[0].sendall(b"GET /api/health-check HTTP/1.1\r\nHost: a\r\n\r\n")
     silent[0].settimeout(DEADLINE)
@@ -251,9 +268,9 @@ def test_a_request_that_comes_byte_by_byte_does_not_hold_its_worker(
     server = start("backend", GUNICORN, WEB_CONCURRENCY="1")
     server.get("/api/health-check")
     [worker] = psutil.Process(server.process.pid).children()
+    asked_at = time.monotonic()
     with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE) as slow:
         slow.sendall(began)
-        asked_at = time.monotonic()
         # when it goes on for as long as it is let
         said = wait_for(
             "an end of the slow one",
@@ -263,7 +280,8 @@ def test_a_request_that_comes_byte_by_byte_does_not_hold_its_worker(
         )
     # then
     assert said == ended
-    assert REQUEST_SECONDS - 1 < time.monotonic() - asked_at < REQUEST_SECONDS + 5
+    # gunicorn would kill it after 30 s
+    assert REQUEST_SECONDS <= time.monotonic() - asked_at < 2 * REQUEST_SECONDS
     assert server.get("/api/health-check").ok
     assert worker.is_running()  # none was killed for it
     assert '"ERROR"' not in server.log.read_text()
@@ -271,8 +289,10 @@ def test_a_request_that_comes_byte_by_byte_does_not_hold_its_worker(
 
 def _after_one_more_byte(slow: socket.socket) -> bytes | None:
     """What the other side has said, at its end; None before."""
-    try:
+    # Reset, as a byte came behind the answer: that can be read all the same.
+    with suppress(ConnectionError):
         slow.sendall(b"x")
+    try:
         slow.settimeout(0.2)
         return slow.recv(12)
     except TimeoutError:

@@ -84,7 +84,7 @@ def test_spans_of_both_services_are_the_proof(app: App, plan_for: Callable[[int]
     # given a record that holds another trace already
     app.record.write_text(json.dumps(export("f" * 32, "backend-flask")) + "\n")
     # when
-    proof = prove(plan_for(app.server_port), deadline=5)
+    proof = prove(plan_for(app.server_port), deadline=60)
     # then
     assert {span.service for span in proof.spans} == {"backend-flask", "profiles-flask"}
     assert {span.trace_id for span in proof.spans} == {proof.trace_id}
@@ -105,7 +105,7 @@ def test_an_answer_that_is_no_success_is_told(app: App, plan_for: Callable[[int]
     app.status = 503
     # then
     with pytest.raises(StackError, match="/api/activities/home answers 503"):
-        prove(plan_for(app.server_port), deadline=5)
+        prove(plan_for(app.server_port), deadline=60)
 
 
 def test_no_answer_is_told(app: App, plan_for: Callable[[int], Plan]) -> None:
@@ -113,4 +113,4 @@ def test_no_answer_is_told(app: App, plan_for: Callable[[int], Plan]) -> None:
     app.server_close()
     # then
     with pytest.raises(StackError, match="/api/activities/home does not answer"):
-        prove(plan_for(app.server_port), deadline=5)
+        prove(plan_for(app.server_port), deadline=60)

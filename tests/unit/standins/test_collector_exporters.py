@@ -46,23 +46,29 @@ processors:
 exporters:
   otlp_http/honeycomb:
     endpoint: http://127.0.0.1:{honeycomb}
+    timeout: {patient}
     compression: zstd
     headers: {{x-honeycomb-team: local-honeycomb-key, x-honeycomb-dataset: metrics}}
   otlp_http/json:
     endpoint: http://127.0.0.1:{otlp}
+    timeout: {patient}
     encoding: json
   otlp_grpc:
     endpoint: 127.0.0.1:{otlp_grpc}
+    timeout: {patient}
     tls: {{insecure: true}}
   otlp_http/xray:
     endpoint: http://127.0.0.1:{xray}
+    timeout: {patient}
     auth: {{authenticator: sigv4auth/xray}}
   otlp_http/cloudwatch_logs:
     logs_endpoint: http://127.0.0.1:{aws}/v1/logs
+    timeout: {patient}
     auth: {{authenticator: sigv4auth/logs}}
     headers: {{x-aws-log-group: otlp, x-aws-log-stream: backend}}
   otlp_http/cloudwatch_metrics:
     metrics_endpoint: http://127.0.0.1:{aws}/v1/metrics
+    timeout: {patient}
     auth: {{authenticator: sigv4auth/metrics}}
   awsxray:
     region: us-east-1
@@ -133,7 +139,8 @@ def collector(own: Client, folder: Path, secret: str) -> Iterator[str]:
         pytest.skip("no collector in .run/bin: run `make up` once")
     [port] = free_ports(1)
     config, log = folder / "config.yaml", folder / "collector.log"
-    config.write_text(CONFIG.format(own=port, **own.ports()))
+    # What is tried again because its answer was late would be counted twice.
+    config.write_text(CONFIG.format(own=port, patient=f"{SECONDS}s", **own.ports()))
     with log.open("w") as output:
         process = subprocess.Popen(
             [str(COLLECTOR), "--config", str(config)],
@@ -155,7 +162,7 @@ def collector(own: Client, folder: Path, secret: str) -> Iterator[str]:
         yield url
     finally:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +216,7 @@ def test_spans_reach_every_vendor(
     found = aws(own, "xray").batch_get_traces(TraceIds=[xray_trace_id(trace_id)])["Traces"]
     assert len(found[0]["Segments"]) == 3
     summaries = aws(own, "xray").get_trace_summaries(
-        StartTime=time.time() - 60,
+        StartTime=time.time() - 3600,
         EndTime=time.time() + 60,
         FilterExpression='service("backend-flask")'
         ' AND annotation[http.route] = "/api/activities/home"',

@@ -90,7 +90,8 @@ def test_metrics_need_a_dataset(url: str, trace_id: str) -> None:
 
 def test_opentelemetrys_exporter_is_taken(standins: Client, url: str) -> None:
     provider = TracerProvider(resource=Resource.create({"service.name": "sdk"}))
-    exporter = OTLPSpanExporter(f"{url}/v1/traces", headers={"x-honeycomb-team": KEY})
+    headers = {"x-honeycomb-team": KEY}
+    exporter = OTLPSpanExporter(f"{url}/v1/traces", headers=headers, timeout=60)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     with provider.get_tracer("test").start_as_current_span("hello") as span:
         trace_id = f"{span.get_span_context().trace_id:032x}"

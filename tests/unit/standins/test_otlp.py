@@ -213,7 +213,7 @@ def test_an_expectation_with_a_mistake_is_refused(standins: Client) -> None:
 
 def test_grpc_by_opentelemetrys_exporter(standins: Client) -> None:
     provider = TracerProvider(resource=Resource.create({"service.name": "sdk"}))
-    exporter = OTLPSpanExporter(grpc_address(standins), insecure=True)
+    exporter = OTLPSpanExporter(grpc_address(standins), insecure=True, timeout=SECONDS)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     with provider.get_tracer("test").start_as_current_span("hello") as span:
         trace_id = f"{span.get_span_context().trace_id:032x}"
