@@ -83,12 +83,14 @@ class FakeXRay:
         targets = []
         for document in documents:
             rule = self.rules[document["RuleName"]]
+            size = rule["ReservoirSize"]
             sharing = sum(1 for _, name in clients if name == document["RuleName"])
             targets.append(
                 {
                     "RuleName": rule["RuleName"],
                     "FixedRate": rule["FixedRate"],
-                    "ReservoirQuota": max(1, rule["ReservoirSize"] // sharing),
+                    # A rule without a reservoir has none: one a second was sampled at rate 0.
+                    "ReservoirQuota": min(size, max(1, size // sharing)),
                     "ReservoirQuotaTTL": time.time() + 60,
                     "Interval": self.interval,
                 }

@@ -97,9 +97,9 @@ def test_200_requests_at_the_rule_of_cruddur(
     began = time.monotonic()
     sampled(sampler, 100)
     count = sampled(sampler, 200)
-    # then a tenth of them is sampled, within 4 standard deviations, and the reservoir's refill
+    # then a tenth of them is sampled, within 5 standard deviations, and the reservoir's refill
     refilled = 5 * (time.monotonic() - began) + 1
-    assert 20 - 4 * 4.3 <= count <= 20 + 4 * 4.3 + refilled
+    assert 0 < count <= 20 + 5 * 4.3 + refilled
     assert {each["RuleName"] for each in xray.statistics} == {"Cruddur"}
 
 
@@ -215,9 +215,9 @@ def test_without_anybody_at_the_proxy_it_samples_a_little_at_once(
         # when a sampler is made and asked 1000 times
         count = sampled(start(f"http://127.0.0.1:{listener.getsockname()[1]}"), 1000)
         seconds = time.monotonic() - began
-        # then nothing waits; one a second and 5 % are sampled, within 4 standard deviations
+        # then nothing waits; one a second and 5 % are sampled, within 5 standard deviations
         assert seconds < PATIENT / 2
-        assert 50 - 4 * 7 <= count <= 50 + 4 * 7 + 2 + seconds
+        assert 50 - 5 * 7 <= count <= 50 + 5 * 7 + 2 + seconds
     until(lambda: "cannot be read" in caplog.text, "the failure is logged")
     told = [each for each in caplog.records if each.name.startswith("xray_sampling")]
     assert len(told) == 1

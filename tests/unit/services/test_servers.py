@@ -90,6 +90,13 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         server.stop()
 
 
+def save(file: Path, text: str) -> None:
+    """Whole at once: a worker that starts in between would end gunicorn over half a source."""
+    whole = file.with_suffix(".new")
+    whole.write_text(text)
+    whole.replace(file)
+
+
 @pytest.mark.parametrize(
     ("service", "path", "source"),
     [
@@ -106,7 +113,7 @@ def test_a_service_under_development_follows_its_sources(
     assert server.get(path).text != "followed"
     # when
     file = tmp_path / service / source
-    file.write_text(re.sub(r"return jsonify\(.*\)", 'return "followed"', file.read_text()))
+    save(file, re.sub(r"return jsonify\(.*\)", 'return "followed"', file.read_text()))
 
     def saved_again() -> str:
         # gunicorn's first look at the sources may come after a service's first answer.
@@ -225,7 +232,7 @@ def test_reload_starts_workers_anew_when_a_source_changes(
     deadline = time.monotonic() + DEADLINE
     while (text := server.get("/").text) != "after it":
         assert time.monotonic() < deadline, f"still {text!r}: {server.log.read_text()}"
-        module.write_text(source.replace("TEXT", "after it"))
+        save(module, source.replace("TEXT", "after it"))
         time.sleep(0.2)  # between two tries
 
 
