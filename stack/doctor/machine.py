@@ -14,9 +14,9 @@ from stack import debian
 from stack.collector_build import BINARY, SOURCES, ensure_collector_binary
 from stack.doctor.finding import About, Finding
 from stack.engine import HOW_TO, find_engine
-from stack.plan import RUN_DIR_MARK
 from stack.ports import is_free, taken
 from stack.program import ProgramError, run
+from stack.runtimes.supervisor import RUN_DIR_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

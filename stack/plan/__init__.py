@@ -25,7 +25,6 @@ __all__ = [
     "COLLECTOR_HOSTS",
     "INSIDE_THE_CONTAINER",
     "PAGE",
-    "RUN_DIR_MARK",
     "Plan",
     "Process",
     "has_page",
@@ -34,9 +33,6 @@ __all__ = [
     "plan_to_stop",
     "service_version",
 ]
-
-RUN_DIR_MARK = "OTEL_STACK_RUN_DIR"
-"""Set in every process of a native stack, so that one is found also when supervisor was killed."""
 
 
 def make_plan(settings: Settings, root: Path, runtime: str) -> Plan:

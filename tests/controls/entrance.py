@@ -307,7 +307,7 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         LISTENERS,
         "0777 as the mode of supervisor's socket",
-        (Change("stack/runtimes/native.py", '"chmod": "0700"', '"chmod": "0777"'),),
+        (Change("stack/runtimes/supervisor.py", '"chmod": "0700"', '"chmod": "0777"'),),
         (f"{RUNNING}test_supervisor_is_asked_through_a_socket_of_its_owner",),
     ),
     TakenOut(

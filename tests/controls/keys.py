@@ -221,7 +221,12 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         DOWN,
         "the removal of supervisor's file",
-        (Change("stack/runtimes/native.py", "    _config_file(plan).unlink(missing_ok=True)\n"),),
+        (
+            Change(
+                "stack/runtimes/native.py",
+                "    supervisor.config_file(plan).unlink(missing_ok=True)\n",
+            ),
+        ),
         (f"{SECRETS}::test_down_leaves_no_key_behind",),
     ),
     TakenOut(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 import requests
 
-from stack.runtimes import native
+from stack.runtimes import native, supervisor
 from stack.waiting import wait_for
 from tests.integration.harness.ledger import by_vendor
 from tests.integration.harness.planned import PlannedStack
@@ -86,7 +86,7 @@ class NativeStack(PlannedStack):
             process.resume()
 
     def console(self, service: str) -> str:
-        file = native.log_files(self._plan)[service]
+        file = supervisor.log_files(self._plan)[service]
         return file.read_text(errors="replace") if file.exists() else ""
 
     def change(self, change: Change) -> None:

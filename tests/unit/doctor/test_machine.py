@@ -18,7 +18,7 @@ from stack.doctor import machine
 from stack.doctor.machine import check_folders, check_ports, check_runtime, go_version
 from stack.engine import Engine
 from stack.errors import StackError
-from stack.plan import RUN_DIR_MARK
+from stack.runtimes.supervisor import RUN_DIR_MARK
 from tests.ports import free_ports
 from tests.unit.doctor.playing import only, text
 

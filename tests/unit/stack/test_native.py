@@ -12,7 +12,7 @@ from supervisor.options import ServerOptions
 
 from stack.errors import StackError
 from stack.plan import Plan, Process
-from stack.runtimes import native
+from stack.runtimes import native, supervisor
 from stack.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def plan(tmp_path: Path) -> Plan:
 
 
 def as_supervisor_reads_it(plan: Plan) -> ServerOptions:
-    native._write_config(plan)
+    supervisor.write_config(plan)
     options = ServerOptions()
-    options.realize(["--configuration", str(native._config_file(plan))])
+    options.realize(["--configuration", str(supervisor.config_file(plan))])
     return options
 
 
@@ -63,14 +63,14 @@ def test_words_and_values_reach_the_process_as_they_are(plan: Plan) -> None:
 @pytest.mark.parametrize("value", ["both ' and \"", "'ends'", 'end"', "two\nlines", "a #b", "a ;b"])
 def test_a_value_that_supervisor_would_change_is_refused(tmp_path: Path, value: str) -> None:
     with pytest.raises(StackError, match=r"^NAME cannot be handed to a process"):
-        native._write_config(plan_of(tmp_path, {"NAME": value}, ("/bin/true",)))
+        supervisor.write_config(plan_of(tmp_path, {"NAME": value}, ("/bin/true",)))
 
 
 def test_only_its_owner_may_read_the_file_that_holds_keys(plan: Plan) -> None:
     # when
-    native._write_config(plan)
+    supervisor.write_config(plan)
     # then
-    assert stat.S_IMODE(native._config_file(plan).stat().st_mode) == 0o600
+    assert stat.S_IMODE(supervisor.config_file(plan).stat().st_mode) == 0o600
 
 
 def test_only_the_applied_collector_config_changes_what_supervisor_is_told(tmp_path: Path) -> None:
@@ -79,12 +79,12 @@ def test_only_the_applied_collector_config_changes_what_supervisor_is_told(tmp_p
     plan = replace(plan, processes=(replace(plan.processes[0], name="collector"),))
     plan.config_applied.parent.mkdir(parents=True)
     plan.config_applied.write_text("a: 1\n")
-    before = native._config_text(plan)
-    assert native._config_text(plan) == before
+    before = supervisor.config_text(plan)
+    assert supervisor.config_text(plan) == before
     # when
     plan.config_applied.write_text("a: 2\n")
     # then: supervisor will restart the collector
-    assert native._config_text(plan) != before
+    assert supervisor.config_text(plan) != before
 
 
 def test_credentials_of_the_caller_are_not_passed_on(
@@ -94,7 +94,7 @@ def test_credentials_of_the_caller_are_not_passed_on(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "GITHUB_TOKEN", "OTEL_SERVICE_NAME", "LANG"):
         monkeypatch.setenv(name, "x")
     # when
-    environment = native._environment(plan)
+    environment = supervisor.environment(plan)
     # then
     assert {"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "GITHUB_TOKEN", "OTEL_SERVICE_NAME"}.isdisjoint(
         environment
@@ -107,8 +107,10 @@ def test_a_deep_run_folder_still_gets_a_socket_that_the_kernel_takes(plan: Plan)
     # given
     deep = replace(plan, run_dir=plan.run_dir / ("d" * 120))
     # then
-    assert len(str(native._socket(deep))) < 108
-    assert native._socket(deep) != native._socket(replace(deep, run_dir=deep.run_dir / "other"))
+    assert len(str(supervisor.socket(deep))) < 108
+    assert supervisor.socket(deep) != supervisor.socket(
+        replace(deep, run_dir=deep.run_dir / "other")
+    )
 
 
 def test_ends_that_nobody_asked_for_are_read_from_supervisors_log(tmp_path: Path) -> None:
@@ -120,8 +122,8 @@ def test_ends_that_nobody_asked_for_are_read_from_supervisors_log(tmp_path: Path
         "2026-11-21 11:00:02,000 WARN exited: collector (exit status 1; not expected)\n"
     )
     # then
-    assert native._ended(log) == {"collector": ["terminated by SIGKILL", "exit status 1"]}
-    assert native._ended(tmp_path / "none.log") == {}
+    assert supervisor.ended(log) == {"collector": ["terminated by SIGKILL", "exit status 1"]}
+    assert supervisor.ended(tmp_path / "none.log") == {}
 
 
 def test_a_stack_that_never_ran_is_not_running_and_stops_in_silence(plan: Plan) -> None:
@@ -138,10 +140,10 @@ def test_a_stack_of_another_user_is_neither_down_nor_forgotten(
         def getState(self) -> None:  # noqa: N802 - supervisor's name
             raise PermissionError(errno.EACCES, "Permission denied")
 
-    socket = native._socket(plan)
+    socket = supervisor.socket(plan)
     socket.parent.mkdir(parents=True, exist_ok=True)
     socket.touch()
-    monkeypatch.setattr(native, "_rpc", lambda _plan: Refused())
+    monkeypatch.setattr(supervisor, "rpc", lambda _plan: Refused())
     # then
     for ask in (native.is_running, native.status, native.down):
         with pytest.raises(StackError, match=r"another user started the stack in .*sudo make down"):
