@@ -61,6 +61,13 @@ func (t *Taken) warn(err error) {
 	}
 }
 
+// Any says whether anything is noted.
+func (t *Taken) Any() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.ids) > 0
+}
+
 func (t *Taken) Has(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

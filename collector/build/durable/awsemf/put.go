@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -67,27 +68,30 @@ func (p *putter) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	parts, refused := p.split(md, time.Now())
+	ids := sync.OnceValues(func() ([]string, error) { return idsOf(md) })
+	had, err := p.had(ids)
+	if err != nil {
+		return err
+	}
+	parts, refused := p.split(md, had, time.Now())
 	var reasons []string
 	if len(refused) > 0 {
 		reasons = append(reasons, "older than 14 days, or more than 2 hours in the future")
 	}
-	var put []string
-	for _, numbers := range parts {
-		data := only(md, numbers)
-		id, err := idOf(data)
-		if err != nil {
-			return err
-		}
-		if put = append(put, id); p.taken.Has(id) {
-			continue
-		}
+	noted := named(had, ids)
+	for at, numbers := range parts {
 		limited, cancel := durable.Unhurried(ctx, putTimeout)
-		err = p.Metrics.ConsumeMetrics(limited, data)
+		err := p.Metrics.ConsumeMetrics(limited, only(md, numbers))
 		cancel()
 		switch {
+		case err == nil && at == len(parts)-1:
 		case err == nil:
-			p.taken.Add(id)
+			if _, failed := ids(); failed != nil {
+				return failed
+			}
+			put := named(numbers, ids)
+			p.taken.Add(put...)
+			noted = append(noted, put...)
 		case durable.Hopeless(err):
 			for number := range numbers {
 				refused[number] = true
@@ -97,26 +101,107 @@ func (p *putter) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
 			return err
 		}
 	}
-	p.taken.Remove(put...)
+	p.taken.Remove(noted...)
 	if len(refused) == 0 {
 		return nil
 	}
 	return &durable.PartlyError[pmetric.Metrics]{Data: only(md, refused), Reason: strings.Join(reasons, "; ")}
 }
 
-// idOf is the same for the same part of a batch that comes again.
-func idOf(part pmetric.Metrics) (string, error) {
-	content, err := (&pmetric.ProtoMarshaler{}).MarshalMetrics(part)
-	if err != nil {
-		return "", err
+// had is what CloudWatch has of a batch that was put in part: the data points' numbers.
+func (p *putter) had(ids func() ([]string, error)) (map[int]bool, error) {
+	had := map[int]bool{}
+	if !p.taken.Any() {
+		return had, nil
 	}
-	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:]), nil
+	all, err := ids()
+	for number, id := range all {
+		if p.taken.Has(id) {
+			had[number] = true
+		}
+	}
+	return had, err
 }
 
-// split makes parts of one request each, and takes out what CloudWatch will never take: sets of the
-// data points' numbers.
-func (p *putter) split(md pmetric.Metrics, now time.Time) (parts []map[int]bool, refused map[int]bool) {
+func named(numbers map[int]bool, ids func() ([]string, error)) (found []string) {
+	if len(numbers) == 0 {
+		return nil
+	}
+	all, _ := ids()
+	for number := range numbers {
+		found = append(found, all[number])
+	}
+	return found
+}
+
+// idsOf is by the data point's number, and the same for the same point that comes again: after a
+// restart it comes in a batch with others than before.
+func idsOf(md pmetric.Metrics) (ids []string, err error) {
+	var to pmetric.ProtoMarshaler
+	for _, resource := range md.ResourceMetrics().All() {
+		bare := pmetric.NewMetrics()
+		alone := bare.ResourceMetrics().AppendEmpty()
+		resource.Resource().CopyTo(alone.Resource())
+		one := alone.ScopeMetrics().AppendEmpty().Metrics().AppendEmpty()
+		for _, scope := range resource.ScopeMetrics().All() {
+			for _, metric := range scope.Metrics().All() {
+				one.SetName(metric.Name())
+				one.SetUnit(metric.Unit())
+				for range copies(metric, one) {
+					content, err := to.MarshalMetrics(bare)
+					if err != nil {
+						return nil, err
+					}
+					sum := sha256.Sum256(content)
+					ids = append(ids, hex.EncodeToString(sum[:]))
+				}
+			}
+		}
+	}
+	return ids, nil
+}
+
+// copies puts each data point of a metric into `one`, alone.
+func copies(metric, one pmetric.Metric) iter.Seq[int] {
+	switch metric.Type() {
+	case pmetric.MetricTypeGauge:
+		return copied(metric.Gauge().DataPoints().All(), func(p pmetric.NumberDataPoint) {
+			p.CopyTo(one.SetEmptyGauge().DataPoints().AppendEmpty())
+		})
+	case pmetric.MetricTypeSum:
+		return copied(metric.Sum().DataPoints().All(), func(p pmetric.NumberDataPoint) {
+			p.CopyTo(one.SetEmptySum().DataPoints().AppendEmpty())
+		})
+	case pmetric.MetricTypeHistogram:
+		return copied(metric.Histogram().DataPoints().All(), func(p pmetric.HistogramDataPoint) {
+			p.CopyTo(one.SetEmptyHistogram().DataPoints().AppendEmpty())
+		})
+	case pmetric.MetricTypeExponentialHistogram:
+		return copied(metric.ExponentialHistogram().DataPoints().All(), func(p pmetric.ExponentialHistogramDataPoint) {
+			p.CopyTo(one.SetEmptyExponentialHistogram().DataPoints().AppendEmpty())
+		})
+	case pmetric.MetricTypeSummary:
+		return copied(metric.Summary().DataPoints().All(), func(p pmetric.SummaryDataPoint) {
+			p.CopyTo(one.SetEmptySummary().DataPoints().AppendEmpty())
+		})
+	}
+	return func(func(int) bool) {}
+}
+
+func copied[P any](all iter.Seq2[int, P], copyTo func(P)) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for number, point := range all {
+			copyTo(point)
+			if !yield(number) {
+				return
+			}
+		}
+	}
+}
+
+// split makes parts of one request each of what CloudWatch has not had, and takes out what it will
+// never take: sets of the data points' numbers.
+func (p *putter) split(md pmetric.Metrics, had map[int]bool, now time.Time) (parts []map[int]bool, refused map[int]bool) {
 	refused = map[int]bool{}
 	open, bytes := map[string]int{}, map[string]int{}
 	number := -1
@@ -126,7 +211,9 @@ func (p *putter) split(md pmetric.Metrics, now time.Time) (parts []map[int]bool,
 		for _, scope := range resource.ScopeMetrics().All() {
 			for _, metric := range scope.Metrics().All() {
 				for at, size := range points(metric) {
-					number++
+					if number++; had[number] {
+						continue
+					}
 					when := now // upstream takes the moment of the export
 					if at != 0 {
 						when = at.AsTime()

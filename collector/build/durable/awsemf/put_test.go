@@ -119,6 +119,69 @@ func TestOnlyWhatWasNotPutComesAgain(t *testing.T) {
 	}
 }
 
+// The hop's queue knows requests, and makes other batches of them after a restart.
+func TestWhatWasPutDoesNotComeAgainInAnotherBatch(t *testing.T) {
+	t.Setenv("QUEUE_DIR", t.TempDir())
+	now := time.Now()
+	before := putting(&vendor{fails: func(services []string) error {
+		if slices.Contains(services, "b") {
+			return errors.New("throttled")
+		}
+		return nil
+	}})
+	if err := before.ConsumeMetrics(context.Background(), counts(3, now, "a", "b")); err == nil {
+		t.Fatal("a part was refused, and nobody is told")
+	}
+	if err := before.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+
+	v := &vendor{fails: never}
+	after := putting(v)
+	if err := after.Start(context.Background(), componenttest.NewNopHost()); err != nil {
+		t.Fatal(err)
+	}
+	next := counts(1, now.Add(time.Second), "a", "b")
+	counts(3, now, "a", "b").ResourceMetrics().MoveAndAppendTo(next.ResourceMetrics())
+	if err := after.ConsumeMetrics(context.Background(), next); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(v.calls); got != "[[a/requests/0] [b/requests/0 b/requests/0 b/requests/1 b/requests/2]]" {
+		t.Fatal(got)
+	}
+	if after.taken.Any() {
+		t.Fatal("what is whole is remembered for ever")
+	}
+}
+
+func TestADataPointOfEachKindHasItsOwnId(t *testing.T) {
+	md := pmetric.NewMetrics()
+	metrics := md.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty().Metrics()
+	for kind, add := range []func(pmetric.Metric, uint64){
+		func(m pmetric.Metric, n uint64) { m.Gauge().DataPoints().AppendEmpty().SetIntValue(int64(n)) },
+		func(m pmetric.Metric, n uint64) { m.Sum().DataPoints().AppendEmpty().SetIntValue(int64(n)) },
+		func(m pmetric.Metric, n uint64) { m.Histogram().DataPoints().AppendEmpty().SetCount(n) },
+		func(m pmetric.Metric, n uint64) { m.ExponentialHistogram().DataPoints().AppendEmpty().SetCount(n) },
+		func(m pmetric.Metric, n uint64) { m.Summary().DataPoints().AppendEmpty().SetCount(n) },
+	} {
+		metric := metrics.AppendEmpty()
+		[]func(){
+			func() { metric.SetEmptyGauge() }, func() { metric.SetEmptySum() }, func() { metric.SetEmptyHistogram() },
+			func() { metric.SetEmptyExponentialHistogram() }, func() { metric.SetEmptySummary() },
+		}[kind]()
+		add(metric, 1)
+		add(metric, 2)
+	}
+	ids, err := idsOf(md)
+	if err != nil || len(ids) != md.DataPointCount() {
+		t.Fatalf("%d ids of %d points, %v", len(ids), md.DataPointCount(), err)
+	}
+	slices.Sort(ids)
+	if len(slices.Compact(ids)) != md.DataPointCount() {
+		t.Fatal("two have the same")
+	}
+}
+
 func TestAPartIsOneRequestToOneStream(t *testing.T) {
 	v := &vendor{fails: never}
 	md := counts(2000, time.Now(), "a", "b", "a")
