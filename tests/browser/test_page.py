@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from playwright.sync_api import expect
 
 from stack.settings import ROOT
+from tests.browser.conftest import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +82,8 @@ def test_back_shows_what_was_before(site: Site, visit: Visit) -> None:
     page.get_by_role("heading", name="@worf").wait_for()
     page.go_back()
     page.get_by_role("heading", name="Home").wait_for()
-    assert page.title() == "Cruddur"
+    # React sets it in an effect, which may come after the heading is there.
+    expect(page).to_have_title("Cruddur", timeout=1000 * PATIENCE_SECONDS)
 
 
 def test_what_was_written_is_there_after_a_look_at_somebodys_page(site: Site, visit: Visit) -> None:
@@ -96,7 +99,7 @@ def test_what_was_written_is_there_after_a_look_at_somebodys_page(site: Site, vi
 
 
 def test_pages_headers_keep_strangers_out(site: Site) -> None:
-    headers = requests.get(site.url, timeout=5).headers
+    headers = requests.get(site.url, timeout=PATIENCE_SECONDS).headers
     policy = headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert site.plan.backend_url in policy

@@ -31,6 +31,7 @@ REQUESTS_PER_SECOND = 20
 SENT_SECONDS = 6.0
 SICK_SECONDS = 3.0
 SETTLED_SECONDS = 75
+TOLD_SECONDS = 30
 CRASH = 0.3
 """Of what is owed may count twice after a crash, as in the table."""
 
@@ -138,7 +139,11 @@ def test_each_data_point_counts_once(bench: Bench, mode: Mode, circumstance: str
             bench.kill() if circumstance == "kill -9" else bench.stop()
             bench.start()
         time.sleep(SICK_SECONDS / 2)
-        told = bench.ledger()["cloudwatch", "metrics"]
+        wait_for(
+            "data points to wait",
+            lambda: bench.ledger()["cloudwatch", "metrics"].queued,
+            seconds=TOLD_SECONDS,
+        )
         bench.heal()
         time.sleep((SENT_SECONDS - SICK_SECONDS) / 2)
     # then everybody has everything, and nothing comes after it
@@ -158,7 +163,6 @@ def test_each_data_point_counts_once(bench: Bench, mode: Mode, circumstance: str
         seconds=SETTLED_SECONDS,
         pause=0.3,
     )
-    assert told.queued > 0, told
     if circumstance == "kill -9":
         # What was on its way to anybody.
         assert all(found[who] <= (1 + CRASH) * wanted[who] for who in wanted), (found, wanted)
@@ -170,6 +174,9 @@ def test_what_is_refused_for_good_is_counted_and_comes_by_replay(bench: Bench) -
     # given
     bench.heal()
     bench.client.reset()
+    # An earlier test of this bench may have left some: the table's are counted, not sent again.
+    for letter in bench.letters():
+        letter.path.unlink()
     before = bench.ledger()["cloudwatch", "metrics"]
     # when CloudWatch refuses for good what comes in three of six seconds
     with Feeding(bench.otlp_url) as feeding:

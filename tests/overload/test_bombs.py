@@ -69,7 +69,7 @@ def test_zstd_is_refused_by_its_name(bench: Bench) -> None:
         f"{bench.otlp_url}/v1/traces",
         data=zstandard.compress(small_batch(fresh_trace())),
         headers={"Content-Type": "application/x-protobuf", "Content-Encoding": "zstd"},
-        timeout=10,
+        timeout=30,
     )
 
     assert (answer.status_code, "unsupported" in answer.text) == (400, True)

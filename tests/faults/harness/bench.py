@@ -13,12 +13,14 @@ import requests
 
 from stack.applied_config import apply_config
 from stack.collector_build import ensure_collector_binary
+from stack.errors import StackError
 from stack.python_env import ensure_env
 from stack.replay import Letter, letters_folder, read_letters
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from standins.client import Client
 from tests.faults.harness.container import Container
+from tests.faults.harness.running import wait_while_it_runs
 from tests.integration.harness.ledger import by_vendor
 from tests.integration.harness.plans import shipped_plan
 
@@ -31,13 +33,17 @@ if TYPE_CHECKING:
     from tests.faults.harness.far import Far
     from tests.integration.harness.plans import Runtime
 
-START_SECONDS = 30
+START_SECONDS = 90
+"""The collector takes a third of a second and the stand-ins two; both together took 40 s at a load
+of 11."""
+
 MOTO_SECONDS = 90
 """CloudWatch's stand-in loads beside its first requests: 1.5 s of CPU, which were more than 30 s on
 two cores that others kept busy."""
 
 STOP_SECONDS = 10
-"""What Docker grants; the native runtime has two more."""
+"""What Docker grants; the native runtime has two more. Beside vendors that hang a stop takes nine:
+a machine that pauses meanwhile is not the collector's delay."""
 
 
 class Bench:
@@ -134,12 +140,10 @@ class Bench:
         """End the collector as an operator does. Fails when that takes too long."""
         collector = self._processes["collector"]
         collector.send_signal(signal.SIGTERM)
-        try:
-            collector.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+        if not wait_while_it_runs(collector, STOP_SECONDS):
             self.kill()
             self.start()
-            raise
+            raise AssertionError(f"the collector takes more than {STOP_SECONDS} s to stop")
 
     def heal(self) -> None:
         """Every vendor is well, and so is the way to it."""
@@ -149,7 +153,11 @@ class Bench:
 
     def ledger(self) -> dict[tuple[str, str], Entry]:
         """By vendor and signal."""
-        return by_vendor(self.plan)
+        try:
+            return by_vendor(self.plan)
+        except StackError:
+            # Its five seconds are an operator's patience, and short for a collector under load.
+            return by_vendor(self.plan)
 
     def letters(self) -> list[Letter]:
         return read_letters(letters_folder(self.plan))

@@ -76,6 +76,8 @@ class Sender:
         self._rates = {"traces": traces_per_second, "logs": logs_per_second}
         self._lock = threading.Lock()
         self._own = threading.local()
+        # When each request that has no outcome yet began, by its thread.
+        self._asking: dict[int, float] = {}
         self._end = threading.Event()
         self._hopeless = False
         self._pool = ThreadPoolExecutor(THREADS)
@@ -99,6 +101,12 @@ class Sender:
             clock.join()
         self._pool.shutdown(cancel_futures=self._hopeless)
 
+    def has_noted(self, until: float) -> bool:
+        """Whether the outcome of every request that began before `until`, of the monotonic clock,
+        is in `sent`.
+        """
+        return all(began >= until for began in self._asking.copy().values())
+
     def _pace(self, signal: str, rate: float) -> None:
         started = time.monotonic()
         number = 0
@@ -114,7 +122,7 @@ class Sender:
         pause, tries, reason = 0.1, 0, ""
         while time.monotonic() < deadline and not self._hopeless:
             tries += 1
-            started = time.monotonic()
+            started = self._asking[threading.get_ident()] = time.monotonic()
             try:
                 answer = session.post(
                     f"{self._url}/v1/{signal}",
@@ -138,6 +146,8 @@ class Sender:
                     return
                 if answer.status_code not in AGAIN:
                     break
+            finally:
+                del self._asking[threading.get_ident()]
             self._end.wait(pause) if not self._end.is_set() else time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
         with self._lock:

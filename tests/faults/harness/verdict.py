@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.faults.cases import STAMPS
 from tests.faults.harness.held import ROUTES
-from tests.faults.harness.run import ids_in
+from tests.faults.harness.run import ids_in, troubled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,12 +99,7 @@ def _lost_its_answers(result: Result) -> bool:
 
 def _of_the_ledger(result: Result) -> Iterator[str]:
     """While the vendor was away something of its was queued, failed or on its way."""
-    told = sum(
-        entry.queued + entry.failed + entry.dropped
-        for key, entry in result.during.items()
-        if result.sick(key) and key in ROUTES
-    )
-    if result.case.ails and not told:
+    if result.case.ails and not troubled(result.case, result.during):
         yield "the ledger showed nothing"
     if not result.met:
         yield "nobody met the trouble, or nothing came through a wrong clock"

@@ -14,6 +14,7 @@ import requests
 import yaml
 
 from stack.waiting import wait_for
+from tests.faults.harness.running import TICK_SECONDS, RunningTime
 from tests.overload.harness.wire import attribute, span, text
 from tests.overload.harness.wire import field as proto_field
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 0.05
 SLOWEST_SECONDS = 2.5
-"""Of a small batch while a bomb goes on, beside what the machine itself takes: starved is 60 s."""
+"""Of a small batch while a bomb goes on, beside what the machine itself takes, by pausing or by
+having no core: starved is 60 s."""
 
 AFTERWARDS = 25
 
@@ -88,6 +90,7 @@ class Watch:
         self._bench = bench
         self._pid = bench.collector_pid
         self._end = threading.Event()
+        self._clock = RunningTime()
         self._threads = [threading.Thread(target=work) for work in (self._post, self._look)]
 
     def __enter__(self) -> Self:
@@ -109,6 +112,10 @@ class Watch:
         for thread in self._threads:
             thread.join()
 
+    def seconds(self) -> float:
+        """Of running time, since it was entered."""
+        return self._clock.seconds
+
     def check(self) -> None:
         """It lives, it served, it stayed small."""
         seen = self.seen
@@ -125,7 +132,7 @@ class Watch:
             while not self._end.wait(EVERY_SECONDS):
                 trace = fresh_trace()
                 before = without_a_core(self._pid)
-                started = time.monotonic()
+                started = self.seconds()
                 status: int | str
                 try:
                     status = session.post(
@@ -136,7 +143,7 @@ class Watch:
                     ).status_code
                 except requests.RequestException as failed:
                     status = repr(failed)
-                seconds = time.monotonic() - started
+                seconds = self.seconds() - started
                 # Of one thread: what several wait for at once is not theirs twice.
                 now = without_a_core(self._pid)
                 waited = max((now[one] - before.get(one, 0.0) for one in now), default=0.0)
@@ -146,7 +153,8 @@ class Watch:
 
     def _look(self) -> None:
         process = psutil.Process(self._pid)
-        while not self._end.wait(EVERY_SECONDS / 2):
+        while not self._end.wait(TICK_SECONDS):
+            self._clock.tick()
             try:
                 self.seen.peak = max(self.seen.peak, process.memory_info().rss)
             except psutil.NoSuchProcess:
