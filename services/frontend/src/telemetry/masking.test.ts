@@ -65,8 +65,10 @@ describe("a text made to hold up the page", () => {
     ["DE89", "1111 "],
   ])("%j and 32 kB of %j", (head, repeated) => {
     const text = head + repeated.repeat(32_768 / repeated.length);
-    const began = performance.now();
+    // Of the processor's: a machine that pauses here is no slow pattern.
+    const began = process.cpuUsage();
     mask(text);
-    expect(performance.now() - began).toBeLessThan(1000);
+    const { user, system } = process.cpuUsage(began);
+    expect((user + system) / 1000).toBeLessThan(1000);
   });
 });
