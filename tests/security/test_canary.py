@@ -46,7 +46,8 @@ REFUSED = 3
 SECONDS = 180
 """Until Honeycomb has all: its exporter's pauses have grown to 30 s while it was away."""
 
-_ENCODED = re.compile(r"(?:[\w=&?.~+/:!$*-]|%[0-9A-F]{2})*", re.ASCII)
+# Not with a plus in it, which is a blank to whoever decodes: half a key would be another word.
+_ENCODED = re.compile(r"(?:[\w=&?.~/:!$*-]|%[0-9A-F]{2})*", re.ASCII)
 PRINTABLE = "% =&:;,'\"/@$<>{}[]"
 NAMED = ("AWS secret key", "opaque key", "session cookie")
 """Kinds that a name alone can give away, without a text around them."""
