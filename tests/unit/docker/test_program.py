@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from stack.program import ProgramError, run
-from stack.waiting import wait_for
+from stack.waiting import DeadlineError, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,8 @@ CALLER = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "from stack.program import run; "
 )
-PARENT = "sleep 60 & echo $! >{pid_file}; wait"
+# Away from the pipes, and longer than its end is waited for.
+PARENT = "sleep 600 >/dev/null 2>&1 & echo $! >{pid_file}; wait"
 
 
 def test_what_it_printed_is_returned() -> None:
@@ -112,4 +113,8 @@ def assert_gone(pid: int) -> None:
         except psutil.NoSuchProcess:
             return True
 
-    assert wait_for(f"the end of {pid}", over, seconds=60)
+    try:
+        wait_for(f"the end of {pid}", over, seconds=60)
+    except DeadlineError:
+        os.kill(pid, signal.SIGKILL)
+        raise
