@@ -168,11 +168,16 @@ def test_no_text_makes_the_search_slow(start: str, again: bool) -> None:
     for run in RUNS:
         part = start + run * 8 if again else start + run * 4094
         text = (part * 4094)[:4094]
-        # CPU of this thread: another one's load does not count
-        started = time.thread_time()
-        shape(text, text)
-        slowest = max(slowest, time.thread_time() - started)
+        # the garbage of the tests before may be collected during one of them
+        slowest = max(slowest, min(_cpu_seconds(text) for _ in range(2)))
     assert slowest < 0.1
+
+
+def _cpu_seconds(text: str) -> float:
+    """Of this thread: another one's load does not count."""
+    started = time.thread_time()
+    shape(text, text)
+    return time.thread_time() - started
 
 
 def one_access_record(caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
