@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 STATE_DIR = Path("/run/otel-stack")
 
 _LOCK_SECONDS = 900
+_CLOCK_SECONDS = 60
+"""By which this machine's clock may be put right: a process's beginning is told by it, and moves
+along. An engine that was not known again was left running for good.
+"""
 
 
 @dataclass
@@ -38,9 +42,8 @@ class Record:
     def alive(self) -> bool:
         try:
             process = psutil.Process(self.pid)
-            return (
-                process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
-            )
+            moved = abs(process.create_time() - self.created)
+            return moved < _CLOCK_SECONDS and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
 

@@ -261,6 +261,20 @@ def test_a_record_whose_process_is_another_by_now_ends_nothing(
     assert not file.exists()
 
 
+def test_an_engine_is_known_again_after_the_clock_was_put_right(
+    docker_client: Client, daemon: subprocess.Popen[bytes]
+) -> None:
+    docker_client({"ps -q": "true"})
+    started(daemon, up=0)
+    file = state.STATE_DIR / "engine.json"
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps(record | {"created": record["created"] + 5}))
+
+    engine.release("up")
+
+    assert not psutil.pid_exists(daemon.pid)
+
+
 def test_another_users_engine_is_used_and_left_alone(
     docker_client: Client, daemon: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
