@@ -22,7 +22,7 @@ class StandInError(Exception):
 class Client:
     """Talks to one control port. Every method raises StandInError."""
 
-    def __init__(self, url: str = "http://127.0.0.1:4580", timeout: float = 10.0) -> None:
+    def __init__(self, url: str = "http://127.0.0.1:4580", timeout: float = 30.0) -> None:
         """`url` of the control port; `timeout` in seconds for each call."""
         self.url = url.rstrip("/")
         self._timeout = timeout

@@ -22,8 +22,9 @@ pytestmark = pytest.mark.broken
 SHORT_SECONDS = 4
 """Twice what a trace takes on two busy cores: where nothing is to come."""
 
-SECONDS_TO_ARRIVE = 12
-"""Where spans are to come, and to be the wrong ones."""
+SECONDS_TO_ARRIVE = (6, 30, 60)
+"""Where spans are to come, and to be the wrong ones: all of it is waited for, so a machine that is
+slow gets another try with more."""
 
 
 @pytest.fixture
@@ -65,8 +66,12 @@ def test_red_when_the_service_name_is_wrong(stack: Stack) -> None:
     # given
     stack.change(Change(environment={BACKEND: {"OTEL_SERVICE_NAME": "backend-falsk"}}))
     # then
-    with pytest.raises(DeadlineError, match="backend-falsk"):
-        assert_narrow_path(stack, SECONDS_TO_ARRIVE)
+    for seconds in SECONDS_TO_ARRIVE:
+        with pytest.raises(DeadlineError) as late:
+            assert_narrow_path(stack, seconds)
+        if "backend-falsk" in str(late.value):
+            break
+    assert "backend-falsk" in str(late.value)
 
 
 def test_red_when_the_app_is_not_instrumented(stack: Stack) -> None:

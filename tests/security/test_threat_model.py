@@ -33,7 +33,7 @@ def test_each_test_that_is_named_exists() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=400,
     )
     # then
     assert asked.returncode == 0, asked.stdout[-2000:] + asked.stderr[-2000:]

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from stack.plan import Process
 
-START_SECONDS = 30
+START_SECONDS = 60
 STOP_SECONDS = 12
 KILLED = 137
 
@@ -125,7 +125,7 @@ class DockerStack(PlannedStack):
         self._stopped.add(service)
         container = self._container(service)
         container.kill()
-        container.wait(timeout=STOP_SECONDS)
+        container.wait(timeout=START_SECONDS)
 
     def start(self, service: str) -> None:
         self._container(service).start()
