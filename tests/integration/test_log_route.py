@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -83,16 +83,25 @@ def test_a_refused_request_is_counted_by_client_on_this_route_too(
         lambda: standins.holds("aws", exchange.trace_id).get("logs"),
         seconds=60,
     )
+
     # then the rule by client has counted it, though its fields are elsewhere than the collector's
-    now = datetime.now(UTC)
-    report = cloudwatch.get_insight_rule_report(
-        RuleName="cruddur-clients",
-        StartTime=now - timedelta(minutes=5),
-        EndTime=now + timedelta(minutes=5),
-        Period=60,
+    def counted() -> dict[str, Any]:
+        now = datetime.now(UTC)
+        report: dict[str, Any] = cloudwatch.get_insight_rule_report(
+            RuleName="cruddur-clients",
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=5),
+            Period=60,
+        )
+        return report
+
+    report = wait_for(
+        "the request in the rule's report",
+        counted,
+        until=lambda report: report.get("AggregateValue") == 1,
+        seconds=60,
     )
     assert report["KeyLabels"] == ["$.security_client"]
-    assert report["AggregateValue"] == 1
 
 
 @pytest.mark.only_native
