@@ -41,6 +41,7 @@ from tests.integration.harness.stack import (
     SERVICES,
     STANDINS,
     Change,
+    KilledError,
     Signal,
 )
 
@@ -118,7 +119,8 @@ class DockerStack(PlannedStack):
         started = time.monotonic()
         container.stop(timeout=STOP_SECONDS)
         seconds = time.monotonic() - started
-        assert container.wait()["StatusCode"] != KILLED, self.console(service)
+        if container.wait()["StatusCode"] == KILLED:
+            raise KilledError(self.console(service))
         return seconds
 
     def kill(self, service: str) -> None:

@@ -14,7 +14,7 @@ from stack.waiting import wait_for
 from tests.integration.harness.ledger import by_vendor
 from tests.integration.harness.planned import PlannedStack
 from tests.integration.harness.plans import changed_plan, shipped_plan
-from tests.integration.harness.stack import AS_SHIPPED, Change, Signal
+from tests.integration.harness.stack import AS_SHIPPED, Change, KilledError, Signal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,8 @@ class NativeStack(PlannedStack):
         native.stop_process(self._plan, service)
         seconds = time.monotonic() - started
         log = (self._plan.folders["LOG_DIR"] / "supervisord.log").read_text()
-        assert f"killing '{service}' ({pid}) with SIGKILL" not in log, self.console(service)
+        if f"killing '{service}' ({pid}) with SIGKILL" in log:
+            raise KilledError(self.console(service))
         return seconds
 
     def kill(self, service: str) -> None:

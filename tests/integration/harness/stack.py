@@ -46,6 +46,10 @@ class Change:
 AS_SHIPPED = Change()
 
 
+class KilledError(AssertionError):
+    """A service that was to stop and had to be killed; with its console."""
+
+
 class Stack(Protocol):
     """Stand-ins for the vendors, a collector and both Flask services, on ports of their own.
 
@@ -79,7 +83,7 @@ class Stack(Protocol):
     def stop(self, service: str) -> float:
         """SIGTERM, then wait for the end. Returns the seconds that it took.
 
-        Raises AssertionError when the service did not end by itself and had to be killed.
+        Raises KilledError when the service did not end by itself and had to be killed.
         """
 
     def kill(self, service: str) -> None:
