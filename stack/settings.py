@@ -188,7 +188,9 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
 
     values: dict[str, str] = {}
     origins: dict[str, str] = {}
-    for name in asked | pointers:
+    # By line: of several mistakes the first is told, and the same one each time.
+    lines = {name: line for name, (_, line) in from_file.items()}
+    for name in sorted(asked | pointers, key=lambda name: (lines.get(name, 0), name)):
         if name in from_file:
             value, line = from_file[name]
             if value == "":

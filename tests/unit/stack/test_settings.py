@@ -53,6 +53,17 @@ def test_the_env_file_sets_own_names_and_those_of_the_collectors_config(root: Pa
     assert (settings.backend_port, settings.port("OTLP_HTTP_PORT")) == (5000, 5001)
 
 
+def test_of_several_mistakes_the_first_is_told(root: Path) -> None:
+    names = ("PAGE", "WITH", "RUN_DIR", "PROJECT", "RUNTIME", "BACKEND_PORT", "COLLECTOR_BIN")
+    for first in names:
+        # given
+        others = [name for name in names if name != first]
+        (root / ".env").write_text("".join(f"{name}=\n" for name in (first, *others)))
+        # then
+        with pytest.raises(StackError, match=rf"^{first} is empty \(\.env line 1\)"):
+            load_settings(root, {})
+
+
 @pytest.mark.parametrize(
     "written",
     [
