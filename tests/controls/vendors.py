@@ -49,7 +49,11 @@ CLAUSES = (
         "if has.copies > (CRASH if _lost_its_answers(result) else SICK_TWICE) * has.wanted:",
         "copies_at_the_sick_vendor",
     ),
-    ("of the ledger", "if result.case.ails and not told:", "a_ledger_that_tells_nothing"),
+    (
+        "of the ledger",
+        "if result.case.ails and not troubled(result.case, result.during):",
+        "a_ledger_that_tells_nothing",
+    ),
     ("of a trouble that nobody met", "if not result.met:", "a_trouble_that_nobody_met"),
 )
 """Of the judge: what it is about, the condition, and the test of it."""

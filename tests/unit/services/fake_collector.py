@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from stack.waiting import DeadlineError, wait_for
 from tests.local_http import Handler, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @dataclass
@@ -25,6 +26,7 @@ class FakeCollector:
 
     `script`: statuses for the next requests for spans; 200 once they are used up.
     `away`: 503 for spans, until who makes them says that all are made: GET /made.
+    `enough`: who makes them is kept from its end until this holds, or for a minute: GET /end.
     `lost`: the last `telemetry.lost` by (signal, reason). `hangs`: accepts and never answers.
     """
 
@@ -36,6 +38,7 @@ class FakeCollector:
     asked: int = 0
     script: list[int] = field(default_factory=list)
     away: bool = False
+    enough: Callable[[], bool] = lambda: True
     hangs: bool = False
     came: threading.Event = field(default_factory=threading.Event)
     ends: threading.Event = field(default_factory=threading.Event)
@@ -89,6 +92,8 @@ def serve_otlp() -> Iterator[FakeCollector]:
             if self.command == "GET":
                 fake.came.wait()
                 fake.away = fake.away and self.path != "/made"
+                with suppress(DeadlineError):
+                    wait_for(self.path, lambda: self.path != "/end" or fake.enough(), seconds=60)
                 self.answer(200)
                 return
             if self.path == "/v1/traces":
