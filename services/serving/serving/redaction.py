@@ -57,6 +57,11 @@ VALUES = (
         r"""[^\s"'&,;<>\\\[({][^\s"'&,;<>\\]*)"""
         r"""(?:;\s*[^\s=;,"']+=(?:\\*"[^"\\;,\s]*\\*"|[^\s;,"'&]*))*)"""
     ),
+    # AWS's: a blank in it was a +, in a query that was decoded.
+    (
+        r"""(?i)secret[-_]?access[-_]?key["']?\s*[=:]\s*["']?(?P<secret>[a-z0-9/+ ]{40})"""
+        r"(?:[^a-z0-9/+]|$)"
+    ),
     # A name and its value as two fields: key='authorization', value='...'; name="..." value="...".
     (
         r"(?i)(?:passw(?:or)?d|passphrase|secret|token|cookie|authorization|credentials?|"
