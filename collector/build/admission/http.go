@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"path"
 	"strconv"
 	"time"
@@ -52,6 +53,11 @@ func (g *Guard) serve(next http.Handler, w http.ResponseWriter, r *http.Request)
 		case errors.As(err, &large):
 			g.turnAway(ctx, reasonBad, err.Error())
 			answer(w, kind, http.StatusBadRequest, codes.InvalidArgument, err)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			// Whose delay it was cannot be seen from here: a server without a core reads late, and an SDK
+			// throws away what is refused with 400.
+			g.turnAway(ctx, reasonSlow, err.Error())
+			busy(w, kind, err)
 		default:
 			g.turnAway(ctx, reasonSlow, err.Error())
 			answer(w, kind, http.StatusBadRequest, codes.InvalidArgument, err)

@@ -3,10 +3,15 @@ package admission
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/ptrace"
@@ -30,6 +35,11 @@ func usually(t *testing.T) *Guard {
 // posted is what the guard answers to a usual request, with `next` behind it.
 func posted(t *testing.T, g *Guard, next http.HandlerFunc, body []byte) *http.Response {
 	t.Helper()
+	return postedFrom(t, g, next, bytes.NewReader(body))
+}
+
+func postedFrom(t *testing.T, g *Guard, next http.HandlerFunc, body io.Reader) *http.Response {
+	t.Helper()
 	wrap, err := g.GetHTTPHandler(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +48,7 @@ func posted(t *testing.T, g *Guard, next http.HandlerFunc, body []byte) *http.Re
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := httptest.NewRequest(http.MethodPost, "/v1/traces", bytes.NewReader(body))
+	request := httptest.NewRequest(http.MethodPost, "/v1/traces", body)
 	request.Header.Set("Content-Type", typeProtobuf)
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, request)
@@ -71,6 +81,22 @@ func TestEachRefusalOverHTTPThatPassesSaysWhenToComeAgain(t *testing.T) {
 		}
 		if held := g.arriving.held(); g.atWork.taken != 0 || held != (holding{}) {
 			t.Errorf("%s: %d bytes and %v are never given back", name, g.atWork.taken, held)
+		}
+	}
+}
+
+func TestABodyThatComesTooLateMayComeAgain(t *testing.T) {
+	for name, of := range map[string]struct {
+		err    error
+		status int
+		wait   string
+	}{
+		"read_timeout is over": {fmt.Errorf("read tcp: %w", os.ErrDeadlineExceeded), 503, "1"},
+		"what came is broken":  {errors.New("gzip: invalid header"), 400, ""},
+	} {
+		answer := postedFrom(t, usually(t), saying(200), iotest.ErrReader(of.err))
+		if wait := answer.Header.Get("Retry-After"); answer.StatusCode != of.status || wait != of.wait {
+			t.Errorf("%s: %d, Retry-After %q", name, answer.StatusCode, wait)
 		}
 	}
 }
