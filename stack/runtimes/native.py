@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from typing import TYPE_CHECKING
+from xmlrpc.client import Fault
 
 import psutil
 import requests
+from supervisor.xmlrpc import Faults
 
 from stack.applied_config import apply_config, check_access, wanted_file
 from stack.collector_build import ensure_collector_binary
@@ -204,7 +206,12 @@ def _restart_stopped(plan: Plan) -> None:
     rpc = supervisor.rpc(plan)
     for info in rpc.getAllProcessInfo():
         if info["statename"] in {"STOPPED", "EXITED", "FATAL"}:
-            rpc.startProcess(info["name"], False)
+            try:
+                rpc.startProcess(info["name"], False)
+            except Fault as fault:
+                # Supervisor itself starts what ended by itself, perhaps since it was asked.
+                if fault.faultCode != Faults.ALREADY_STARTED:
+                    raise
 
 
 def _wait_healthy(plan: Plan, process: Process) -> None:

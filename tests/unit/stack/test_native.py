@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import stat
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from xmlrpc.client import Fault
 
 import pytest
 from supervisor.options import ServerOptions
+from supervisor.xmlrpc import Faults
 
 from stack.errors import StackError
 from stack.plan import Plan, Process
@@ -130,6 +133,26 @@ def test_a_stack_that_never_ran_is_not_running_and_stops_in_silence(plan: Plan) 
     assert not native.is_running(plan)
     assert native.status(plan) == []
     assert native.down(plan) is False
+
+
+@pytest.mark.parametrize(
+    ("code", "passes"), [(Faults.ALREADY_STARTED, True), (Faults.SPAWN_ERROR, False)]
+)
+def test_what_supervisor_starts_again_by_itself_is_no_error(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, code: int, passes: bool
+) -> None:
+    # given a service that has ended, and is started before it is asked for
+    class Quicker:
+        def getAllProcessInfo(self) -> list[dict[str, str]]:  # noqa: N802 - supervisor's name
+            return [{"name": "service", "statename": "EXITED"}]
+
+        def startProcess(self, name: str, _wait: bool) -> None:  # noqa: N802
+            raise Fault(code, name)
+
+    monkeypatch.setattr(supervisor, "rpc", lambda _plan: Quicker())
+    # then
+    with nullcontext() if passes else pytest.raises(Fault):
+        native._restart_stopped(plan)
 
 
 def test_a_stack_of_another_user_is_neither_down_nor_forgotten(
