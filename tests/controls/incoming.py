@@ -201,8 +201,26 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         COME_AGAIN,
         "of a body on its way",
-        (Change(f"{ADMISSION}/http.go", "busy(w, kind, err)\n", f"{BUSY})\n"),),
+        (
+            Change(
+                f"{ADMISSION}/http.go",
+                "busy(w, kind, err)\n\t\tcase errors.As(",
+                f"{BUSY})\n\t\tcase errors.As(",
+            ),
+        ),
         (OVER_HTTP,),
+    ),
+    TakenOut(
+        COME_AGAIN,
+        "of one that came too late",
+        (
+            Change(
+                f"{ADMISSION}/http.go",
+                "busy(w, kind, err)\n\t\tdefault:",
+                f"{BUSY})\n\t\tdefault:",
+            ),
+        ),
+        (f"{ADMISSION}/refusal_test.go::TestABodyThatComesTooLateMayComeAgain",),
     ),
     TakenOut(
         COME_AGAIN,
