@@ -31,7 +31,7 @@ def play(suite: str, options: Sequence[str], *, only: str, workers: int, alone: 
 
 
 def _pytest(suite: str, marked: str, only: str, options: Sequence[str]) -> int:
-    chosen = ["-k", only] if only else []
+    chosen = ["-k", expression(only)] if only else []
     return subprocess.run(
         [
             *(sys.executable, "-m", "pytest", suite, "--runtime=native", "--quiet"),
@@ -40,6 +40,12 @@ def _pytest(suite: str, marked: str, only: str, options: Sequence[str]) -> int:
         cwd=ROOT,
         check=False,
     ).returncode
+
+
+def expression(only: str) -> str:
+    """`only` as pytest's -k takes it: plain words are all to be in the name, in any order."""
+    words = only.split()
+    return only if {"and", "or", "not"} & {*words} else " and ".join(words)
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
