@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+HIGHEST_PORT = 65535
+Port = Annotated[int, Field(ge=1, le=HIGHEST_PORT)]
 
 
 def _names(value: object) -> object:
@@ -72,6 +73,8 @@ class Settings(BaseModel):
     ] = "local"
     project: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")] = "otel-stack"
     run_dir: Path = Path(".run")
+    port_offset: Annotated[int, Field(ge=0, le=HIGHEST_PORT)] = 0
+    """Added to each port that has no number of its own in `.env` or the environment."""
     backend_port: Port = 4567
     profiles_port: Port = 4568
     frontend_port: Port = 3000
@@ -214,8 +217,12 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     except ValidationError as invalid:
         raise _refused(invalid, origins) from None
     _check_open(settings, origins)
-    wanted = {name for one in settings.fragments for name in variables(load(one, root))}
-    named = {name: value for name, value in values.items() if name in wanted | (required - own)}
+    fragments = [variables(load(name, root)) for name in settings.fragments]
+    wanted = {name: default for fragment in fragments for name, default in fragment.items()}
+    named = {
+        name: value for name, value in values.items() if name in wanted.keys() | required - own
+    }
+    settings, named = _moved(settings, named, wanted, origins)
     idle = tuple(sorted(from_file.keys() & (known - asked)))
     return settings.model_copy(
         update={"config_values": named, "key_files": key_files, "idle": idle}
@@ -277,12 +284,58 @@ def _collector_config(
 def _check_ports(collector: Mapping[str, str], origins: Mapping[str, str]) -> None:
     for name, value in collector.items():
         if name.endswith("_PORT") and not (
-            re.fullmatch(r"[0-9]{1,5}", value) and 0 < int(value) <= 65535  # noqa: PLR2004
+            re.fullmatch(r"[0-9]{1,5}", value) and 0 < int(value) <= HIGHEST_PORT
         ):
             raise StackError(
                 f"{name} cannot be {quoted(value)} ({origins.get(name, CONFIG_FILE)})",
                 "a port is a number from 1 to 65535",
             )
+
+
+def _moved(
+    settings: Settings,
+    named: dict[str, str],
+    wanted: Mapping[str, str | None],
+    origins: Mapping[str, str],
+) -> tuple[Settings, dict[str, str]]:
+    """`settings` and `named` with PORT_OFFSET added to every port that nobody gave a number.
+
+    `wanted`: the defaults of what `settings.fragments` name. Raises StackError for a port that
+    would be none.
+    """
+    offset = settings.port_offset
+    if not offset:
+        return settings, named
+
+    def move(name: str, default: int) -> int:
+        if default + offset > HIGHEST_PORT:
+            raise StackError(
+                f"PORT_OFFSET {offset} moves {name} from {default} to {default + offset} "
+                f"({origins['PORT_OFFSET']}), and {HIGHEST_PORT} is the last port",
+                f"choose at most {HIGHEST_PORT - default}, or give {name} a number of its own",
+            )
+        return default + offset
+
+    def is_moved(name: str) -> bool:
+        return name.endswith("_PORT") and name not in origins
+
+    own = {
+        name: getattr(settings, name) for name in Settings.model_fields if is_moved(name.upper())
+    }
+    collector = {
+        name: str(move(name, int(value))) if is_moved(name) else value
+        for name, value in settings.collector.items()
+    }
+    others = {
+        name: str(move(name, int(default)))
+        for name, default in wanted.items()
+        if is_moved(name) and name not in collector and default and default.isdigit()
+    }
+    moved = {name: move(name.upper(), port) for name, port in own.items()}
+    return (
+        settings.model_copy(update={**moved, "collector": collector}),
+        {**named, **others},
+    )
 
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - compared
