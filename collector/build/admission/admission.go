@@ -44,6 +44,7 @@ type Guard struct {
 	atWork   room
 	arriving *arrivals
 	refused  metric.Int64Counter
+	repairs  metric.Int64Counter
 	receiver string
 	// Of gRPC requests between codec and interceptor: what each takes, or why it is refused.
 	held sync.Map
@@ -66,8 +67,14 @@ func NewGuard(receiver string, tls *configtls.ServerConfig, set component.Teleme
 	if err != nil {
 		return nil, err
 	}
+	repairs, err := set.MeterProvider.Meter("otel-stack/admission").Int64Counter(
+		"otelcol_receiver_repaired_values",
+		metric.WithDescription("Values that no vendor could have read as they came: text that is no UTF-8, NaN and infinity, impossible times."))
+	if err != nil {
+		return nil, err
+	}
 	g := &Guard{
-		logger: set.Logger, refused: refused, receiver: receiver, tls: tls, atWork: room{limit: maxAtWork},
+		logger: set.Logger, refused: refused, repairs: repairs, receiver: receiver, tls: tls, atWork: room{limit: maxAtWork},
 	}
 	g.arriving = newArrivals(holding{bytes: maxArriving, calls: maxCalls}, func() {
 		g.turnAway(context.Background(), reasonSlow, "it was not there in whole, and others needed its room")

@@ -199,7 +199,7 @@ func TestWhatFindsNoRoomIsInNobodysWay(t *testing.T) {
 	}
 }
 
-func guard(t *testing.T, limits holding) *Guard {
+func guard(t testing.TB, limits holding) *Guard {
 	t.Helper()
 	g, err := NewGuard("otlp", nil, componenttest.NewNopTelemetrySettings())
 	if err != nil {

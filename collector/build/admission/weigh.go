@@ -32,6 +32,9 @@ type message struct {
 	nests bool
 }
 
+// What scopes were called before OTLP 0.15. Upstream still reads it.
+const instrumentationLibrary = 1000
+
 var (
 	anyValue = &message{bytes: 64, nests: true}
 	keyValue = &message{bytes: 96, fields: map[protowire.Number]*message{2: anyValue}}
@@ -73,7 +76,9 @@ func points(of *message) *message {
 
 func request(of *message) *message {
 	scoped := &message{bytes: 160, fields: map[protowire.Number]*message{1: scope, 2: of}}
-	all := &message{bytes: 160, fields: map[protowire.Number]*message{1: resource, 2: scoped}}
+	all := &message{bytes: 160, fields: map[protowire.Number]*message{
+		1: resource, 2: scoped, instrumentationLibrary: scoped,
+	}}
 	return &message{fields: map[protowire.Number]*message{1: all}}
 }
 

@@ -27,7 +27,7 @@ func NewFactory() receiver.Factory {
 			if err != nil {
 				return nil, err
 			}
-			if next, err = admission.Traces(next); err != nil {
+			if next, err = guard.Traces(next); err != nil {
 				return nil, err
 			}
 			inner, err := base.CreateTraces(ctx, set, guarded, next)
@@ -38,7 +38,7 @@ func NewFactory() receiver.Factory {
 			if err != nil {
 				return nil, err
 			}
-			if next, err = admission.Metrics(next); err != nil {
+			if next, err = guard.Metrics(next); err != nil {
 				return nil, err
 			}
 			inner, err := base.CreateMetrics(ctx, set, guarded, next)
@@ -49,7 +49,7 @@ func NewFactory() receiver.Factory {
 			if err != nil {
 				return nil, err
 			}
-			if next, err = admission.Logs(next); err != nil {
+			if next, err = guard.Logs(next); err != nil {
 				return nil, err
 			}
 			inner, err := base.CreateLogs(ctx, set, guarded, next)
