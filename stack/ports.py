@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
 from stack.errors import StackError
+from stack.program import ProgramError, run
+from stack.runtimes.compose import COMPOSE_FILE
+from stack.runtimes.containers import ASK_SECONDS, FOLDER_LABEL
+from stack.runtimes.supervisor import RUN_DIR_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+PROXY = "docker-proxy"
+
+
 @dataclass(frozen=True)
 class Holder:
+    """`stack`: the folder of the stack that it is a part of."""
+
     pid: int | None
     program: str
+    stack: Path | None = None
 
     def __str__(self) -> str:
-        return f"{self.program} (pid {self.pid})" if self.pid else self.program
+        program = f"{self.program} (pid {self.pid})" if self.pid else self.program
+        return f"{program} of the stack in {self.stack}" if self.stack else program
 
 
 def check_free(ports: Mapping[str, int]) -> None:
@@ -32,10 +44,12 @@ def check_free(ports: Mapping[str, int]) -> None:
 
 def taken(name: str, port: int) -> StackError:
     """What is wrong with a port that somebody holds. Looks at all sockets of this machine."""
-    return StackError(
-        f"port {port} ({name}) is taken by {holder(port)}",
-        f"stop that process, or set {name} to another port in .env",
-    )
+    by = holder(port)
+    if by.stack:
+        todo = f"`make down` in {by.stack}, or move this stack's ports with PORT_OFFSET=100 in .env"
+    else:
+        todo = f"stop that process, or set {name} to another port in .env"
+    return StackError(f"port {port} ({name}) is taken by {by}", todo)
 
 
 def is_free(port: int) -> bool:
@@ -59,14 +73,43 @@ def holder(port: int) -> Holder:
     for connection in connections:
         listening = connection.status == psutil.CONN_LISTEN and connection.laddr
         if listening and listening.port == port:
-            if connection.pid is None:
-                return Holder(None, "another user's process")
-            return Holder(connection.pid, _program(connection.pid))
+            found = _process(connection.pid)
+            # A container's port is held for it by a process of the engine's, mostly root's.
+            published = found.pid is None or found.program == PROXY
+            return (_container(port) if published else None) or found
     return Holder(None, "a process that is just ending")
 
 
-def _program(pid: int) -> str:
+def _process(pid: int | None) -> Holder:
+    if pid is None:
+        return Holder(None, "another user's process")
     try:
-        return psutil.Process(pid).name()
+        process = psutil.Process(pid)
+        program = process.name()
     except psutil.Error:
-        return "a process"
+        return Holder(pid, "a process")
+    try:
+        run_dir = process.environ().get(RUN_DIR_MARK)
+    except (psutil.Error, OSError):
+        run_dir = None  # another user's
+    return Holder(pid, program, _folder(Path(run_dir)) if run_dir else None)
+
+
+def _folder(run_dir: Path) -> Path:
+    """The clone that a run folder is in, where it is the usual one."""
+    return run_dir.parent if run_dir.name == ".run" else run_dir
+
+
+def _container(port: int) -> Holder | None:
+    """The container that publishes `port`; None where no engine tells of one."""
+    told = f'{{{{.Names}}}}\t{{{{.Label "{FOLDER_LABEL}"}}}}'
+    try:
+        listed = run(["docker", "ps", f"--filter=publish={port}", f"--format={told}"],
+                     seconds=ASK_SECONDS)  # fmt: skip
+    except ProgramError:
+        return None
+    for line in listed.splitlines():
+        name, _, compose = line.partition("\t")
+        ours = compose and Path(compose).name == COMPOSE_FILE.parent.name
+        return Holder(None, f"the container {name}", Path(compose).parent if ours else None)
+    return None

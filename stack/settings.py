@@ -56,6 +56,15 @@ PLAYED = StandinSettings()
 IDENTITY = ("PROJECT", "RUN_DIR")
 """By these a machine's stacks are told apart."""
 
+SET_BY_THE_STACK = {
+    "TELEMETRY_DIR": "RUN_DIR",
+    "QUEUE_DIR": "RUN_DIR",
+    "HONEYCOMB_ENDPOINT": "HONEYCOMB_REGION",
+    "XRAY_ENDPOINT": "AWS_REGION",
+    "CLOUDWATCH_LOGS_ENDPOINT": "AWS_REGION",
+}
+"""Variables of the collector's config whose values follow from another setting."""
+
 REGION = "us-east-1"
 """Where a collector's config that sends nothing to AWS names none: what plays AWS wants one."""
 
@@ -71,7 +80,8 @@ class Settings(BaseModel):
     deployment_environment: Annotated[
         str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
     ] = "local"
-    project: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")] = "otel-stack"
+    project: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")] | None = None
+    """None: named after the folder, see `stack.plan.plan_to_stop`."""
     run_dir: Path = Path(".run")
     port_offset: Annotated[int, Field(ge=0, le=HIGHEST_PORT)] = 0
     """Added to each port that has no number of its own in `.env` or the environment."""
@@ -208,6 +218,11 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     key_files = read_key_files(pointers & values.keys(), values, origins, root)
     check_misplaced(own | set(defaults), values, origins)
     check_shapes(values, origins)
+    for name in from_file.keys() & SET_BY_THE_STACK.keys():
+        raise StackError(
+            f"{name} does not belong in {ENV_FILE} (line {lines[name]})",
+            f"{SET_BY_THE_STACK[name]} decides it",
+        )
     collector = {name: values.get(name, default) for name, default in defaults.items()}
     _check_ports(collector, origins)
     _check_bind(collector, origins)

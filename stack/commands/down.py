@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stack.console import console, step
 from stack.plan import plan_to_stop
-from stack.runtimes.chosen import RUNTIMES
+from stack.runtimes.chosen import RUNTIMES, in_order
 from stack.settings import ROOT, which_stack
 
 
@@ -13,7 +13,8 @@ def run() -> None:
     # Not all settings: a slip in `.env` or in the collector's config must not keep a stack running.
     settings = which_stack(ROOT)
     stopped = []
-    for name, runtime in RUNTIMES.items():
+    for name in in_order(settings.runtime):
+        runtime = RUNTIMES[name]
         plan = plan_to_stop(settings, ROOT, name)
         if runtime.is_running(plan):
             with step(f"stopping the {name} runtime"):

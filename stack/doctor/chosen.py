@@ -17,7 +17,7 @@ from stack.env_file import ENV_FILE
 from stack.key_shapes import SECRET_NAME
 from stack.private_file import others_may_read
 from stack.program import ProgramError, run
-from stack.runtimes.containers import PROJECT_LABEL, SERVICE_LABEL
+from stack.runtimes.containers import SERVICE_LABEL, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -116,8 +116,7 @@ def _of_processes(plan: Plan) -> Iterator[tuple[Process, Mapping[str, str]]]:
 
 def _of_containers(plan: Plan) -> Iterator[tuple[Process, Mapping[str, str]]]:
     try:
-        label = f"--filter=label={PROJECT_LABEL}={plan.project}"
-        containers = run(["docker", "ps", "--quiet", label], seconds=ASK_SECONDS).split()
+        containers = run(listing(plan, "--quiet"), seconds=ASK_SECONDS).split()
         if not containers:
             return
         inspected = json.loads(run(["docker", "inspect", *containers], seconds=ASK_SECONDS))

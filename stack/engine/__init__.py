@@ -65,10 +65,11 @@ def release(lease: str) -> None:
         if record.leases:
             return
         running = running_containers()
-        if running:
-            console.print(
-                f"  the Docker engine stays: {running} container(s) run on it", soft_wrap=True
-            )
+        if running != 0:
+            # One that is too busy to say so may be busy with another clone's containers.
+            what = "it does not say what runs on it"
+            what = what if running is None else f"{running} container(s) run on it"
+            console.print(f"  the Docker engine stays: {what}", soft_wrap=True)
             return
         with step("stopping the Docker engine that was started here"):
             stop(record)

@@ -174,8 +174,9 @@ def _bridge_exists() -> bool:
     return Path("/sys/class/net/docker0").exists()
 
 
-def running_containers() -> int:
+def running_containers() -> int | None:
+    """None where the engine does not say."""
     try:
         return len(run(["docker", "ps", "-q"], seconds=ANSWER_SECONDS).split())
     except ProgramError:
-        return 0
+        return None

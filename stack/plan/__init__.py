@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -71,7 +73,7 @@ def plan_to_stop(settings: Settings, root: Path, runtime: str) -> Plan:
     return Plan(
         root=root,
         run_dir=run_dir,
-        project=settings.project,
+        project=settings.project or _project_of(root, run_dir),
         runtime=runtime,
         settings=settings,
         environment={},
@@ -84,6 +86,15 @@ def plan_to_stop(settings: Settings, root: Path, runtime: str) -> Plan:
             "LOG_DIR": run_dir / "logs",
         },
     )
+
+
+def _project_of(root: Path, run_dir: Path) -> str:
+    """What Compose calls the stack of a folder: another clone has another name, and so containers,
+    networks and volumes of its own.
+    """
+    digest = hashlib.sha256(str(run_dir).encode()).hexdigest()[:8]
+    folder = re.sub(r"[^a-z0-9]+", "-", root.name.lower())[:24].strip("-")
+    return "-".join(dict.fromkeys(filter(None, ("otel-stack", folder, digest))))
 
 
 def service_version(root: Path) -> str:

@@ -33,10 +33,17 @@ def running_plan(root: Path = ROOT) -> Plan:
 
 
 def plan_of_running(root: Path = ROOT) -> Plan | None:
-    """The plan of what is up, whichever runtime it is; None when nothing is."""
+    """The plan of what is up in this folder, whichever runtime it is; None when nothing is."""
     settings = load_settings(root)
-    for name, runtime in RUNTIMES.items():
+    for name in in_order(settings.runtime):
         plan = make_plan(settings, root, name)
-        if runtime.is_running(plan):
+        if RUNTIMES[name].is_running(plan):
             return plan
     return None
+
+
+def in_order(asked: str | None) -> list[str]:
+    """The runtimes as they are to be looked at: the one that was asked for first. Else native,
+    which is known at once and needs no engine's answer.
+    """
+    return sorted(RUNTIMES, key=lambda name: name != (asked or "native"))

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
 
 from stack.errors import StackError
 from stack.program import ProgramError, run
+from stack.runtimes.compose import COMPOSE_FILE
 from stack.runtimes.service import Service
 from stack.waiting import DeadlineError, wait_for
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from stack.plan import Plan, Process
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
+FOLDER_LABEL = "com.docker.compose.project.working_dir"
+"""Compose writes there the folder of the first compose file."""
 
 HEALTHY_SECONDS = 60
 ASK_SECONDS = 15
@@ -74,14 +76,33 @@ def _keep_log(plan: Plan, name: str) -> tuple[Path, str]:
 
 
 def listing(plan: Plan, *options: str) -> list[str]:
-    """The command that lists the containers of the project, with more `options`."""
+    """The command that lists the containers of the plan's folder, with more `options`."""
     return [
         "docker",
         "ps",
         "--no-trunc",
         f"--filter=label={PROJECT_LABEL}={plan.project}",
+        f"--filter=label={FOLDER_LABEL}={_compose_folder(plan)}",
         *options,
     ]
+
+
+def _compose_folder(plan: Plan) -> Path:
+    return (plan.root / COMPOSE_FILE).parent
+
+
+def other_folder(plan: Plan) -> Path | None:
+    """The folder of another clone whose containers have the same project's name, as PROJECT can
+    give them; None where there is none.
+    """
+    labels = f'{{{{.Label "{FOLDER_LABEL}"}}}}'
+    named = f"--filter=label={PROJECT_LABEL}={plan.project}"
+    try:
+        found = run(["docker", "ps", "--all", f"--format={labels}", named], seconds=ASK_SECONDS)
+    except ProgramError:
+        return None  # no engine, no containers
+    others = {Path(folder) for folder in found.split("\n") if folder} - {_compose_folder(plan)}
+    return min(others).parent if others else None
 
 
 def containers_of(plan: Plan, *options: str) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ from stack.runtimes.containers import (
     containers_of,
     describe,
     listing,
+    other_folder,
     service_of,
     wait_healthy,
 )
@@ -62,6 +63,7 @@ def up(plan: Plan) -> None:
         raise
     try:
         _check_local(engine)
+        _check_ours(plan)
         if not running:
             check_free(plan.ports)
         images = prepare(plan, engine)
@@ -116,7 +118,8 @@ def down(plan: Plan) -> bool:
     """
     engine = find_engine()
     ran = False
-    if engine is not None and engine.compose is not None:
+    # Compose knows a stack by its name alone, and would remove another clone's.
+    if engine is not None and engine.compose is not None and other_folder(plan) is None:
         ran = bool(containers_of(plan))
         try:
             _compose(plan, "down", "--remove-orphans", seconds=DOWN_SECONDS)
@@ -192,6 +195,15 @@ def _check_profile(plan: Plan) -> None:
         )
 
 
+def _check_ours(plan: Plan) -> None:
+    folder = other_folder(plan)
+    if folder is not None:
+        raise StackError(
+            f"the containers of the project {plan.project} are those of {folder}",
+            "`make down` there, or take PROJECT out of .env here",
+        )
+
+
 def _check_local(engine: Engine) -> None:
     if not engine.local:
         raise StackError(
@@ -201,7 +213,7 @@ def _check_local(engine: Engine) -> None:
 
 
 def _lease(plan: Plan) -> str:
-    return f"up-{plan.project}"
+    return f"up-{plan.run_dir}"
 
 
 def _checked_config(plan: Plan, image: str) -> str:

@@ -74,7 +74,7 @@ def containers(
     try:
         up = checkout.run("up")
         assert up.code == 0, up.output
-        label = f"label=com.docker.compose.project={checkout.settings['PROJECT']}"
+        label = f"label=com.docker.compose.project={checkout.project}"
         inspected = json.loads(_docker("inspect", *_docker("ps", "-q", f"-f={label}").split()))
         yield {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in inspected}
     finally:

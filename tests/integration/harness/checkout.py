@@ -17,7 +17,7 @@ from stack.collector_build import ensure_collector_binary
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.env_file import ENV_FILE
 from stack.page_build import ensure_page
-from stack.plan import make_plan
+from stack.plan import make_plan, plan_to_stop
 from stack.python_env import ensure_env
 from stack.runtimes.containers import PROJECT_LABEL
 from stack.settings import ROOT, Settings
@@ -48,17 +48,17 @@ class Ended:
 
 
 class Checkout:
-    """`ports`: those that its `.env` gives the stack, by name."""
+    """`ports`: those that its `.env` gives the stack, by name. `project`: its name for Compose."""
 
     def __init__(self, folder: Path, *, page: bool = False) -> None:
         self.folder = folder
         copy_sources(folder)
+        self.project = plan_to_stop(Settings(), folder.resolve(), "docker").project
         self.ports = ports_by_name(env_defaults(self.config.read_text()))
         self.settings: dict[str, str] = {
             "RUNTIME": "native",
             # It needs Node, and takes longer to build than all else takes to start.
             "PAGE": "on" if page else "off",
-            "PROJECT": f"otel-stack-test-{self.ports['BACKEND_PORT']}",
             **{name: str(port) for name, port in self.ports.items()},
         }
         _lend_what_takes_minutes_to_make(self)
@@ -120,7 +120,7 @@ class Checkout:
 
     def containers(self) -> list[str]:
         """Ids of the containers and networks of its project, stopped ones too."""
-        label = f"label={PROJECT_LABEL}={self.settings['PROJECT']}"
+        label = f"label={PROJECT_LABEL}={self.project}"
         return [
             line
             for command in (["ps", "--all"], ["network", "ls"])

@@ -49,9 +49,14 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(docker, "prepare", lambda *_: {"collector": "example/collector:1"})
     monkeypatch.setattr(docker, "_checked_config", lambda *_: "receivers: {}\n")
     monkeypatch.setattr(docker, "containers_of", lambda *_: [])
+    monkeypatch.setattr(docker, "other_folder", lambda _plan: None)
     monkeypatch.setattr(docker, "_compose", lambda _plan, *words, **_: asked.append(words[0]))
     monkeypatch.setattr(docker, "wait_healthy", lambda *_: None)
     return asked
+
+
+def _lease(plan: Plan) -> str:
+    return f"up-{plan.run_dir}"
 
 
 def container(name: str, **state: Any) -> dict[str, Any]:
@@ -73,7 +78,7 @@ def test_up_holds_the_engine_until_down(plan: Plan, events: list[str]) -> None:
     docker.up(plan)
     docker.down(plan)
 
-    assert events == ["up-unit", "up", "down", "release up-unit"]
+    assert events == [_lease(plan), "up", "down", f"release {_lease(plan)}"]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +100,7 @@ def test_up_that_ends_early_leaves_nothing(
     with pytest.raises(type(reason)):
         docker.up(plan)
 
-    assert events[-2:] == ["down", "release up-unit"]
+    assert events[-2:] == ["down", f"release {_lease(plan)}"]
 
 
 def test_up_that_fails_beside_a_running_stack_leaves_that_running(
@@ -110,7 +115,7 @@ def test_up_that_fails_beside_a_running_stack_leaves_that_running(
     with pytest.raises(StackError):
         docker.up(plan)
 
-    assert events == ["up-unit"]
+    assert events == [_lease(plan)]
 
 
 def test_an_engine_elsewhere_is_refused(
@@ -131,7 +136,7 @@ def test_down_without_an_engine_is_harmless(
     monkeypatch.setattr(docker, "find_engine", lambda: None)
 
     assert docker.down(plan) is False
-    assert events == ["release up-unit"]
+    assert events == [f"release {_lease(plan)}"]
 
 
 def test_down_leaves_no_key_behind(plan: Plan, events: list[str]) -> None:
@@ -145,6 +150,23 @@ def test_down_leaves_no_key_behind(plan: Plan, events: list[str]) -> None:
     # then
     assert "down" in events
     assert [path for path in plan.run_dir.rglob("*") if path.is_file()] == []
+
+
+def test_another_clones_containers_are_refused_and_left_alone(
+    plan: Plan, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PROJECT in `.env` can give two clones one name, and by it alone Compose knows a stack."""
+    monkeypatch.setattr(docker, "other_folder", lambda _plan: Path("/home/me/other"))
+
+    with pytest.raises(StackError) as refused:
+        docker.up(plan)
+    docker.down(plan)
+
+    assert str(refused.value) == (
+        "the containers of the project unit are those of /home/me/other; `make down` there, or "
+        "take PROJECT out of .env here"
+    )
+    assert not {"up", "down"} & {*events}
 
 
 def test_status_tells_of_each_service_what_docker_knows(plan: Plan, docker_client: Client) -> None:

@@ -234,6 +234,18 @@ def test_an_engine_with_containers_stays(
     assert daemon.poll() is None
 
 
+def test_an_engine_that_does_not_say_what_runs_on_it_stays(
+    docker_client: Client, daemon: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    docker_client({"ps -q": "exit 1"})
+    started(daemon, up=0)
+
+    engine.release("up")
+
+    assert daemon.poll() is None
+    assert "the Docker engine stays: it does not say what runs on it" in capsys.readouterr().err
+
+
 def test_the_lease_of_a_process_that_is_gone_does_not_count(
     docker_client: Client, daemon: subprocess.Popen[bytes]
 ) -> None:

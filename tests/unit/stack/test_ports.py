@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
 from stack.errors import StackError
-from stack.ports import check_free, holder
+from stack.ports import check_free, holder, is_free
+from stack.ports import taken as taken_port
+from stack.runtimes.supervisor import RUN_DIR_MARK
+from stack.waiting import wait_for
 from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -72,3 +78,21 @@ def test_without_the_right_to_see_it_the_holder_has_no_pid(
     monkeypatch.setattr(psutil, "net_connections", denied)
     # then
     assert str(holder(taken)) == "another user's process"
+
+
+def test_a_port_of_another_clones_process_names_its_folder(tmp_path: Path) -> None:
+    # given
+    [port] = free_ports(1)
+    serve = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(60)"
+    environment = {**os.environ, RUN_DIR_MARK: str(tmp_path / ".run")}
+    other = subprocess.Popen([sys.executable, "-c", serve], env=environment)
+    try:
+        wait_for("the other clone listens", lambda: not is_free(port), seconds=60)
+        # when
+        told = str(taken_port("BACKEND_PORT", port))
+    finally:
+        other.kill()
+        other.wait()
+    # then
+    assert f"(pid {other.pid}) of the stack in {tmp_path}; `make down` in {tmp_path}, or" in told
+    assert "PORT_OFFSET=100" in told
