@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stack.long_suite import play
@@ -35,28 +36,83 @@ def run_faults(*, runs: int, seed: int, only: str, runtime: str, workers: int) -
     return play(suite, how, only=only, workers=workers, alone=not runs)
 
 
-def totals(results: Sequence[Json]) -> Json:
-    """What was acknowledged to the sender and what became of it, over all cases and vendors."""
-    held = [one for result in results for one in result["held"].values()]
-    failed = [result for result in results if result["verdict"] != "passed"]
-    passed = [result for result in results if result["verdict"] == "passed"]
-    spoiled = [result for result in passed if result["case"]["circumstance"] == "spoiled queue"]
-    set_aside = _missing(spoiled)
-    return {
-        "cases": len(results),
-        "failed": len(failed),
-        "spans": sum(result["spans"] for result in results),
-        "records": sum(result["records"] for result in results),
-        "deliveries": sum(one["wanted"] for one in held),
-        "refused_and_counted": _missing(passed) - set_aside,
-        "set_aside": set_aside,
-        "lost": _missing(failed),
-        "copies": sum(one["copies"] for one in held),
-    }
+SIGNALS = {"traces": "spans", "metrics": "data points", "logs": "log records"}
+"""What each is counted in, for people."""
+
+FEWEST_ITEMS = 1_000_000
+"""Acknowledged in the whole table: what it shows of losses is worth no more than its volume."""
 
 
-def _missing(results: Sequence[Json]) -> int:
-    return sum(one["missing"] for result in results for one in result["held"].values())
+@dataclass
+class Owed:
+    """What one vendor was owed of a signal, over all cases, and what became of it.
+
+    `accounted`: not delivered, and counted and kept: in dead letters, or set aside in a spoiled
+    file. `lost`: neither. `copies`: held more than once; in a metric, what it counts too much.
+    """
+
+    wanted: int = 0
+    accounted: int = 0
+    lost: int = 0
+    copies: float = 0.0
+
+    def add(self, one: Json) -> None:
+        self.wanted += one["wanted"]
+        self.accounted += one["missing"] - one["lost"]
+        self.lost += one["lost"]
+        self.copies += one["copies"]
+
+
+@dataclass
+class Totals:
+    """`acknowledged` to the senders, by signal; `owed` by vendor and signal."""
+
+    cases: int = 0
+    failed: int = 0
+    acknowledged: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SIGNALS, 0))
+    owed: dict[str, Owed] = field(default_factory=lambda: defaultdict(Owed))
+
+    @property
+    def items(self) -> int:
+        return sum(self.acknowledged.values())
+
+    @property
+    def lost(self) -> int:
+        return sum(one.lost for one in self.owed.values())
+
+    def sentence(self) -> str:
+        """Of how much it was."""
+        by_signal = ", ".join(f"{self.acknowledged[key]:,} {name}" for key, name in SIGNALS.items())
+        return (
+            f"{self.cases} cases, {self.failed} failed; {self.items:,} items acknowledged "
+            f"({by_signal}); lost outside of what was counted: {self.lost:,}"
+        )
+
+
+def totals(results: Sequence[Json]) -> Totals:
+    """What was acknowledged to the senders and what became of it, over all cases and vendors."""
+    found = Totals(
+        cases=len(results), failed=sum(result["verdict"] != "passed" for result in results)
+    )
+    for result in results:
+        for signal, number in result["acknowledged"].items():
+            found.acknowledged[signal] += number
+        for key, one in result["held"].items():
+            found.owed[key].add(one)
+    return found
+
+
+def by_vendor(total: Totals) -> list[str]:
+    """A table of Markdown, which the terminal can show too."""
+    return [
+        "| vendor and signal | owed | not delivered, counted and kept | lost | copies |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {key.replace('/', ' ')} | {one.wanted:,} | {one.accounted:,} | {one.lost:,} "
+            f"| {one.copies:,.10g} |"
+            for key, one in total.owed.items()
+        ),
+    ]
 
 
 def write_page(results: Sequence[Json], command: str) -> None:
@@ -71,14 +127,9 @@ def _lines(results: Sequence[Json], command: str) -> list[str]:
     total = totals(results)
     lines = [
         "",
-        (
-            f"`{command}`: {total['cases']} cases, {total['failed']} failed; "
-            f"{total['spans']:,} spans and {total['records']:,} log records acknowledged, "
-            f"{total['deliveries']:,} deliveries owed; lost outside of what was counted: "
-            f"{total['lost']:,}; refused by a vendor, counted and kept: "
-            f"{total['refused_and_counted']:,}; set aside in spoiled queues: "
-            f"{total['set_aside']:,}; copies: {total['copies']:,}."
-        ),
+        f"`{command}`: {total.sentence()}.",
+        "",
+        *by_vendor(total),
         "",
         (
             "| vendor and fault | circumstance | acknowledged | not delivered, accounted | copies: "
@@ -99,12 +150,13 @@ def _row(key: tuple[str, str, str], group: Sequence[Json]) -> str:
     vendor, mode, circumstance = key
     sick = [one for r in group for k, one in r["held"].items() if k.startswith(vendor)]
     healthy = [one for r in group for k, one in r["held"].items() if not k.startswith(vendor)]
+    copies, others = (sum(one["copies"] for one in some) for some in (sick, healthy))
     mark = "" if all(r["verdict"] == "passed" for r in group) else " **failed**"
-    acknowledged = sum(r["spans"] + r["records"] for r in group)
+    acknowledged = sum(sum(r["acknowledged"].values()) for r in group)
     return (
         f"| {vendor} {mode}{mark} | {circumstance} | {acknowledged:,} "
         f"| {sum(one['missing'] for one in sick):,} "
-        f"| {sum(one['copies'] for one in sick):,} / {sum(one['copies'] for one in healthy):,} "
+        f"| {copies:,.10g} / {others:,.10g} "
         f"| {1000 * max(r['p50_well'] for r in group):.0f} "
         f"/ {1000 * max(r['p50_sick'] for r in group):.0f} "
         f"| {max(r['settled'] for r in group):.0f} |"

@@ -80,6 +80,11 @@ class Client:
         ids: dict[str, int] = self._ask("GET", f"/ids/{vendor}/{signal}")
         return ids
 
+    def sums(self, vendor: str, signal: str = "metrics") -> dict[str, float]:
+        """What the values of each data point held add up to, by its metric's name and its time."""
+        sums: dict[str, float] = self._ask("GET", f"/sums/{vendor}/{signal}")
+        return sums
+
     def arrivals(self, vendor: str, signal: str = "traces") -> dict[str, float]:
         """When each id came first, in epoch seconds."""
         arrivals: dict[str, float] = self._ask("GET", f"/arrivals/{vendor}/{signal}")

@@ -2,7 +2,7 @@
 
 GET  /health · /ports · /counts · /faults
 GET  /holds/{trace_id} · /holds/{vendor}/{trace_id} · /items/{vendor} · /requests/{vendor}
-GET  /ids/{vendor}/{signal} · /arrivals/{vendor}/{signal}
+GET  /ids/{vendor}/{signal} · /sums/{vendor}/{signal} · /arrivals/{vendor}/{signal}
 GET  /rollbar/items/{uuid} · /aws/metrics?namespace=&name= · /otlp/expectation
 POST /faults/{vendor} a Fault · /reset {"vendor", "everything"} both optional
 PUT  /otlp/expectation an Expectation
@@ -61,6 +61,7 @@ class Control:
                 web.get("/holds/{vendor}/{trace_id}", self._holds),
                 web.get("/items/{vendor}", self._items),
                 web.get("/ids/{vendor}/{signal}", self._ids),
+                web.get("/sums/{vendor}/{signal}", self._sums),
                 web.get("/arrivals/{vendor}/{signal}", self._arrivals),
                 web.get("/requests/{vendor}", self._requests),
                 web.get("/rollbar/items/{uuid}", self._rollbar_items),
@@ -159,6 +160,9 @@ class Control:
 
     async def _ids(self, request: web.Request) -> web.Response:
         return web.json_response(self._vendor(request).store.ids(request.match_info["signal"]))
+
+    async def _sums(self, request: web.Request) -> web.Response:
+        return web.json_response(self._vendor(request).store.sums(request.match_info["signal"]))
 
     async def _arrivals(self, request: web.Request) -> web.Response:
         return web.json_response(self._vendor(request).store.arrivals(request.match_info["signal"]))

@@ -323,12 +323,19 @@ def _data_points(
                         )
                     yield Item(
                         "metrics",
-                        metric.name,
+                        f"{metric.name}:{point.time_unix_nano}",
                         len(raw),
                         partial(_render_point, shape, type(point), raw),
                         tuple(sorted(trace_ids)),
                         service,
+                        value=_total(point),
                     )
+
+
+def _total(point: Point) -> float:
+    if not isinstance(point, NumberDataPoint):
+        return point.sum
+    return float(getattr(point, point.WhichOneof("value") or "as_double"))
 
 
 def _points(metric: Metric) -> tuple[Temporality | None, list[Point]]:

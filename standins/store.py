@@ -23,7 +23,8 @@ class Item:
 
     `trace_ids` are 32 lower-case hex digits. `render` builds the JSON form only when someone asks,
     since almost nobody does: most items are counted and forgotten. `id` is the sender's own
-    identifier (`<trace>:<span>` for a span), so that duplicates can be counted.
+    identifier (`<trace>:<span>` for a span), so that duplicates can be counted; a data point has
+    none, and goes by its metric's name and its time. `value` is what it adds to its metric's sum.
     """
 
     signal: str
@@ -35,6 +36,7 @@ class Item:
     service: str = ""
     # Epoch seconds of its arrival.
     at: float = field(default_factory=time.time)
+    value: float = 1.0
 
 
 @dataclass(slots=True)
@@ -82,6 +84,14 @@ class Store:
     def ids(self, signal: str) -> dict[str, int]:
         """How many times each sender's id is held: more than 1 is a duplicate."""
         return dict(Counter(item.id for item in self.items if item.signal == signal))
+
+    def sums(self, signal: str) -> dict[str, float]:
+        """What each sender's id adds up to: for data points their values, else how often held."""
+        found: dict[str, float] = {}
+        for item in self.items:
+            if item.signal == signal:
+                found[item.id] = found.get(item.id, 0.0) + item.value
+        return found
 
     def arrivals(self, signal: str) -> dict[str, float]:
         """When each sender's id came first, in epoch seconds."""

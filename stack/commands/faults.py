@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from stack.console import console
-from stack.faults import PAGE, RESULTS, WORKERS, run_faults, totals, write_page
+from stack.errors import StackError
+from stack.faults import (
+    FEWEST_ITEMS,
+    PAGE,
+    RESULTS,
+    WORKERS,
+    by_vendor,
+    run_faults,
+    totals,
+    write_page,
+)
 from stack.long_suite import read_results
 from stack.settings import ROOT
 
@@ -38,12 +48,16 @@ def run(
         console.print(f"again with: {command}", soft_wrap=True)
     code = run_faults(runs=runs, seed=seed, only=only, runtime=runtime.value, workers=workers)
     found = totals(read_results(RESULTS))
-    if not only and not runs and runtime is Runtime.NATIVE and found["cases"]:
+    whole = not only and not runs and runtime is Runtime.NATIVE
+    if whole and found.cases:
         write_page(read_results(RESULTS), command)
         console.print(f"written: {PAGE.relative_to(ROOT)}")
-    print(
-        f"{found['cases']} cases, {found['failed']} failed, "
-        f"{found['spans']} spans acknowledged, {found['lost']} lost"
-    )
+    print(*by_vendor(found), found.sentence(), sep="\n")
+    if whole and found.items < FEWEST_ITEMS:
+        raise StackError(
+            f"{found.items:,} items acknowledged; the table is to be played with "
+            f"{FEWEST_ITEMS:,} at least",
+            "see ITEMS and REQUESTS_PER_SECOND in tests/faults/harness/sender.py",
+        )
     if code:
         raise typer.Exit(code)

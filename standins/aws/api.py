@@ -381,10 +381,11 @@ class Aws(AwsVendor):
         self.store.add(
             Item(
                 "metrics",
-                f"{value.namespace}/{value.name}",
+                f"{value.namespace}/{value.name}/{','.join(value.dimensions)}/{value.timestamp}",
                 200 + 40 * len(value.dimensions) + 16 * len(value.values),
                 value.as_json,
                 tuple(dict.fromkeys(_ids_in_dimensions(value.dimensions))),
+                value=value.total,
             )
             for value in values
         )

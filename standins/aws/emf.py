@@ -65,6 +65,13 @@ class MetricValue:
     # Sum, Minimum, Maximum, SampleCount; instead of values.
     statistics: tuple[float, float, float, float] | None = None
 
+    @property
+    def total(self) -> float:
+        """What it adds to a sum."""
+        if self.statistics is None:
+            return sum(value * times for value, times in self.values)
+        return self.statistics[0]
+
     def as_json(self) -> Json:
         """For the query API."""
         shown: Json = {

@@ -9,14 +9,13 @@ from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
 from stack.waiting import DeadlineError, wait_for
+from standins.otlp import decode
 from tests.faults.cases import STAMPS
 from tests.faults.harness.disk import fill, free
 from tests.faults.harness.far import TROUBLES
 from tests.faults.harness.held import ROUTES, STANDIN, Held, held
+from tests.faults.harness.ids import ids_of
 from tests.faults.harness.sender import Sender
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from stack.ledger import Entry
     from stack.replay import Letter
     from standins.faults import Mode
+    from standins.otlp import Signal
     from tests.faults.cases import Case
     from tests.faults.harness.bench import Bench
     from tests.faults.harness.sender import Sent, Windows
@@ -37,9 +37,9 @@ MET_SECONDS = 30
 """For what usually takes one or two: a busy machine was seen to need 15."""
 
 QUEUE_FILES = {
-    "honeycomb": "exporter_otlp_http_honeycomb_*",
-    "xray": "exporter_otlp_http_to_xray_*",
-    "cloudwatch": "exporter_awscloudwatchlogs_*",
+    "honeycomb": ("exporter_otlp_http_honeycomb_*",),
+    "xray": ("exporter_otlp_http_to_xray_*",),
+    "cloudwatch": ("exporter_awscloudwatchlogs_*", "exporter_otlp_http_to_cloudwatch_*"),
 }
 
 Key = tuple[str, str]
@@ -48,10 +48,10 @@ Key = tuple[str, str]
 @dataclass
 class Result:
     """`during` and `end` are the ledger while the vendor was sick, and at last. `broken`: when the
-    fault began and ended, of the monotonic clock. `before_spoiling`: what was acknowledged when the
-    queue's file was spoiled; `set_aside`: how many spoiled files were kept. `met`: whether anybody
-    met the trouble with names or certificates, or was refused for a vendor's clock and brought
-    something to it in spite of that.
+    fault began and ended, of the monotonic clock. `before_spoiling`: what was acknowledged when so
+    many queues' files were `spoiled`; `set_aside`: how many spoiled files were kept. `met`: whether
+    anybody met the trouble with names or certificates, or was refused for a vendor's clock and
+    brought something of each signal to it in spite of that.
     """
 
     case: Case
@@ -61,10 +61,12 @@ class Result:
     before: dict[Key, Entry] = field(default_factory=dict)
     end: dict[Key, Entry] = field(default_factory=dict)
     letters: list[Letter] = field(default_factory=list)
+    in_letters: frozenset[str] = frozenset()
     settled: float = 0.0
     restarts: int = 0
     broken: tuple[float, float] = (0.0, 0.0)
     before_spoiling: frozenset[str] = frozenset()
+    spoiled: int = 0
     set_aside: int = 0
     met: bool = True
 
@@ -82,11 +84,31 @@ class Result:
         lost = end.failed + end.dropped
         return lost if self.restarts else lost - before.failed - before.dropped
 
+    def accounted(self, key: Key) -> frozenset[str]:
+        """What may be missing at this vendor: what waited in files that were spoiled, or what lies
+        in dead letters. What was refused before a restart is in no counter any more.
+        """
+        if not self.sick(key) or self.case.outcome == "all":
+            return frozenset()
+        if self.case.outcome == "set aside":
+            return self.before_spoiling
+        return self.in_letters
+
+    def lost(self, key: Key) -> int:
+        """How many are missing that nobody accounts for. Where no restart has cleared the counters,
+        those too that are kept in dead letters and not counted.
+        """
+        missing = self.held[key].missing
+        silent = len(missing - self.accounted(key))
+        refused = self.sick(key) and self.case.outcome in {"letters", "refused"}
+        if refused and not self.restarts:
+            return max(silent, len(missing) - self.counted(key))
+        return silent
+
     def as_json(self) -> dict[str, Any]:
         return {
             "case": asdict(self.case),
-            "spans": len(self.sent.spans),
-            "records": len(self.sent.records),
+            "acknowledged": {signal: len(ids) for signal, ids in self.sent.ids.items()},
             "refused": len(self.sent.refused),
             "p99": self.sent.p99(),
             "p50_sick": self.sent.percentile(50, [self.broken]),
@@ -96,6 +118,7 @@ class Result:
                 "/".join(key): {
                     "wanted": one.wanted,
                     "missing": len(one.missing),
+                    "lost": self.lost(key),
                     "copies": one.copies,
                     "counted": self.counted(key),
                 }
@@ -165,13 +188,14 @@ def _break(bench: Bench, case: Case, sender: Sender) -> None:
         bench.client.break_(standin, mode, seconds=seconds, retry_after=case.retry_after)
 
 
-def troubled(case: Case, ledger: Mapping[Key, Entry]) -> int:
-    """What of the sick vendor's is queued, failed or dropped."""
-    return sum(
-        entry.queued + entry.failed + entry.dropped
-        for key, entry in ledger.items()
-        if key[0] == case.vendor and key in ROUTES
-    )
+def untroubled(case: Case, ledger: Mapping[Key, Entry]) -> list[str]:
+    """The sick vendor's signals of which nothing is queued, failed or dropped."""
+    return [
+        key[1]
+        for key in ROUTES
+        if key[0] == case.vendor
+        if not ledger[key].queued + ledger[key].failed + ledger[key].dropped
+    ]
 
 
 def _told(bench: Bench, case: Case) -> dict[Key, Entry]:
@@ -184,7 +208,7 @@ def _told(bench: Bench, case: Case) -> dict[Key, Entry]:
             told = wait_for(
                 "the ledger to tell of the fault",
                 bench.ledger,
-                until=lambda ledger: troubled(case, ledger) > 0,
+                until=lambda ledger: not untroubled(case, ledger),
                 seconds=MET_SECONDS,
             )
     return told
@@ -208,10 +232,11 @@ def _happen(bench: Bench, result: Result, sender: Sender) -> None:
                 lambda: sender.has_noted(stopped),
                 seconds=MET_SECONDS,
             )
-            sent = result.sent
-            result.before_spoiling = frozenset(sent.spans | sent.records)
-            for file in bench.queues.glob(QUEUE_FILES[result.case.vendor]):
-                spoil(file)
+            result.before_spoiling = frozenset().union(*result.sent.ids.values())
+            for pattern in QUEUE_FILES[result.case.vendor]:
+                for file in bench.queues.glob(pattern):
+                    spoil(file)
+                    result.spoiled += 1
         case "full disk":
             assert bench.disk is not None
             fill(bench.disk)
@@ -223,17 +248,16 @@ def _happen(bench: Bench, result: Result, sender: Sender) -> None:
 
 
 def _is_delivered(bench: Bench, result: Result, since: float) -> bool:
-    """Whether the sick vendor comes to have something acknowledged after `since`, epoch seconds."""
+    """Whether the sick vendor comes to have something of each signal that was acknowledged after
+    `since`, epoch seconds.
+    """
 
     def found() -> bool:
         late = {name for name, at in result.sent.acknowledged.copy().items() if at > since}
-        return any(
-            late & names - held(bench.client, result.sent, *key).missing
-            for key, names in (
-                (key, result.sent.spans if key[1] == "traces" else result.sent.records)
-                for key in ROUTES
-                if result.sick(key)
-            )
+        return all(
+            late & result.sent.ids[key[1]] - held(bench.client, result.sent, *key).missing
+            for key in ROUTES
+            if result.sick(key)
         )
 
     return _comes("something of after the fault's beginning", found)
@@ -269,11 +293,10 @@ def _settle(bench: Bench, result: Result) -> None:
         result.held = look(bench, result.sent)
         result.end = bench.ledger()
         result.letters = bench.letters()
+        result.in_letters = ids_in(result.letters)
         waiting = sum(result.end[key].queued for key in ROUTES)
-        accounted = ids_in(result.letters) | result.before_spoiling
         return not waiting and all(
-            one.missing <= accounted if result.sick(key) else not one.missing
-            for key, one in result.held.items()
+            one.missing <= result.accounted(key) for key, one in result.held.items()
         )
 
     # What is missing at the deadline is for the case to judge.
@@ -283,24 +306,12 @@ def _settle(bench: Bench, result: Result) -> None:
     result.end = bench.ledger()
 
 
-def ids_in(letters: list[Letter]) -> set[str]:
-    """The ids of everything that dead letters hold, as `Sent` names them."""
-    found: set[str] = set()
-    for letter in letters:
-        if letter.header.signal == "traces":
-            request = ExportTraceServiceRequest.FromString(letter.data)
-            found.update(
-                f"{span.trace_id.hex()}:{span.span_id.hex()}"
-                for resource in request.resource_spans
-                for scope in resource.scope_spans
-                for span in scope.spans
-            )
-        elif letter.header.signal == "logs":
-            logs = ExportLogsServiceRequest.FromString(letter.data)
-            found.update(
-                str(record.time_unix_nano // 10**6)
-                for resource in logs.resource_logs
-                for scope in resource.scope_logs
-                for record in scope.log_records
-            )
-    return found
+def ids_in(letters: list[Letter]) -> frozenset[str]:
+    """The ids of everything that dead letters hold, as `Sent` names them. A letter goes once it is
+    sent again.
+    """
+    return frozenset(
+        name
+        for letter in letters
+        for name in ids_of(decode(cast("Signal", letter.header.signal), "protobuf", letter.data))
+    )

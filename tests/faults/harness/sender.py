@@ -1,8 +1,9 @@
-"""An app's exporter: paced requests, tried again as the SDK does, each acknowledged id kept."""
+"""An app's exporters of all signals: paced requests, tried again as the SDK does, each acknowledged
+id kept.
+"""
 
 from __future__ import annotations
 
-import json
 import math
 import secrets
 import threading
@@ -10,12 +11,34 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import requests
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-ITEMS = 10
-"""Spans, or log records, in a request."""
+from standins.otlp import SIGNALS
+from tests.faults.harness.ids import MILLISECOND, ids_of
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+
+    from standins.otlp import Request, Signal
+
+ITEMS: dict[Signal, int] = {"traces": 10, "metrics": 50, "logs": 30}
+"""Spans, data points, log records in a request."""
+
+REQUESTS_PER_SECOND: dict[Signal, float] = {"traces": 20, "metrics": 8, "logs": 8}
+
+SERVICES = ("backend-flask", "profiles-flask")
+"""Whose data points and log records are in each request, as several services' exports are batched:
+CloudWatch keeps a stream for each, and may take one's and not the other's."""
 
 THREADS = 8
 AGAIN = {429, 502, 503, 504}
@@ -33,18 +56,19 @@ ALWAYS: Windows = ((0.0, math.inf),)
 
 @dataclass
 class Sent:
-    """`spans` are `<trace id>:<span id>`, `records` the millisecond that each log record carries.
+    """`ids`: what was acknowledged, by signal, as tests/faults/harness/ids.py names it.
 
     `unsure`: ids of requests whose connection broke, so that the collector may have them twice.
-    `took`: when each request began that was acknowledged at its first try, and its seconds; both
-    of the monotonic clock. `acknowledged`: by id, epoch seconds.
+    `took`: when each request of spans began that was acknowledged at its first try, and its
+    seconds; both of the monotonic clock. `acknowledged`: by id, epoch seconds. `requests` is how
+    many were acknowledged, after so many `tries`.
     """
 
-    spans: set[str] = field(default_factory=set)
-    records: set[str] = field(default_factory=set)
+    ids: dict[str, set[str]] = field(default_factory=lambda: {one: set() for one in SIGNALS})
     unsure: set[str] = field(default_factory=set)
     took: list[tuple[float, float]] = field(default_factory=list)
     acknowledged: dict[str, float] = field(default_factory=dict)
+    requests: int = 0
     tries: int = 0
     refused: list[str] = field(default_factory=list)
 
@@ -67,13 +91,10 @@ class Sender:
     `clock_ahead`: seconds by which the clock is wrong that stamps what is sent.
     """
 
-    def __init__(
-        self, url: str, *, traces_per_second: float = 20, logs_per_second: float = 8
-    ) -> None:
+    def __init__(self, url: str) -> None:
         self.sent = Sent()
         self.clock_ahead = 0
         self._url = url
-        self._rates = {"traces": traces_per_second, "logs": logs_per_second}
         self._lock = threading.Lock()
         self._own = threading.local()
         # When each request that has no outcome yet began, by its thread.
@@ -81,13 +102,10 @@ class Sender:
         self._end = threading.Event()
         self._hopeless = False
         self._pool = ThreadPoolExecutor(THREADS)
-        # A record's millisecond is its name: CloudWatch shows no other id.
+        # Old enough that none is given twice to who sends faster than time passes.
         self._millisecond = int(time.time() * 1000) - 1_000_000
-        self._clocks = [
-            threading.Thread(target=self._pace, args=(signal, rate))
-            for signal, rate in self._rates.items()
-            if rate
-        ]
+        self._make = {"traces": self._spans, "metrics": self._points, "logs": self._records}
+        self._clocks = [threading.Thread(target=self._pace, args=(signal,)) for signal in SIGNALS]
 
     def __enter__(self) -> Self:
         for clock in self._clocks:
@@ -107,16 +125,18 @@ class Sender:
         """
         return all(began >= until for began in self._asking.copy().values())
 
-    def _pace(self, signal: str, rate: float) -> None:
+    def _pace(self, signal: Signal) -> None:
         started = time.monotonic()
         number = 0
-        while not self._end.wait(max(0.0, started + number / rate - time.monotonic())):
+        while not self._end.wait(
+            max(0.0, started + number / REQUESTS_PER_SECOND[signal] - time.monotonic())
+        ):
             number += 1
             self._pool.submit(self._send, signal)
 
-    def _send(self, signal: str) -> None:
-        ids, body = self._spans() if signal == "traces" else self._records()
-        content = json.dumps(body)
+    def _send(self, signal: Signal) -> None:
+        made = self._make[signal]()
+        ids, content = ids_of(made), made.SerializeToString()
         session = self._session()
         deadline = time.monotonic() + GIVE_UP_SECONDS
         pause, tries, reason = 0.1, 0, ""
@@ -127,7 +147,7 @@ class Sender:
                 answer = session.post(
                     f"{self._url}/v1/{signal}",
                     data=content,
-                    headers={"Content-Type": "application/json"},
+                    headers={"Content-Type": "application/x-protobuf"},
                     timeout=10,
                 )
             except requests.ConnectionError as failed:
@@ -140,7 +160,7 @@ class Sender:
                 with self._lock:
                     self.sent.unsure.update(ids)
             else:
-                reason = f"{answer.status_code} {answer.text}"
+                reason = f"{signal}: {answer.status_code} {answer.text}"
                 if answer.ok:
                     self._acknowledged(signal, ids, started, tries)
                     return
@@ -153,11 +173,12 @@ class Sender:
         with self._lock:
             self.sent.refused.append(reason)
 
-    def _acknowledged(self, signal: str, ids: set[str], began: float, tries: int) -> None:
+    def _acknowledged(self, signal: Signal, ids: set[str], began: float, tries: int) -> None:
         seconds, now = time.monotonic() - began, time.time()
         with self._lock:
             self.sent.acknowledged.update(dict.fromkeys(ids, now))
-            (self.sent.spans if signal == "traces" else self.sent.records).update(ids)
+            self.sent.ids[signal].update(ids)
+            self.sent.requests += 1
             self.sent.tries += tries
             if tries == 1 and signal == "traces":
                 self.sent.took.append((began, seconds))
@@ -169,41 +190,70 @@ class Sender:
             session.trust_env = False
         return session
 
-    def _spans(self) -> tuple[set[str], dict[str, Any]]:
+    def _spans(self) -> Request:
         now = time.time_ns() + self.clock_ahead * 10**9
-        trace = f"{now // 10**9:08x}{secrets.token_hex(12)}"
-        spans = [
-            {
-                "traceId": trace,
-                "spanId": secrets.token_hex(8),
-                "name": "GET /api/activities/home",
-                "kind": 2,
-                "startTimeUnixNano": str(now - 5_000_000),
-                "endTimeUnixNano": str(now),
-                "attributes": [_text("http.request.method", "GET"), _text("http.route", "/api/x")],
-            }
-            for _ in range(ITEMS)
-        ]
-        ids = {f"{trace}:{span['spanId']}" for span in spans}
-        body = {"resourceSpans": [{**_resource(), "scopeSpans": [{"spans": spans}]}]}
-        return ids, body
+        trace = (now // 10**9).to_bytes(4) + secrets.token_bytes(12)
+        request = ExportTraceServiceRequest()
+        of_resource = request.resource_spans.add()
+        _name(of_resource.resource, SERVICES[0])
+        scope = of_resource.scope_spans.add()
+        attributes = [_text("http.request.method", "GET"), _text("http.route", "/api/x")]
+        for _ in range(ITEMS["traces"]):
+            scope.spans.add(
+                trace_id=trace,
+                span_id=secrets.token_bytes(8),
+                name="GET /api/activities/home",
+                kind=Span.SPAN_KIND_SERVER,
+                start_time_unix_nano=now - 5 * MILLISECOND,
+                end_time_unix_nano=now,
+                attributes=attributes,
+            )
+        return request
 
-    def _records(self) -> tuple[set[str], dict[str, Any]]:
+    def _points(self) -> Request:
+        """Differences of as many counters, each of which grew by one."""
+        at = self._milliseconds(1) * MILLISECOND
+        request = ExportMetricsServiceRequest()
+        for service, numbers in _shared(ITEMS["metrics"]):
+            of_resource = request.resource_metrics.add()
+            _name(of_resource.resource, service)
+            scope = of_resource.scope_metrics.add()
+            for number in numbers:
+                total = scope.metrics.add(name=f"faults.{number}").sum
+                total.is_monotonic = True
+                total.aggregation_temporality = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
+                total.data_points.add(as_int=1, start_time_unix_nano=at - 10**9, time_unix_nano=at)
+        return request
+
+    def _records(self) -> Request:
+        first = self._milliseconds(ITEMS["logs"])
+        request = ExportLogsServiceRequest()
+        for service, numbers in _shared(ITEMS["logs"]):
+            of_resource = request.resource_logs.add()
+            _name(of_resource.resource, service)
+            scope = of_resource.scope_logs.add()
+            for number in numbers:
+                record = scope.log_records.add(time_unix_nano=(first + number) * MILLISECOND)
+                record.body.string_value = "home"
+        return request
+
+    def _milliseconds(self, number: int) -> int:
+        """The first of so many that nothing else is stamped with."""
         with self._lock:
             first = self._millisecond + self.clock_ahead * 1000
-            self._millisecond += ITEMS
-        records = [
-            {"timeUnixNano": str((first + number) * 10**6), "body": {"stringValue": "home"}}
-            for number in range(ITEMS)
-        ]
-        ids = {str(first + number) for number in range(ITEMS)}
-        body = {"resourceLogs": [{**_resource(), "scopeLogs": [{"logRecords": records}]}]}
-        return ids, body
+            self._millisecond += number
+        return first
 
 
-def _resource() -> dict[str, Any]:
-    return {"resource": {"attributes": [_text("service.name", "backend-flask")]}}
+def _shared(items: int) -> list[tuple[str, range]]:
+    """The numbers of a request's items, by service."""
+    each = items // len(SERVICES)
+    return [(one, range(at * each, (at + 1) * each)) for at, one in enumerate(SERVICES)]
 
 
-def _text(key: str, value: str) -> dict[str, Any]:
-    return {"key": key, "value": {"stringValue": value}}
+def _name(resource: Resource, service: str) -> None:
+    resource.attributes.append(_text("service.name", service))
+
+
+def _text(key: str, value: str) -> KeyValue:
+    return KeyValue(key=key, value=AnyValue(string_value=value))

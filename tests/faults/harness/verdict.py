@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.faults.cases import STAMPS
 from tests.faults.harness.held import ROUTES
-from tests.faults.harness.run import ids_in, troubled
+from tests.faults.harness.run import untroubled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,14 +17,17 @@ NOISE_SECONDS = 2.0
 part of a case than in the other. Requests that wait for a vendor take five seconds or more;
 test_isolation.py holds the bounds themselves, over many windows."""
 
-FEWEST_SPANS = 100
-"""Of a case that says anything."""
+FEWEST = 100
+"""Items of each signal, of a case that says anything."""
 
 CRASH = 0.3
 """Of what a vendor is owed may be there twice after a crash between its answer and the note of it:
 one second's batch and the requests in the air."""
 
 SICK_TWICE = 0.01
+
+ADDED_UP = ("cloudwatch", "metrics")
+"""Where a copy is no second line, but a wrong number."""
 
 
 def complaints(result: Result) -> list[str]:
@@ -45,8 +47,9 @@ def _of_the_app(result: Result) -> Iterator[str]:
     sent = result.sent
     if sent.refused:
         yield f"{len(sent.refused)} requests of the app failed: {sent.refused[0]}"
-    if len(sent.spans) <= FEWEST_SPANS:
-        yield f"{len(sent.spans)} spans say nothing"
+    for signal, ids in sent.ids.items():
+        if len(ids) <= FEWEST:
+            yield f"{len(ids)} acknowledged of {signal} say nothing"
     if not result.restarts:
         well, sick = (sent.percentile(50, when) for when in (result.well, [result.broken]))
         if sick > 1.1 * well + NOISE_SECONDS:
@@ -57,49 +60,50 @@ def _of_a_healthy(result: Result, key: Key) -> Iterator[str]:
     has = result.held[key]
     if has.missing:
         yield f"{key}, healthy, misses {len(has.missing)} of {has.wanted}"
-    if result.case.circumstance == "kill -9":
-        too_many = has.copies > CRASH * has.wanted
-    else:
-        too_many = not has.twice <= result.sent.unsure
-    if too_many:
-        yield f"{key}, healthy, has {has.copies} copies"
+    if _too_many(result, key):
+        yield f"{key}, healthy, has {has.copies:g} copies"
 
 
 def _of_the_sick(result: Result, key: Key) -> Iterator[str]:
     case, has, counted = result.case, result.held[key], result.counted(key)
     match case.outcome:
         case "all":
-            accounted: frozenset[str] | set[str] = set()
             if counted:
                 yield f"{key}, sick, counts {counted} as lost"
         case "set aside":
-            accounted = result.before_spoiling
-            if not result.set_aside:
-                yield f"{key}, sick: the spoiled file was not kept"
+            if result.set_aside < result.spoiled:
+                yield f"{key}, sick: {result.set_aside} of {result.spoiled} spoiled files were kept"
         case _:
-            # What was refused before a restart is in no counter any more, but in the letters.
-            accounted = ids_in(result.letters)
-            concerned = case.mode not in STAMPS or key[1] == "logs"
-            if not result.restarts and concerned and not len(has.missing) == counted > 0:
+            if not result.restarts and not len(has.missing) == counted > 0:
                 yield f"{key}, sick, misses {len(has.missing)} and counts {counted}"
-    if silent := has.missing - accounted:
+    if silent := has.missing - result.accounted(key):
         yield f"{key}, sick, misses {len(silent)} of {has.wanted} silently"
-    if has.copies > (CRASH if _lost_its_answers(result) else SICK_TWICE) * has.wanted:
-        yield f"{key}, sick, has {has.copies} copies"
+    if _too_many(result, key):
+        yield f"{key}, sick, has {has.copies:g} copies"
 
 
-def _lost_its_answers(result: Result) -> bool:
+def _too_many(result: Result, key: Key) -> bool:
+    """Whether a vendor has more than it was sent: copies, or values that count twice."""
+    has = result.held[key]
+    if _lost_its_answers(result, key):
+        return has.copies > CRASH * has.wanted
+    if result.sick(key) and key != ADDED_UP:
+        return has.copies > SICK_TWICE * has.wanted
+    return not has.twice <= result.sent.unsure
+
+
+def _lost_its_answers(result: Result, key: Key) -> bool:
     """Whether what was on its way may be there twice: a crash does not wait for an answer, and a
     stop not longer than one that takes five seconds.
     """
     return result.case.circumstance == "kill -9" or (
-        result.case.mode == "slow" and result.restarts > 0
+        result.sick(key) and result.case.mode == "slow" and result.restarts > 0
     )
 
 
 def _of_the_ledger(result: Result) -> Iterator[str]:
-    """While the vendor was away something of its was queued, failed or on its way."""
-    if result.case.ails and not troubled(result.case, result.during):
-        yield "the ledger showed nothing"
+    """While the vendor was away something of each signal was queued, failed or on its way."""
+    if result.case.ails and (quiet := untroubled(result.case, result.during)):
+        yield f"the ledger showed nothing of {', '.join(quiet)}"
     if not result.met:
         yield "nobody met the trouble, or nothing came through a wrong clock"

@@ -175,6 +175,7 @@ def test_embedded_metrics_become_metrics(  # noqa: PLR0917
     put(aws("logs"), group, (now(), emf(value, namespace=namespace)))
 
     [metric] = standins.metrics(namespace=namespace)
+    assert standins.sums("aws")[f"{namespace}/duration/route/{metric['timestamp']}"] == total
     assert metric["dimensions"] == {"route": "/api/activities/home"}
     assert metric["unit"] == "Milliseconds"
     [point] = aws("cloudwatch").get_metric_statistics(
@@ -188,6 +189,20 @@ def test_embedded_metrics_become_metrics(  # noqa: PLR0917
     )["Datapoints"]
     assert point["Sum"] == total
     assert point["SampleCount"] == count
+
+
+def test_an_event_that_comes_twice_counts_twice(
+    aws: Callable[..., Any], standins: Client, group: str
+) -> None:
+    namespace = f"cruddur-{secrets.token_hex(4)}"
+    event = (now(), emf(12.5, namespace=namespace))
+    for _ in range(2):
+        put(aws("logs"), group, event)
+
+    mine = {
+        name: total for name, total in standins.sums("aws").items() if name.startswith(namespace)
+    }
+    assert list(mine.values()) == [25]
 
 
 @pytest.mark.parametrize(

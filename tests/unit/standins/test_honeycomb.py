@@ -88,6 +88,18 @@ def test_metrics_need_a_dataset(url: str, trace_id: str) -> None:
     assert b"x-honeycomb-dataset" in answer.content
 
 
+def test_values_add_up_by_metric_and_time(standins: Client, url: str, trace_id: str) -> None:
+    metrics = otlp_data.metrics(trace_id)
+    before = standins.sums("honeycomb")
+    for _ in range(2):
+        assert post(f"{url}/v1/metrics", metrics, x_honeycomb_dataset="metrics").ok
+
+    sums = standins.sums("honeycomb")
+    [(name, total)] = sums.items() - before.items()
+    assert name.startswith("app.requests:")
+    assert total == 14
+
+
 def test_opentelemetrys_exporter_is_taken(standins: Client, url: str) -> None:
     provider = TracerProvider(resource=Resource.create({"service.name": "sdk"}))
     headers = {"x-honeycomb-team": KEY}
