@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from aiohttp import web
 
-from standins import sigv4
+from standins import awsmodel, sigv4
 from standins.bodies import read
 from standins.vendor import AHEAD, WHY, Vendor
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from standins.store import Json
 
 ACCOUNT = "123456789012"
 # AWS's exception names for the statuses that a fault can ask for; a service may have its own.
@@ -23,6 +25,12 @@ FAULT_CODES = {
     429: "ThrottlingException",
     500: "InternalFailure",
     503: "ServiceUnavailable",
+}
+# What each service calls a request outside of its model; the others say ValidationError.
+_INVALID = {
+    "logs": "InvalidParameterException",
+    "xray": "InvalidRequestException",
+    "sns": "InvalidParameter",
 }
 
 
@@ -63,6 +71,16 @@ class AwsVendor(Vendor):
             request[WHY] = f"{error.code}: {error}"
             raise AwsError(error.code, str(error), 403) from None
         return caller, body
+
+
+def validated(service: str, operation: str, ask: Json) -> Json:
+    """`ask` as AWS's own model of that operation takes it. Raises AwsError."""
+    try:
+        return awsmodel.check(awsmodel.service(service).operation_model(operation), ask)
+    except awsmodel.WrongTypeError as error:
+        raise AwsError("SerializationException", str(error)) from None
+    except awsmodel.ConstraintError as error:
+        raise AwsError(_INVALID.get(service, "ValidationError"), str(error)) from None
 
 
 def rest_json_error(

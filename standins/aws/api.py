@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from aiohttp import web
@@ -19,7 +19,14 @@ from standins import awsmodel, otlp, otlp_http, strict_json
 from standins.aws import contributor_insights, emf, insights, log_events, metric_filters
 from standins.aws.backend import Moto
 from standins.aws.events import flatten
-from standins.awsvendor import ACCOUNT, FAULT_CODES, AwsError, AwsVendor, rest_json_error
+from standins.awsvendor import (
+    ACCOUNT,
+    FAULT_CODES,
+    AwsError,
+    AwsVendor,
+    rest_json_error,
+    validated,
+)
 from standins.bodies import BodyError, decompress
 from standins.expressions import ExpressionError
 from standins.faults import EVERYWHERE, Fault, Mode
@@ -47,7 +54,10 @@ _QUERY_CODES = {
     "AccessDeniedException": "AccessDenied",
     "ThrottlingException": "Throttling",
     "InvalidRequestException": "ValidationError",
+    "SerializationException": "MalformedInput",
 }
+# XML has no way to say these.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TRACE_ID = re.compile(
     r"\"[^\"]*trace_?id[^\"]*\"\s*:\s*\"(?:1-)?([0-9a-f]{8})-?([0-9a-f]{24})\"",
     re.IGNORECASE,
@@ -170,11 +180,12 @@ class Aws(AwsVendor):
             return response
         code = _QUERY_CODES.get(code, code)
         kind = "Sender" if status < 500 else "Receiver"  # noqa: PLR2004
+        said = escape(_NOT_XML.sub("\ufffd", message))
         return web.Response(
             status=status,
             content_type="text/xml",
             text=f"<ErrorResponse><Error><Type>{kind}</Type><Code>{code}</Code><Message>"
-            f"{escape(message)}</Message></Error><RequestId>stand-in</RequestId></ErrorResponse>",
+            f"{said}</Message></Error><RequestId>stand-in</RequestId></ErrorResponse>",
         )
 
     async def _operate(self, request: web.Request) -> web.Response:
@@ -196,9 +207,11 @@ class Aws(AwsVendor):
         caller, sent = await self.signed(request, BODY, {_SIGNING[service]})
         body = decompress(sent, request.headers.get("Content-Encoding", ""), BODY)
         ask = _json(body)
-        if service == "logs" and operation == "PutLogEvents":
+        if operation not in awsmodel.service(service).operation_names:
+            raise AwsError("UnknownOperationException", f"{service} has no {operation}")
+        ask = validated(service, operation, ask)
+        if operation == "PutLogEvents":
             return _answer(await self._put_log_events(caller.region, ask, request))
-        ask = _checked(service, operation, ask)
         answer = await self._without_moto(operation, caller.region, ask)
         if answer is not None:
             return _answer(answer)
@@ -234,13 +247,19 @@ class Aws(AwsVendor):
         return None
 
     async def _check_action(self, service: str, body: bytes) -> None:
-        """A query-protocol call names an action that its service has, and types that we play."""
-        ask = parse_qs(body.decode(errors="replace"))
-        action = ask.get("Action", [""])[0]
+        """A query-protocol call is one that its service's model takes, of types that we play."""
+        form = dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+        action = form.pop("Action", "")
         name = "cloudwatch" if service == "monitoring" else service
-        if action not in awsmodel.service(name).operation_names:
+        model = awsmodel.service(name)
+        if action not in model.operation_names:
             raise AwsError("InvalidAction", f"Could not find operation {action} of {name}")
-        unknown = await self.moto.unknown_types(ask.get("TemplateBody", [""])[0])
+        try:
+            ask = awsmodel.from_query(model.operation_model(action), form)
+        except awsmodel.WrongTypeError as error:
+            raise AwsError("SerializationException", str(error)) from None
+        validated(name, action, ask)
+        unknown = await self.moto.unknown_types(form.get("TemplateBody", ""))
         if unknown:
             raise AwsError("ValidationError", f"not played here: {', '.join(unknown)}")
 
@@ -265,15 +284,13 @@ class Aws(AwsVendor):
         return web.Response(status=answer.status, body=answer.body, headers=kept)
 
     async def _put_log_events(self, region: str, ask: Json, request: web.Request) -> Json:
-        group, stream = ask.get("logGroupName"), ask.get("logStreamName")
-        if not isinstance(group, str) or not isinstance(stream, str) or not group or not stream:
-            raise AwsError("InvalidParameterException", "logGroupName and logStreamName are needed")
+        group, stream = ask["logGroupName"], ask["logStreamName"]
         rejected: dict[str, int] = {}
         taken: list[Json] = []
 
         def check(retention_days: int | None) -> list[Json]:
             now_ms = int(time.time() * 1000)
-            batch = log_events.check(ask.get("logEvents"), now_ms, retention_days)
+            batch = log_events.check(ask["logEvents"], now_ms, retention_days)
             rejected.update(batch.rejected)
             taken.extend(batch.events)
             fault = request.get(FAULT)
@@ -408,6 +425,8 @@ class Aws(AwsVendor):
         if not group or not stream:
             raise BodyError(400, "x-aws-log-group and x-aws-log-stream headers are needed")
         try:
+            # CreateLogStream's rules for both names are those of all of CloudWatch Logs.
+            validated("logs", "CreateLogStream", {"logGroupName": group, "logStreamName": stream})
             await self.moto.put_log_events(region, group, stream, lambda _: [])
         except AwsError as error:
             raise BodyError(400, f"{error.code}: {error}") from None
@@ -425,17 +444,6 @@ def _json(body: bytes) -> Json:
     if not isinstance(tree, dict):
         raise AwsError("SerializationException", "the body is no JSON object")
     return tree
-
-
-def _checked(service: str, operation: str, ask: Json) -> Json:
-    model = awsmodel.service(service)
-    if operation not in model.operation_names:
-        raise AwsError("UnknownOperationException", f"{service} has no {operation}")
-    pruned, problems = awsmodel.check(model.operation_model(operation), ask)
-    if problems:
-        logs = service == "logs"
-        raise AwsError("InvalidParameterException" if logs else "ValidationError", problems)
-    return pruned
 
 
 def _log_items(region: str, group: str, stream: str, events: list[Json]) -> Iterator[Item]:

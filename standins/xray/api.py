@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from aiohttp import web
 
 from standins import awsmodel, otlp_http, strict_json
-from standins.awsvendor import ACCOUNT, FAULT_CODES, AwsError, AwsVendor, rest_json_error
+from standins.awsvendor import (
+    ACCOUNT,
+    FAULT_CODES,
+    AwsError,
+    AwsVendor,
+    rest_json_error,
+    validated,
+)
 from standins.bodies import BodyError, decompress
 from standins.expressions import ExpressionError
 from standins.faults import EVERYWHERE, Fault, Mode
@@ -307,10 +314,7 @@ def _params(name: str, body: bytes) -> Json:
         raise AwsError("SerializationException", f"the body is no JSON: {error}") from None
     if not isinstance(tree, dict):
         raise AwsError("SerializationException", "the body is no JSON object")
-    pruned, problems = awsmodel.check(awsmodel.service("xray").operation_model(name), tree)
-    if problems:
-        raise AwsError("InvalidRequestException", problems)
-    return pruned
+    return validated("xray", name, tree)
 
 
 def _item(region: str, raw: str, document: segments.Document) -> Item:

@@ -17,10 +17,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from standins import otlp, sigv4, strict_json
-from standins.aws import contributor_insights, emf, insights, log_events, metric_math
+from standins.aws import contributor_insights, emf, insights, metric_math
 from standins.aws.events import flatten
 from standins.aws.patterns import compile_pattern
-from standins.awsvendor import AwsError
+from standins.awsvendor import AwsError, validated
 from standins.bodies import BodyError, decompress
 from standins.expressions import SEARCH_SECONDS, ExpressionError, searcher
 from standins.guard import refusal
@@ -336,8 +336,9 @@ def test_formulas(text: str) -> None:
 @quick
 @given(events=json_values | st.lists(st.fixed_dictionaries({"timestamp": json_values})))
 def test_log_events(events: Any) -> None:
+    ask = {"logGroupName": "g", "logStreamName": "s", "logEvents": events}
     with pytest.raises(AwsError):
-        log_events.check(events, now_ms=0)
+        validated("logs", "PutLogEvents", ask)
 
 
 @quick

@@ -186,13 +186,13 @@ def test_xrays_operations(sender: Sender, data: st.DataObject, operation: str) -
     sender.signed("xray", model.http["requestUri"], json.dumps(ask), JSON)
 
 
-@pytest.mark.parametrize("time_", [1e308, -1, 67768036191676800, "2026-01-01", "x", None])
+@pytest.mark.parametrize("time_", [1e308, -1, 67768036191676800, "2026-01-01", "x"])
 def test_times_that_no_clock_has(sender: Sender, time_: Any) -> None:
     ask = json.dumps({"StartTime": time_, "EndTime": time_})
 
     answer = sender.signed("xray", "/TraceSummaries", ask, JSON)
 
-    assert answer.json()["__type"] == "InvalidRequestException"
+    assert answer.json()["__type"] == "SerializationException"
 
 
 def test_a_group_cannot_ask_for_itself(sender: Sender) -> None:
