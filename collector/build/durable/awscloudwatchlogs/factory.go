@@ -24,7 +24,10 @@ func NewFactory() exporter.Factory {
 			if err != nil {
 				return nil, err
 			}
-			putting := &putter{Logs: inner, streams: durable.Streams(own.LogGroupName + "\n" + own.LogStreamName), known: map[string]bool{}}
+			pattern := own.LogGroupName + "\n" + own.LogStreamName
+			putting := &putter{
+				Logs: inner, fit: durable.Fitting(pattern), streams: durable.Streams(pattern), known: map[string]bool{},
+			}
 			return durable.Logs(ctx, durable.Settings{
 				Settings: set, Config: cfg, Queue: own.QueueSettings, Retry: own.BackOffConfig,
 			}, putting)

@@ -31,6 +31,7 @@ const (
 // what CloudWatch has is not put again with what it has not.
 type putter struct {
 	exporter.Logs
+	fit     func(pcommon.Resource)
 	streams func(pcommon.Resource) string
 
 	// Upstream notes a stream as made also when that failed, tells the failure to one record, and
@@ -97,10 +98,12 @@ func (p *putter) split(ld plog.Logs, now time.Time) (parts []part, refused plog.
 	open := map[string]int{}
 	var sizes plog.ProtoMarshaler
 	for _, resource := range ld.ResourceLogs().All() {
-		stream := p.streams(resource.Resource())
-		resourceFits := writable(resource.Resource().Attributes())
 		bare := plog.NewLogs()
-		resource.Resource().CopyTo(bare.ResourceLogs().AppendEmpty().Resource())
+		fitted := bare.ResourceLogs().AppendEmpty().Resource()
+		resource.Resource().CopyTo(fitted)
+		p.fit(fitted)
+		stream := p.streams(fitted)
+		resourceFits := writable(fitted.Attributes())
 		shared := sizes.LogsSize(bare)
 		for _, scope := range resource.ScopeLogs().All() {
 			fits := resourceFits && writable(scope.Scope().Attributes())
@@ -111,7 +114,7 @@ func (p *putter) split(ld plog.Logs, now time.Time) (parts []part, refused plog.
 			for _, record := range scope.LogRecords().All() {
 				if !fits || !inTime(record, now) || !writable(record.Attributes()) || !writableValue(record.Body()) {
 					if !hasRefused {
-						refusing, hasRefused = place(refused, resource, scope), true
+						refusing, hasRefused = place(refused, resource.Resource(), scope), true
 					}
 					record.CopyTo(refusing.AppendEmpty())
 					continue
@@ -124,7 +127,7 @@ func (p *putter) split(ld plog.Logs, now time.Time) (parts []part, refused plog.
 					open[stream] = number
 				}
 				if number != at {
-					at, here = number, place(parts[number].logs, resource, scope)
+					at, here = number, place(parts[number].logs, fitted, scope)
 				}
 				parts[number].bytes += bytes
 				record.CopyTo(here.AppendEmpty())
@@ -144,9 +147,9 @@ func (p *putter) knows(stream string) bool {
 	return p.known[stream]
 }
 
-func place(in plog.Logs, resource plog.ResourceLogs, scope plog.ScopeLogs) plog.LogRecordSlice {
+func place(in plog.Logs, resource pcommon.Resource, scope plog.ScopeLogs) plog.LogRecordSlice {
 	copied := in.ResourceLogs().AppendEmpty()
-	resource.Resource().CopyTo(copied.Resource())
+	resource.CopyTo(copied.Resource())
 	within := copied.ScopeLogs().AppendEmpty()
 	scope.Scope().CopyTo(within.Scope())
 	return within.LogRecords()

@@ -4,17 +4,22 @@ import (
 	"context"
 	"errors"
 	"math"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	upstream "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awscloudwatchlogsexporter"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 
 	"otel-stack/durable"
+	"otel-stack/durable/cloudwatchtest"
 )
 
 // vendor takes what `fails` does not refuse, and remembers the records of each call.
@@ -51,7 +56,8 @@ func bodies(ld plog.Logs) (found []string) {
 func never(int) error { return nil }
 
 func putting(v *vendor) *putter {
-	return &putter{Logs: v, streams: durable.Streams("cruddur\n{ServiceName}"), known: map[string]bool{}}
+	const pattern = "cruddur\n{ServiceName}"
+	return &putter{Logs: v, fit: durable.Fitting(pattern), streams: durable.Streams(pattern), known: map[string]bool{}}
 }
 
 // records are numbered; `services` take turns, ten records at a time.
@@ -153,5 +159,57 @@ func TestWhatCloudWatchNeverTakesIsTakenOut(t *testing.T) {
 	}
 	if put := len(v.calls[0]) + len(v.calls[1]); put != 7 {
 		t.Fatalf("%d put", put)
+	}
+}
+
+// Without the fitting each record of such a service is refused: InvalidParameterException.
+func TestTheLogsOfAnyServiceReachAStream(t *testing.T) {
+	cloudwatch := cloudwatchtest.New(t)
+	factory := NewFactory()
+	config := factory.CreateDefaultConfig().(*upstream.Config)
+	aws := &config.AWSSessionSettings
+	aws.Endpoint, aws.Region, aws.MaxRetries = cloudwatch.URL, "eu-west-1", 1
+	config.LogGroupName, config.LogStreamName = "cruddur", "{ServiceName}"
+	config.QueueSettings = durable.NoQueue()
+	ctx := context.Background()
+	exporting, err := factory.CreateLogs(ctx, exportertest.NewNopSettings(factory.Type()), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := exporting.Start(ctx, componenttest.NewNopHost()); err != nil {
+		t.Fatal(err)
+	}
+
+	services := []string{"unknown_service:java", "job-*", "", "backend-flask", "прод"}
+	sent := records(len(services)*10, services...)
+	before := plog.NewLogs()
+	sent.CopyTo(before)
+	if err := exporting.ConsumeLogs(ctx, sent); err != nil {
+		t.Fatal(err)
+	}
+	if err := exporting.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+
+	originals := map[string]map[any]int{}
+	for _, event := range cloudwatch.Events() {
+		resource := event.Message["resource"].(map[string]any)
+		if resource["service.name"] != event.Stream {
+			t.Fatalf("%v in %s", resource, event.Stream)
+		}
+		if originals[event.Stream] == nil {
+			originals[event.Stream] = map[any]int{}
+		}
+		originals[event.Stream][resource["service.name.original"]]++
+	}
+	wanted := map[string]map[any]int{
+		"unknown_service_java": {"unknown_service:java": 10}, "job-_": {"job-*": 10},
+		"unknown_service": {nil: 10}, "backend-flask": {nil: 10}, "_____9126a4f1": {"прод": 10},
+	}
+	if !reflect.DeepEqual(originals, wanted) {
+		t.Fatalf("%v", originals)
+	}
+	if !reflect.DeepEqual(before, sent) {
+		t.Fatal("what other exporters share was changed")
 	}
 }

@@ -16,24 +16,25 @@ func NewFactory() exporter.Factory {
 	base := upstream.NewFactory()
 	return exporter.NewFactory(base.Type(), base.CreateDefaultConfig,
 		exporter.WithMetrics(func(ctx context.Context, set exporter.Settings, cfg component.Config) (exporter.Metrics, error) {
-			own := cfg.(*upstream.Config)
-			inner, err := base.CreateMetrics(ctx, durable.Quiet(set), cfg)
+			putting, err := newPutter(ctx, base, set, cfg.(*upstream.Config))
 			if err != nil {
 				return nil, err
-			}
-			putting := &putter{
-				Metrics: inner, streams: durable.Streams(streamPattern(own)),
-				taken: durable.NewTaken(set.ID, set.Logger), turn: make(chan struct{}, 1),
 			}
 			return durable.Metrics(ctx, durable.Settings{Settings: set, Config: cfg}, putting)
 		}, base.MetricsStability()),
 		exporter.WithLogs(base.CreateLogs, base.LogsStability()))
 }
 
-func streamPattern(config *upstream.Config) string {
-	pattern := config.LogGroupName + "\n" + config.LogStreamName
-	if config.LogGroupName == "" && config.Namespace == "" {
-		pattern += "{ServiceNamespace}{ServiceName}"
+func newPutter(ctx context.Context, base exporter.Factory, set exporter.Settings, config *upstream.Config) (*putter, error) {
+	create := func(ctx context.Context) (exporter.Metrics, error) {
+		return base.CreateMetrics(ctx, durable.Quiet(set), config)
 	}
-	return pattern
+	inner, err := create(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &putter{
+		Metrics: inner, make: create, naming: newNaming(config),
+		taken: durable.NewTaken(set.ID, set.Logger), turn: make(chan struct{}, 1),
+	}, nil
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
-	"iter"
+	"maps"
+	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,26 +16,12 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/exporter"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"otel-stack/durable"
 )
 
-const (
-	// CloudWatch's limits for an event's time.
-	oldest = 14 * 24 * time.Hour
-	newest = 2 * time.Hour
-	// Nor may the events of one request be further apart.
-	apart = 24 * time.Hour
-	// Upstream begins another request at 1 MB; what follows here is an estimate.
-	maxPut = 256 << 10
-	// An event holds the labels of its resource and point, and what CloudWatch is to make of them.
-	jsonGrows, jsonAdds = 2, 1024
-	// A bucket of an exponential histogram is one byte or two; as JSON a mean and a count.
-	bucketGrows = 24
-	putTimeout  = 10 * time.Second
-)
+const putTimeout = 10 * time.Second
 
 // putter hands a batch to upstream's exporter in parts of one request to one log stream.
 //
@@ -41,14 +30,23 @@ const (
 // again they are added once more: with CloudWatch away for 12 s, 80 requests of the app counted as
 // 400. And who finds its events taken along by another's failed request is told that all went well.
 // So one part at a time, which the buffers hold whole or not at all.
+//
+// An event that cannot be written leaves those before it in the buffers too: 40 counters beside an
+// exponential histogram with a bucket that ends at infinity were summed to 184. What is known to be
+// so is refused before (see `unfit`); for the rest upstream's exporter is made again, with empty
+// buffers, and the part comes in halves until the point is alone.
 type putter struct {
 	exporter.Metrics
-	streams func(pcommon.Resource) string
-	taken   *durable.Taken
-	turn    chan struct{}
+	make func(context.Context) (exporter.Metrics, error)
+	host component.Host
+
+	naming
+	taken *durable.Taken
+	turn  chan struct{}
 }
 
 func (p *putter) Start(ctx context.Context, host component.Host) error {
+	p.host = host
 	p.taken.Load()
 	return p.Metrics.Start(ctx, host)
 }
@@ -74,38 +72,118 @@ func (p *putter) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
 		return err
 	}
 	parts, refused := p.split(md, had, time.Now())
-	var reasons []string
-	if len(refused) > 0 {
-		reasons = append(reasons, "older than 14 days, or more than 2 hours in the future")
+	if err := p.put(ctx, md, parts, refused, ids); err != nil {
+		return err
 	}
-	noted := named(had, ids)
-	for at, numbers := range parts {
+	p.taken.Remove(named(had, ids)...)
+	if len(refused) == 0 {
+		return nil
+	}
+	numbers := map[int]bool{}
+	for number := range refused {
+		numbers[number] = true
+	}
+	return &durable.PartlyError[pmetric.Metrics]{Data: only(md, numbers), Reason: reasons(refused)}
+}
+
+// reasons are all of a batch's, each once, with how many points it is about.
+func reasons(refused map[int]string) string {
+	often := map[string]int{}
+	for _, why := range refused {
+		often[why]++
+	}
+	all := slices.Sorted(maps.Keys(often))
+	if len(all) == 1 {
+		return all[0]
+	}
+	for i, why := range all {
+		all[i] = fmt.Sprintf("%d: %s", often[why], why)
+	}
+	return strings.Join(all, "; ")
+}
+
+// put puts parts until none is left, and adds to `refused` what cannot be put. What it puts before it
+// fails is noted as taken; what it noted is taken off again when all is put.
+func (p *putter) put(ctx context.Context, md pmetric.Metrics, parts []map[int]bool, refused map[int]string, ids func() ([]string, error)) error {
+	var noted []string
+	for len(parts) > 0 {
+		part := parts[0]
+		parts = parts[1:]
 		limited, cancel := durable.Unhurried(ctx, putTimeout)
-		err := p.Metrics.ConsumeMetrics(limited, only(md, numbers))
+		err := p.Metrics.ConsumeMetrics(limited, p.fitted(only(md, part)))
 		cancel()
 		switch {
-		case err == nil && at == len(parts)-1:
+		case err == nil && len(parts) == 0:
 		case err == nil:
 			if _, failed := ids(); failed != nil {
 				return failed
 			}
-			put := named(numbers, ids)
+			put := named(part, ids)
 			p.taken.Add(put...)
 			noted = append(noted, put...)
-		case durable.Hopeless(err):
-			for number := range numbers {
-				refused[number] = true
+		case unwritten(err):
+			if failed := p.renew(ctx); failed != nil {
+				return failed
 			}
-			reasons = append(reasons, err.Error())
+			if len(part) == 1 {
+				refuse(refused, part, err.Error())
+			} else {
+				parts = append(halves(part), parts...)
+			}
+		case durable.Hopeless(err):
+			refuse(refused, part, err.Error())
 		default:
 			return err
 		}
 	}
 	p.taken.Remove(noted...)
-	if len(refused) == 0 {
-		return nil
+	return nil
+}
+
+func refuse(refused map[int]string, numbers map[int]bool, why string) {
+	for number := range numbers {
+		refused[number] = why
 	}
-	return &durable.PartlyError[pmetric.Metrics]{Data: only(md, refused), Reason: strings.Join(reasons, "; ")}
+}
+
+func halves(part map[int]bool) []map[int]bool {
+	numbers := slices.Sorted(maps.Keys(part))
+	first, second := map[int]bool{}, map[int]bool{}
+	for i, number := range numbers {
+		if i < len(numbers)/2 {
+			first[number] = true
+		} else {
+			second[number] = true
+		}
+	}
+	return []map[int]bool{first, second}
+}
+
+// unwritten tells whether upstream failed before it asked AWS for anything: AWS's SDK names the
+// operation in each of its errors.
+func unwritten(err error) bool {
+	var operation interface{ Operation() string }
+	var coded interface{ ErrorCode() string }
+	var network net.Error
+	return !errors.As(err, &operation) && !errors.As(err, &coded) && !errors.As(err, &network) &&
+		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+}
+
+// renew takes another of upstream's exporters. The present one would send what it has buffered when it
+// is shut down; with a context that has ended it sends nothing.
+func (p *putter) renew(ctx context.Context) error {
+	fresh, err := p.make(ctx)
+	if err != nil {
+		return err
+	}
+	if err := fresh.Start(ctx, p.host); err != nil {
+		return err
+	}
+	ended, end := context.WithCancel(ctx)
+	end()
+	_ = p.Metrics.Shutdown(ended)
+	p.Metrics = fresh
+	return nil
 }
 
 // had is what CloudWatch has of a batch that was put in part: the data points' numbers.
@@ -159,175 +237,4 @@ func idsOf(md pmetric.Metrics) (ids []string, err error) {
 		}
 	}
 	return ids, nil
-}
-
-// copies puts each data point of a metric into `one`, alone.
-func copies(metric, one pmetric.Metric) iter.Seq[int] {
-	switch metric.Type() {
-	case pmetric.MetricTypeGauge:
-		return copied(metric.Gauge().DataPoints().All(), func(p pmetric.NumberDataPoint) {
-			p.CopyTo(one.SetEmptyGauge().DataPoints().AppendEmpty())
-		})
-	case pmetric.MetricTypeSum:
-		return copied(metric.Sum().DataPoints().All(), func(p pmetric.NumberDataPoint) {
-			p.CopyTo(one.SetEmptySum().DataPoints().AppendEmpty())
-		})
-	case pmetric.MetricTypeHistogram:
-		return copied(metric.Histogram().DataPoints().All(), func(p pmetric.HistogramDataPoint) {
-			p.CopyTo(one.SetEmptyHistogram().DataPoints().AppendEmpty())
-		})
-	case pmetric.MetricTypeExponentialHistogram:
-		return copied(metric.ExponentialHistogram().DataPoints().All(), func(p pmetric.ExponentialHistogramDataPoint) {
-			p.CopyTo(one.SetEmptyExponentialHistogram().DataPoints().AppendEmpty())
-		})
-	case pmetric.MetricTypeSummary:
-		return copied(metric.Summary().DataPoints().All(), func(p pmetric.SummaryDataPoint) {
-			p.CopyTo(one.SetEmptySummary().DataPoints().AppendEmpty())
-		})
-	}
-	return func(func(int) bool) {}
-}
-
-func copied[P any](all iter.Seq2[int, P], copyTo func(P)) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		for number, point := range all {
-			copyTo(point)
-			if !yield(number) {
-				return
-			}
-		}
-	}
-}
-
-// split makes parts of one request each of what CloudWatch has not had, and takes out what it will
-// never take: sets of the data points' numbers.
-func (p *putter) split(md pmetric.Metrics, had map[int]bool, now time.Time) (parts []map[int]bool, refused map[int]bool) {
-	refused = map[int]bool{}
-	open, bytes := map[string]int{}, map[string]int{}
-	number := -1
-	for _, resource := range md.ResourceMetrics().All() {
-		stream := p.streams(resource.Resource())
-		shared := sizeOf(resource.Resource())
-		for _, scope := range resource.ScopeMetrics().All() {
-			for _, metric := range scope.Metrics().All() {
-				for at, size := range points(metric) {
-					if number++; had[number] {
-						continue
-					}
-					when := now // upstream takes the moment of the export
-					if at != 0 {
-						when = at.AsTime()
-					}
-					// Upstream looks at it a little later.
-					if age := now.Sub(when); age > oldest-time.Minute || age < -newest {
-						refused[number] = true
-						continue
-					}
-					key := fmt.Sprintf("%s\n%d", stream, when.UnixNano()/int64(apart))
-					grows := jsonAdds + jsonGrows*shared + size
-					if _, found := open[key]; !found || bytes[key]+grows > maxPut {
-						open[key], bytes[key] = len(parts), 0
-						parts = append(parts, map[int]bool{})
-					}
-					bytes[key] += grows
-					parts[open[key]][number] = true
-				}
-			}
-		}
-	}
-	return parts, refused
-}
-
-func sizeOf(resource pcommon.Resource) int {
-	bare := pmetric.NewMetrics()
-	resource.CopyTo(bare.ResourceMetrics().AppendEmpty().Resource())
-	var sizes pmetric.ProtoMarshaler
-	return sizes.MetricsSize(bare)
-}
-
-// points is each data point's time and an estimate of its bytes as JSON.
-func points(metric pmetric.Metric) iter.Seq2[pcommon.Timestamp, int] {
-	var sizes pmetric.ProtoMarshaler
-	name := jsonGrows * len(metric.Name())
-	switch metric.Type() {
-	case pmetric.MetricTypeGauge:
-		return each(metric.Gauge().DataPoints().All(), func(p pmetric.NumberDataPoint) int {
-			return name + jsonGrows*sizes.NumberDataPointSize(p)
-		})
-	case pmetric.MetricTypeSum:
-		return each(metric.Sum().DataPoints().All(), func(p pmetric.NumberDataPoint) int {
-			return name + jsonGrows*sizes.NumberDataPointSize(p)
-		})
-	case pmetric.MetricTypeHistogram:
-		return each(metric.Histogram().DataPoints().All(), func(p pmetric.HistogramDataPoint) int {
-			return name + jsonGrows*sizes.HistogramDataPointSize(p)
-		})
-	case pmetric.MetricTypeExponentialHistogram:
-		return each(metric.ExponentialHistogram().DataPoints().All(), func(p pmetric.ExponentialHistogramDataPoint) int {
-			return name + bucketGrows*sizes.ExponentialHistogramDataPointSize(p)
-		})
-	case pmetric.MetricTypeSummary:
-		return each(metric.Summary().DataPoints().All(), func(p pmetric.SummaryDataPoint) int {
-			return name + jsonGrows*sizes.SummaryDataPointSize(p)
-		})
-	}
-	return func(func(pcommon.Timestamp, int) bool) {}
-}
-
-func each[P interface{ Timestamp() pcommon.Timestamp }](all iter.Seq2[int, P], size func(P) int) iter.Seq2[pcommon.Timestamp, int] {
-	return func(yield func(pcommon.Timestamp, int) bool) {
-		for _, point := range all {
-			if !yield(point.Timestamp(), size(point)) {
-				return
-			}
-		}
-	}
-}
-
-// only is a copy of the data points with these numbers.
-func only(md pmetric.Metrics, numbers map[int]bool) pmetric.Metrics {
-	copied := pmetric.NewMetrics()
-	md.CopyTo(copied)
-	number := -1
-	left := func() bool {
-		number++
-		return !numbers[number]
-	}
-	copied.ResourceMetrics().RemoveIf(func(resource pmetric.ResourceMetrics) bool {
-		resource.ScopeMetrics().RemoveIf(func(scope pmetric.ScopeMetrics) bool {
-			scope.Metrics().RemoveIf(func(metric pmetric.Metric) bool {
-				return removeIf(metric, left) == 0
-			})
-			return scope.Metrics().Len() == 0
-		})
-		return resource.ScopeMetrics().Len() == 0
-	})
-	return copied
-}
-
-// removeIf returns how many data points are left.
-func removeIf(metric pmetric.Metric, remove func() bool) int {
-	switch metric.Type() {
-	case pmetric.MetricTypeGauge:
-		all := metric.Gauge().DataPoints()
-		all.RemoveIf(func(pmetric.NumberDataPoint) bool { return remove() })
-		return all.Len()
-	case pmetric.MetricTypeSum:
-		all := metric.Sum().DataPoints()
-		all.RemoveIf(func(pmetric.NumberDataPoint) bool { return remove() })
-		return all.Len()
-	case pmetric.MetricTypeHistogram:
-		all := metric.Histogram().DataPoints()
-		all.RemoveIf(func(pmetric.HistogramDataPoint) bool { return remove() })
-		return all.Len()
-	case pmetric.MetricTypeExponentialHistogram:
-		all := metric.ExponentialHistogram().DataPoints()
-		all.RemoveIf(func(pmetric.ExponentialHistogramDataPoint) bool { return remove() })
-		return all.Len()
-	case pmetric.MetricTypeSummary:
-		all := metric.Summary().DataPoints()
-		all.RemoveIf(func(pmetric.SummaryDataPoint) bool { return remove() })
-		return all.Len()
-	}
-	return 0
 }

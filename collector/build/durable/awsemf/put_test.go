@@ -2,12 +2,8 @@ package awsemf
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -19,12 +15,14 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
 
 	"otel-stack/durable"
+	"otel-stack/durable/cloudwatchtest"
 )
 
 // vendor takes what `fails` does not refuse, and remembers the points of each call.
@@ -67,8 +65,9 @@ func contents(md pmetric.Metrics) (services, points []string) {
 func never([]string) error { return nil }
 
 func putting(v *vendor) *putter {
+	config := &upstream.Config{LogGroupName: "/metrics", LogStreamName: "{ServiceName}"}
 	return &putter{
-		Metrics: v, streams: durable.Streams("/metrics\n{ServiceName}"),
+		Metrics: v, make: func(context.Context) (exporter.Metrics, error) { return v, nil }, naming: newNaming(config),
 		taken: durable.NewTaken(component.MustNewID("awsemf"), zap.NewNop()), turn: make(chan struct{}, 1),
 	}
 }
@@ -97,7 +96,7 @@ func TestOnlyWhatWasNotPutComesAgain(t *testing.T) {
 	sick := true
 	v := &vendor{fails: func(services []string) error {
 		if sick && slices.Contains(services, "b") {
-			return errors.New("throttled")
+			return apiError{"ThrottlingException"}
 		}
 		return nil
 	}}
@@ -125,7 +124,7 @@ func TestWhatWasPutDoesNotComeAgainInAnotherBatch(t *testing.T) {
 	now := time.Now()
 	before := putting(&vendor{fails: func(services []string) error {
 		if slices.Contains(services, "b") {
-			return errors.New("throttled")
+			return apiError{"ThrottlingException"}
 		}
 		return nil
 	}})
@@ -221,7 +220,7 @@ func TestEventsOfOneRequestAreOfOneDay(t *testing.T) {
 func TestWhatCloudWatchNeverTakesIsTakenOut(t *testing.T) {
 	v := &vendor{fails: func(services []string) error {
 		if slices.Contains(services, "refused") {
-			return apiError{}
+			return apiError{"InvalidParameterException"}
 		}
 		return nil
 	}}
@@ -269,62 +268,52 @@ func TestWhoComesMeanwhileWaits(t *testing.T) {
 	}
 }
 
-type apiError struct{}
+type apiError struct{ code string }
 
-func (apiError) Error() string     { return "InvalidParameterException" }
-func (apiError) ErrorCode() string { return "InvalidParameterException" }
+func (a apiError) Error() string     { return a.code }
+func (a apiError) ErrorCode() string { return a.code }
 
-// logs is CloudWatch's service: it counts events by stream, and fails while it is sick.
-type logs struct {
-	mu     sync.Mutex
-	sick   atomic.Bool
-	events map[string]int
+// shipped is what our config says of it.
+func shipped(url string) *upstream.Config {
+	config := NewFactory().CreateDefaultConfig().(*upstream.Config)
+	aws := &config.AWSSessionSettings
+	aws.Endpoint, aws.Region, aws.MaxRetries = url, "eu-west-1", 1
+	config.Namespace, config.LogGroupName, config.LogStreamName = "cruddur", "/metrics/cruddur", "{ServiceName}"
+	config.ResourceToTelemetrySettings.Enabled = true
+	config.RetainInitialValueOfDeltaMetric = true
+	config.DimensionRollupOption = "NoDimensionRollup"
+	config.MetricDeclarations = []*upstream.MetricDeclaration{
+		{Dimensions: [][]string{{"service.name"}, {"service.name", "http.route"}}, MetricNameSelectors: []string{"^http"}},
+		{Dimensions: [][]string{{"service.name"}}, MetricNameSelectors: []string{".*"}},
+	}
+	if err := config.Validate(); err != nil {
+		panic(err)
+	}
+	return config
 }
 
-func (l *logs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var put struct {
-		LogStreamName string            `json:"logStreamName"`
-		LogEvents     []json.RawMessage `json:"logEvents"`
+func started(t *testing.T, cloudwatch *cloudwatchtest.Server) *putter {
+	t.Helper()
+	set := exportertest.NewNopSettings(NewFactory().Type())
+	p, err := newPutter(context.Background(), upstream.NewFactory(), set, shipped(cloudwatch.URL))
+	if err != nil {
+		t.Fatal(err)
 	}
-	content, _ := io.ReadAll(r.Body)
-	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".PutLogEvents") {
-		if err := json.Unmarshal(content, &put); err != nil || l.sick.Load() {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		l.mu.Lock()
-		l.events[put.LogStreamName] += len(put.LogEvents)
-		l.mu.Unlock()
+	if err := p.Start(context.Background(), componenttest.NewNopHost()); err != nil {
+		t.Fatal(err)
 	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	// Without a token upstream puts the same again.
-	_, _ = w.Write([]byte(`{"nextSequenceToken": "1"}`))
+	return p
 }
 
 // Batches of two services, several at once, come again and again until they are taken.
 func TestWithUpstreamsExporterEachEventIsPutOnce(t *testing.T) {
-	t.Setenv("AWS_ACCESS_KEY_ID", "nobody")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-	t.Setenv("QUEUE_DIR", t.TempDir())
-	cloudwatch := &logs{events: map[string]int{}}
-	cloudwatch.sick.Store(true)
-	server := httptest.NewServer(cloudwatch)
-	defer server.Close()
+	var sick atomic.Bool
+	sick.Store(true)
+	cloudwatch := cloudwatchtest.New(t)
+	cloudwatch.Fails = func(string) bool { return sick.Load() }
 
-	factory := NewFactory()
-	config := factory.CreateDefaultConfig().(*upstream.Config)
-	aws := &config.AWSSessionSettings
-	aws.Endpoint, aws.Region, aws.MaxRetries = server.URL, "eu-west-1", 1
-	config.LogGroupName, config.LogStreamName = "/metrics", "{ServiceName}"
 	ctx := context.Background()
-	emf, err := factory.CreateMetrics(ctx, exportertest.NewNopSettings(factory.Type()), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := emf.Start(ctx, componenttest.NewNopHost()); err != nil {
-		t.Fatal(err)
-	}
-
+	emf := started(t, cloudwatch)
 	const batches, points = 4, 5
 	var sending sync.WaitGroup
 	deadline := time.Now().Add(time.Minute)
@@ -337,7 +326,7 @@ func TestWithUpstreamsExporterEachEventIsPutOnce(t *testing.T) {
 					return
 				}
 				if tries == 2 {
-					cloudwatch.sick.Store(false)
+					sick.Store(false)
 				}
 				if time.Now().After(deadline) {
 					t.Errorf("batch %d: %v", batch, err)
@@ -350,8 +339,12 @@ func TestWithUpstreamsExporterEachEventIsPutOnce(t *testing.T) {
 	if err := emf.Shutdown(ctx); err != nil {
 		t.Fatal(err)
 	}
+	events := map[string]int{}
+	for _, event := range cloudwatch.Events() {
+		events[event.Stream]++
+	}
 	for _, service := range []string{"a", "b"} {
-		if got := cloudwatch.events[service]; got != batches*points {
+		if got := events[service]; got != batches*points {
 			t.Errorf("%s: %d events of %d", service, got, batches*points)
 		}
 	}
