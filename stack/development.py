@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stack.page_build import SOURCES
-from stack.plan import PAGE
+from stack.plan import FLASK, PAGE
 
 if TYPE_CHECKING:
     from stack.plan import Plan, Process
 
-FLASK = ("backend-flask", "profiles-flask")
 VITE = "node_modules/vite/bin/vite.js"
 
 

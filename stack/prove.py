@@ -15,8 +15,6 @@ from stack.waiting import DeadlineError, wait_for
 if TYPE_CHECKING:
     from stack.plan import Plan
 
-EXPECTED_SERVICES = frozenset({"backend-flask", "profiles-flask"})
-
 
 @dataclass(frozen=True)
 class Proof:
@@ -32,6 +30,7 @@ def prove(plan: Plan, deadline: float = 60) -> Proof:
 
     Raises StackError that says how far the trace came.
     """
+    expected = frozenset(plan.service_names.values())
     trace_id = secrets.token_hex(16)
     record = plan.telemetry_dir / "traces.jsonl"
     offset = size(record)
@@ -41,14 +40,16 @@ def prove(plan: Plan, deadline: float = 60) -> Proof:
         spans = wait_for(
             "the trace in the local record",
             lambda: read_spans(record, trace_id, offset),
-            until=lambda found: {span.service for span in found} >= EXPECTED_SERVICES,
+            until=lambda found: {span.service for span in found} >= expected,
             seconds=deadline,
         )
     except DeadlineError as late:
         arrived = {span.service for span in read_spans(record, trace_id, offset)}
-        missing = ", ".join(sorted(EXPECTED_SERVICES - arrived))
+        missing = ", ".join(sorted(expected - arrived))
+        came = f"this trace has spans of {', '.join(sorted(arrived))}" if arrived else ""
         raise StackError(
-            f"the app answers, but no span of {missing} reached {record} within {deadline:g} s",
+            f"the app answers, but no span of {missing} reached {record} within {deadline:g} s; "
+            f"{came or 'none of this trace did'}",
             "see `make logs`",
         ) from late
     return Proof(trace_id, tuple(spans), time.monotonic() - answered)

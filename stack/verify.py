@@ -38,9 +38,6 @@ ERRORS = "errors"
 
 HOME = "/api/activities/home"
 ROLLBAR_TEST = "/rollbar/test"
-THROUGH = frozenset({PAGE, "backend-flask", "profiles-flask"})
-"""The services that a click on the page passes, besides the database."""
-
 RECORD_FILES = {"traces": "traces.jsonl", "metrics": "metrics.jsonl", "logs": "logs.jsonl"}
 PAUSE_SECONDS = 0.1
 
@@ -56,7 +53,8 @@ class Start(StrEnum):
 class Delivery:
     """`state`: `arrived`, `missing` or `rejected`. `seconds`: from sending to arrival.
 
-    `by`: how it is known, for example what the stand-in holds. `why`: what the vendor said.
+    `by`: how it is known, for example what the stand-in holds. `why`: what the vendor said, or what
+    the trace lacks.
     """
 
     vendor: str
@@ -138,8 +136,10 @@ def verify(
     for witness in witnesses:
         key = (witness.vendor, witness.signal)
         if waiting[key].state != "arrived":
-            why = witness.reason()
-            waiting[key] = replace(waiting[key], state="rejected" if why else "missing", why=why)
+            said = witness.reason()
+            lacks = clicked.lacking() if clicked and witness.signal == "traces" else ""
+            state = "rejected" if said else "missing"
+            waiting[key] = replace(waiting[key], state=state, why=said or lacks)
     steps = tuple(_steps(clicked.spans)) if clicked else ()
     return Report(trace_id, tuple(waiting.values()), steps, dict(untried(plan)))
 
@@ -159,6 +159,8 @@ class _Click:
             (route.vendor, route.signal) == (LOCAL_RECORD, "traces") for route in routes(config)
         )
         self._page = page_visit.open_page(plan)
+        # The services that a click passes, besides the database.
+        self._through = frozenset({PAGE, *plan.service_names.values()})
         self._own: frozenset[str] = frozenset()
         self.spans: list[Span] = []
 
@@ -177,11 +179,25 @@ class _Click:
         self.spans = read_spans(self._record, self._trace_id, self._offset)
         ids = frozenset(span.span_id for span in self.spans)
         whole = (
-            {span.service for span in self.spans} >= THROUGH
+            not self._absent()
             and any("db.system" in span.attributes for span in self.spans)
             and all(not span.parent_id or span.parent_id in ids for span in self.spans)
         )
         return ids if whole and self._own <= ids else frozenset()
+
+    def _absent(self) -> frozenset[str]:
+        return self._through - {span.service for span in self.spans}
+
+    def lacking(self) -> str:
+        """What the trace lacks, and what came instead; "" where it is whole."""
+        if not self._recorded or self.whole():
+            return ""
+        if self._absent():
+            came = ", ".join(sorted({span.service for span in self.spans})) or "no service"
+            return f"no span of {', '.join(sorted(self._absent()))}; spans of {came} came"
+        if not any("db.system" in span.attributes for span in self.spans):
+            return "no span of the database came"
+        return "the parent of a span did not come"
 
 
 def _steps(spans: Sequence[Span], parent: str = "", depth: int = 0) -> Iterator[Step]:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from stack.accounts import aws_target, is_live
 from stack.announce import announce
 from stack.console import console, step
-from stack.plan import make_plan
+from stack.plan import BACKEND, make_plan
 from stack.provision.account import account_of
 from stack.provision.changes import apply, plan_changes
 from stack.provision.desired import (
@@ -41,10 +41,12 @@ def run(
     """Bring AWS, or what plays it, to what aws/ asks for; show the difference first."""
     settings = load_settings(ROOT)
     live = is_live(settings, "xray")
-    announce(make_plan(settings, ROOT, "native") if live else running_plan())
+    plan = make_plan(settings, ROOT, "native") if live else running_plan()
+    announce(plan)
     target = aws_target(settings)
     account = account_of(target)
-    parameters = template_parameters(settings.collector, settings.log_route)
+    service = plan.service_names[BACKEND]
+    parameters = template_parameters(settings.collector, settings.log_route, service)
     desired = load_desired(ROOT, settings.aws_region, account, parameters)
     check_service_names(desired, service_names(ROOT))
     with step(f"comparing account {account} in {settings.aws_region} with aws/"):

@@ -10,19 +10,23 @@ from rich.console import Console
 from stack.accounts import honeycomb, is_live
 from stack.announce import announce
 from stack.honeycomb import load_queries, save_queries
-from stack.plan import make_plan
+from stack.plan import BACKEND, make_plan
 from stack.runtimes.chosen import running_plan
 from stack.settings import ROOT, load_settings
 
 
 def run(
     dataset: Annotated[
-        str, typer.Option(help="A service's name; __all__ for the environment.")
-    ] = "backend-flask",
+        str | None,
+        typer.Option(help="A service's name, the app's without it; __all__ for the environment."),
+    ] = None,
 ) -> None:
     """Create each query that is not there yet, under its name."""
     settings = load_settings(ROOT)
     live = is_live(settings, "honeycomb")
-    announce(make_plan(settings, ROOT, "native") if live else running_plan())
-    for saved in save_queries(honeycomb(settings), dataset, load_queries(ROOT)):
+    plan = make_plan(settings, ROOT, "native") if live else running_plan()
+    announce(plan)
+    # Honeycomb's datasets are called as the services.
+    chosen = dataset or plan.service_names[BACKEND]
+    for saved in save_queries(honeycomb(settings), chosen, load_queries(ROOT)):
         Console().print(f"{saved.action:<10} {saved.name} ({saved.query_id})", soft_wrap=True)

@@ -63,7 +63,7 @@ def _table(deliveries: Sequence[Delivery]) -> Table:
     said = any(one.why for one in deliveries)
     table = Table("vendor", "signal", "", "after", "how it is known")
     if said:
-        table.add_column("what the vendor said")
+        table.add_column("why")
     for one in deliveries:
         table.add_row(
             one.vendor,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from stack.errors import StackError
 from stack.plan.collector import INSIDE_THE_CONTAINER, collector
-from stack.plan.model import COLLECTOR_HOSTS, PAGE, STANDIN_HOSTS, Plan
+from stack.plan.model import BACKEND, COLLECTOR_HOSTS, FLASK, PAGE, STANDIN_HOSTS, Plan
 from stack.plan.page import has_page, page
 from stack.plan.process import Process
 from stack.plan.services import backend, otel_env, profiles
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from stack.settings import Settings
 
 __all__ = [
+    "BACKEND",
     "COLLECTOR_HOSTS",
+    "FLASK",
     "INSIDE_THE_CONTAINER",
     "PAGE",
     "Plan",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stack.access import FRAGMENTS as ACCESS
+from stack.errors import StackError
 from stack.fragments import load, load_file
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from stack.vendors import Vendor
 
 PAGE = "frontend-react"
+
+BACKEND = "backend-flask"
+FLASK = (BACKEND, "profiles-flask")
+"""Processes. In their telemetry they may have other names: `Plan.service_names`."""
 
 COLLECTOR_HOSTS = {"native": "127.0.0.1", "docker": "collector"}
 
@@ -48,6 +53,25 @@ class Plan:
     def process(self, name: str) -> Process:
         """One of `processes`, by its name."""
         return next(process for process in self.processes if process.name == name)
+
+    @property
+    def service_names(self) -> dict[str, str]:
+        """What each Flask service is called in its telemetry, by its process.
+
+        Raises StackError for one that nobody gives a name.
+        """
+        names = {}
+        for process in self.processes:
+            if process.name not in FLASK:
+                continue
+            names[process.name] = process.environment.get("OTEL_SERVICE_NAME", "")
+            if not names[process.name]:
+                raise StackError(
+                    f"{process.name} has no name in its telemetry: {process.cwd}/otel.env does not "
+                    "set OTEL_SERVICE_NAME",
+                    "write OTEL_SERVICE_NAME=… there, with the name that people are to see",
+                )
+        return names
 
     @property
     def control_url(self) -> str | None:

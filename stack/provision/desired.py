@@ -76,11 +76,13 @@ def load_desired(
     return Desired(group, rule, tuple(resources))
 
 
-def template_parameters(collector: Mapping[str, str], log_route: str) -> dict[str, str]:
+def template_parameters(
+    collector: Mapping[str, str], log_route: str, service: str
+) -> dict[str, str]:
     """Name the groups and the namespace as the collector does, by its variables.
 
-    `log_route`: `otlp` or `watchtower`, as in `.env`. Raises StackError where the collector's
-    config does not name them.
+    `log_route`: `otlp` or `watchtower`, as in `.env`. `service`: whom the alarms watch. Raises
+    StackError where the collector's config does not name them.
     """
     for name in ("CLOUDWATCH_LOG_GROUP", "CLOUDWATCH_NAMESPACE"):
         if name not in collector:
@@ -91,6 +93,7 @@ def template_parameters(collector: Mapping[str, str], log_route: str) -> dict[st
             )
     group, namespace = collector["CLOUDWATCH_LOG_GROUP"], collector["CLOUDWATCH_NAMESPACE"]
     return {
+        "ServiceName": service,
         "LogGroupName": group,
         "MetricNamespace": namespace,
         "MetricsLogGroupName": f"/metrics/{namespace}",

@@ -105,6 +105,8 @@ def test_a_trace_without_profiles_is_not_whole(site: Site, no_profiles: None) ->
         "missing"
     }
     assert not report.complete
+    [why] = {one.why for one in report.deliveries if one.signal == "traces"}
+    assert why == "no span of profiles-flask; spans of backend-flask, frontend-react came"
 
 
 def test_a_vendor_with_part_of_the_spans_has_not_the_trace(site: Site, half_taken: None) -> None:

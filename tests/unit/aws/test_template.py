@@ -89,7 +89,7 @@ def test_the_collector_writes_where_the_template_looks() -> None:
     # given the names that the collector's config has by default
     config = (ROOT / CONFIG_FILE).read_text()
     # when the template is used with them
-    named = resources(**template_parameters(env_defaults(config), "otlp"))
+    named = resources(**template_parameters(env_defaults(config), "otlp", "backend-flask"))
     # then nothing differs from the template's own defaults
     assert named == resources()
     # and a group that an exporter made would be kept as long
@@ -97,9 +97,20 @@ def test_the_collector_writes_where_the_template_looks() -> None:
     assert retention == {each["RetentionInDays"] for each in of_kind("AWS::Logs::LogGroup")}
 
 
+def test_the_alarms_watch_a_service_that_was_renamed() -> None:
+    # when
+    parameters = template_parameters(env_defaults((ROOT / CONFIG_FILE).read_text()), "otlp", "shop")
+    # then
+    filters = of_kind("AWS::Logs::MetricFilter", **parameters)
+    patterns = [each["FilterPattern"] for each in filters]
+    assert len(patterns) >= 5
+    assert not [pattern for pattern in patterns if "backend-flask" in pattern]
+    assert [pattern for pattern in patterns if '"shop"' in pattern]
+
+
 def test_a_config_that_sends_nothing_to_cloudwatch_is_told() -> None:
     with pytest.raises(StackError, match=r"does not say .*CLOUDWATCH_LOG_GROUP"):
-        template_parameters({"OTLP_HTTP_PORT": "4318"}, "otlp")
+        template_parameters({"OTLP_HTTP_PORT": "4318"}, "otlp", "shop-api")
 
 
 def test_every_metric_that_is_looked_at_is_measured() -> None:

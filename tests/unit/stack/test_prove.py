@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from stack.plan import Process
+
 
 class App(HTTPServer):
     """Answers `status`; writes a span of each of `services` for the trace that it is asked in."""
@@ -80,6 +82,19 @@ def plan_for(tmp_path: Path) -> Callable[[int], Plan]:
     return make
 
 
+def renamed(plan: Plan, name: str | None) -> Plan:
+    """`plan` with another name for the backend; None where nothing gives it one."""
+
+    def change(process: Process) -> Process:
+        if process.name != "backend-flask":
+            return process
+        kept = {k: v for k, v in process.environment.items() if k != "OTEL_SERVICE_NAME"}
+        named = {} if name is None else {"OTEL_SERVICE_NAME": name}
+        return replace(process, environment={**kept, **named})
+
+    return replace(plan, processes=tuple(change(process) for process in plan.processes))
+
+
 def test_spans_of_both_services_are_the_proof(app: App, plan_for: Callable[[int], Plan]) -> None:
     # given a record that holds another trace already
     app.record.write_text(json.dumps(export("f" * 32, "backend-flask")) + "\n")
@@ -98,6 +113,43 @@ def test_a_service_whose_span_is_missing_is_named(
     # then
     with pytest.raises(StackError, match=r"but no span of profiles-flask reached .* within 0\.2 s"):
         prove(plan_for(app.server_port), deadline=0.2)
+
+
+def test_a_service_that_was_renamed_is_expected_under_its_name(
+    app: App, plan_for: Callable[[int], Plan]
+) -> None:
+    # given: another OTEL_SERVICE_NAME in services/backend/otel.env
+    plan = renamed(plan_for(app.server_port), "shop-api")
+    app.services = ("shop-api", "profiles-flask")
+    # then
+    assert {span.service for span in prove(plan, deadline=60).spans} == {*app.services}
+
+
+def test_what_came_instead_is_told(app: App, plan_for: Callable[[int], Plan]) -> None:
+    # given: services that still run under their old names
+    plan = renamed(plan_for(app.server_port), "shop-api")
+    # when
+    with pytest.raises(StackError) as told:
+        prove(plan, deadline=0.2)
+    # then
+    assert str(told.value) == (
+        f"the app answers, but no span of shop-api reached {app.record} within 0.2 s; this trace "
+        "has spans of backend-flask, profiles-flask; see `make logs`"
+    )
+    # when
+    app.services = ()
+    with pytest.raises(StackError, match="none of this trace did"):
+        prove(plan, deadline=0.2)
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_a_service_without_a_name_is_told_at_once(
+    app: App, plan_for: Callable[[int], Plan], name: str | None
+) -> None:
+    plan = renamed(plan_for(app.server_port), name)
+
+    with pytest.raises(StackError, match=r"backend/otel\.env does not set OTEL_SERVICE_NAME"):
+        prove(plan, deadline=60)
 
 
 def test_an_answer_that_is_no_success_is_told(app: App, plan_for: Callable[[int], Plan]) -> None:
