@@ -111,6 +111,7 @@ def _entry(samples: Mapping[str, list[Sample]], route: Route, fronts: set[str]) 
     # elsewhere there are none.
     refused = sum(total(f"exporter_refused_{unit}", exporter=stage) for stage in stages)
     rescued = sum(total(f"exporter_rescued_{unit}", exporter=stage) for stage in stages)
+    requeued = total(f"exporter_requeued_{unit}", exporter=route.exporter)
     full = sum(total(f"exporter_enqueue_failed_{unit}", exporter=stage) for stage in stages)
     return Entry(
         vendor=route.vendor,
@@ -118,7 +119,7 @@ def _entry(samples: Mapping[str, list[Sample]], route: Route, fronts: set[str]) 
         exporter=route.exporter,
         queue=route.queue,
         accepted=accepted,
-        sent=total(f"exporter_sent_{unit}", exporter=route.exporter) - refused,
+        sent=total(f"exporter_sent_{unit}", exporter=route.exporter) - refused - requeued,
         queued=total("exporter_queue_size", **own_queue),
         queue_capacity=total("exporter_queue_capacity", **own_queue),
         # awsxray's own counter counts attempts, which the hop repeats; loss is the hop's.

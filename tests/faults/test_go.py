@@ -20,9 +20,12 @@ pytestmark = pytest.mark.only_native
 
 # How long to fuzz each target, such as 60s; their seeds are always tried.
 FUZZ = os.environ.get("FUZZ", "")
-OWN_MODULES = re.findall(
-    r"^replace (otel-stack/\w+) => \./", (ROOT / SOURCES / "go.mod").read_text(), re.MULTILINE
+OWN_MODULES = dict(
+    re.findall(
+        r"^replace (\S+) => \./(\w+)$", (ROOT / SOURCES / "go.mod").read_text(), re.MULTILINE
+    )
 )
+"""The folder of each; one has a path inside of upstream's module tree."""
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="no Go on PATH to compile tests with")
@@ -46,8 +49,8 @@ def fuzz_targets() -> list[tuple[str, str]]:
     """(module, target) of each."""
     return [
         (module, target)
-        for module in OWN_MODULES
-        for file in sorted((ROOT / SOURCES / module.partition("/")[2]).rglob("*_test.go"))
+        for module, folder in OWN_MODULES.items()
+        for file in sorted((ROOT / SOURCES / folder).rglob("*_test.go"))
         for target in re.findall(r"^func (Fuzz\w+)", file.read_text(), re.MULTILINE)
     ]
 
@@ -62,7 +65,7 @@ def test_our_own_components_on_what_nobody_thought_of(
     build = ROOT / SOURCES
     version = re.search(r"^go .+$", (build / "go.mod").read_text(), re.MULTILINE)
     assert version is not None
-    used = f"{version.group()}\nuse (\n\t{build}\n\t{build / module.partition('/')[2]}\n)\n"
+    used = f"{version.group()}\nuse (\n\t{build}\n\t{build / OWN_MODULES[module]}\n)\n"
     workspace = tmp_path / "go.work"
     workspace.write_text(used)
     # By default Go spends a minute on making each new input shorter, in which it tries no other.

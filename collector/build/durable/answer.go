@@ -61,7 +61,7 @@ func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	if strange := stranger(response); strange != nil {
 		response.Body.Close()
-		return nil, strange
+		return nil, strangeAnswerError{strange}
 	}
 	sooner(response.Header)
 	seen.status = response.StatusCode
@@ -73,6 +73,9 @@ func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	return response, nil
 }
+
+// strangeAnswerError is another's answer than the vendor's: it says nothing about the data.
+type strangeAnswerError struct{ error }
 
 // stranger is what is wrong with an answer that is nobody's who takes OTLP, and that upstream counts as
 // a delivery: Go's client follows a redirect, with the key, to whatever host it names, and asks there

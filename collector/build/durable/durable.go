@@ -9,7 +9,8 @@
 //   - a queue whose file is deleted is written again under its name;
 //   - 401, 403, 429 and 5xx are tried again, whatever upstream thinks of them;
 //   - what is too large for one request is sent in several;
-//   - what a vendor refuses for good is counted, named, and kept as a dead letter.
+//   - what a vendor refuses for good is counted, named, and kept as a dead letter;
+//   - an item that makes the exporter panic, or fail for ever, is refused alone, and in bounded tries.
 package durable
 
 import (
@@ -133,8 +134,10 @@ type keeper[T any] struct {
 	letters *letters
 	seen    suspects
 
-	attributes       metric.MeasurementOption
-	refused, rescued metric.Int64Counter
+	attributes metric.MeasurementOption
+	refused    metric.Int64Counter
+	rescued    metric.Int64Counter
+	requeued   metric.Int64Counter
 
 	mu      sync.Mutex
 	held    []T
@@ -159,6 +162,11 @@ func newKeeper[T any](set Settings, kind kind[T], inner consuming, export func(c
 	if err != nil {
 		return nil, err
 	}
+	requeued, err := meter.Int64Counter("otelcol_exporter_requeued_"+kind.unit,
+		metric.WithDescription("Counted as sent, but put at the end of the queue."))
+	if err != nil {
+		return nil, err
+	}
 	life, die := context.WithCancel(context.Background())
 	if !set.Queue.HasValue() {
 		stopping.Lock()
@@ -170,7 +178,7 @@ func newKeeper[T any](set Settings, kind kind[T], inner consuming, export func(c
 		set: set, kind: kind, inner: inner, export: export,
 		letters:    newLetters(set.ID.String(), kind.signal),
 		attributes: metric.WithAttributes(attribute.String("exporter", set.ID.String())),
-		refused:    refused, rescued: rescued,
+		refused:    refused, rescued: rescued, requeued: requeued,
 		stop: make(chan struct{}),
 	}, nil
 }
@@ -193,16 +201,71 @@ func (k *keeper[T]) queue(outer consuming, enqueue func(context.Context, T) erro
 	k.outer, k.enqueue = outer, enqueue
 }
 
-// push is behind the queue: one attempt at one batch.
+// failure is what an attempt left undelivered.
+type failure[T any] struct {
+	data    T
+	err     error
+	status  int
+	verdict verdict
+}
+
+// push is behind the queue: one attempt at one batch, and more where the batch may be at fault.
 func (k *keeper[T]) push(ctx context.Context, data T) error {
+	left := k.attempt(ctx, data)
+	if left == nil {
+		return nil
+	}
+	// Behind a hop the sender's own queue keeps it; here it would be kept twice.
+	if !k.set.Queue.HasValue() {
+		if left.verdict == hopeless {
+			return consumererror.NewPermanent(hopelessError{left.err})
+		}
+		return k.retry(left.err, left.data)
+	}
+	switch left.verdict {
+	case hopeless:
+		if done, err := k.isolate(ctx, left); done {
+			return err
+		}
+		return k.give(left)
+	case suspect:
+		content, err := k.kind.marshal(left.data)
+		if err != nil {
+			break
+		}
+		often, others := k.seen.failed(content)
+		if !often {
+			break
+		}
+		if done, err := k.isolate(ctx, left); done {
+			return err
+		}
+		if others {
+			return k.give(left)
+		}
+		// Ten such batches would hold all the queue's consumers, and nothing would pass that could
+		// tell a vendor that is down from data that it chokes on.
+		items := k.kind.items(left.data)
+		if k.enqueue(ctx, left.data) == nil ||
+			k.letters.park(k.header(left.data, items, left.status, left.err.Error()), content) == nil {
+			k.requeued.Add(ctx, int64(items), k.attributes)
+			return nil
+		}
+	}
+	return k.retry(left.err, left.data)
+}
+
+// attempt returns nil when nothing is left to be delivered.
+func (k *keeper[T]) attempt(ctx context.Context, data T) *failure[T] {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(k.life, cancel)()
 	var seen answer
-	err := k.export(context.WithValue(ctx, answerKey{}, &seen), data)
-	var partly *PartlyError[T]
-	if errors.As(err, &partly) {
-		k.refuse(ctx, partly.Data, k.kind.items(partly.Data), seen.status, partly.Reason)
+	err := Guard(func() error { return k.export(context.WithValue(ctx, answerKey{}, &seen), data) })
+	if refusals := partly[T](err); len(refusals) > 0 {
+		for _, one := range refusals {
+			k.refuse(ctx, one.Data, k.kind.items(one.Data), seen.status, one.Reason)
+		}
 		err = nil
 	}
 	if err == nil {
@@ -213,38 +276,45 @@ func (k *keeper[T]) push(ctx context.Context, data T) error {
 		return nil
 	}
 	var rest *RestError[T]
-	isRest := errors.As(err, &rest)
-	if isRest {
+	if errors.As(err, &rest) {
 		data, err = rest.Rest, rest.Err
 	}
 	status := seen.status
 	if status == 0 {
 		status = statusOf(err)
 	}
-	final := judge(err, status)
-	if final == suspect {
-		content, failed := k.kind.marshal(data)
-		if failed == nil && k.seen.guilty(content) {
-			final = hopeless
-		}
-	}
-	switch {
-	case final == hopeless && k.tooLarge(status, data):
-		return k.pushHalves(ctx, data)
-	case final == hopeless:
-		// Behind a hop the sender's own queue keeps it; here it would be kept twice.
-		if k.set.Queue.HasValue() {
-			k.keep(data, k.kind.items(data), status, err.Error())
-		}
-		return consumererror.NewPermanent(hopelessError{err})
-	case consumererror.IsPermanent(err):
+	return &failure[T]{data, err, status, judge(err, status)}
+}
+
+// retry makes the queue's next attempt be about `data`.
+func (k *keeper[T]) retry(err error, data T) error {
+	if consumererror.IsPermanent(err) {
 		// Without %w: upstream's mark of permanence would shine through.
 		err = errors.New(err.Error())
 	}
-	if isRest {
-		return k.kind.only(err, data)
+	return k.kind.only(err, data)
+}
+
+// give keeps all that is left as one dead letter.
+func (k *keeper[T]) give(left *failure[T]) error {
+	k.keep(left.data, k.kind.items(left.data), left.status, left.err.Error())
+	return consumererror.NewPermanent(hopelessError{left.err})
+}
+
+// partly is what of a batch was refused for good, by reason: one PartlyError, or several joined.
+func partly[T any](err error) []*PartlyError[T] {
+	if several, is := err.(interface{ Unwrap() []error }); is {
+		var all []*PartlyError[T]
+		for _, one := range several.Unwrap() {
+			all = append(all, partly[T](one)...)
+		}
+		return all
 	}
-	return err
+	var one *PartlyError[T]
+	if errors.As(err, &one) {
+		return []*PartlyError[T]{one}
+	}
+	return nil
 }
 
 // refuse counts what a vendor took out of a batch and keeps it, or all where it does not say which.
@@ -253,13 +323,18 @@ func (k *keeper[T]) refuse(ctx context.Context, data T, refused, status int, rea
 	k.keep(data, refused, status, reason)
 }
 
+func (k *keeper[T]) header(data T, refused, status int, reason string) header {
+	return header{
+		Exporter: k.set.ID.String(), Signal: k.kind.signal, Items: k.kind.items(data),
+		Refused: refused, Status: status, Reason: shortened(reason), Service: k.kind.service(data),
+		At: time.Now().UTC(),
+	}
+}
+
 func (k *keeper[T]) keep(data T, refused, status int, reason string) {
 	content, err := k.kind.marshal(data)
 	if err == nil {
-		err = k.letters.write(header{
-			Exporter: k.set.ID.String(), Signal: k.kind.signal, Items: k.kind.items(data),
-			Refused: refused, Status: status, Reason: shortened(reason), At: time.Now().UTC(),
-		}, content)
+		err = k.letters.write(k.header(data, refused, status, reason), content)
 	}
 	about := []zap.Field{zap.Int("refused", refused), zap.Int("status", status), zap.String("reason", shortened(reason))}
 	switch {
@@ -349,7 +424,7 @@ func (k *keeper[T]) retake(ctx context.Context) bool {
 
 // replay sends the letters again that were put into the `replay` folder.
 func (k *keeper[T]) replay(ctx context.Context) {
-	for _, path := range k.letters.waiting("replay") {
+	for _, path := range k.letters.waiting(outbox) {
 		content, err := k.letters.read(path)
 		if err == nil {
 			var data T

@@ -2,11 +2,16 @@ package durable
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,7 +52,15 @@ func TestJudge(t *testing.T) {
 		{"too large stays too large", plain, 413, hopeless},
 		{"an internal error may be the data's", plain, 500, suspect},
 		{"what cannot be written as a request", plain, 0, hopeless},
-		{"nobody answered in time", context.DeadlineExceeded, 0, again},
+		{"who computes for ever may choke on the data", context.DeadlineExceeded, 0, suspect},
+		{"so may who hangs up", &url.Error{Op: "Post", Err: io.EOF}, 0, suspect},
+		{"or resets the connection", &url.Error{Op: "Post", Err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}}, 0, suspect},
+		{"nobody listens", &url.Error{Op: "Post", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}, 0, again},
+		{"nobody has that name", &url.Error{Op: "Post", Err: &net.OpError{Op: "dial", Err: &net.DNSError{}}}, 0, again},
+		{"a stranger's certificate", &url.Error{Op: "Post", Err: &tls.CertificateVerificationError{Err: io.EOF}}, 0, again},
+		{"a stranger's answer", &url.Error{Op: "Post", Err: strangeAnswerError{errors.New("a page")}}, 0, again},
+		{"a stop", &url.Error{Op: "Post", Err: context.Canceled}, 0, again},
+		{"the exporter panicked", Guard(func() error { panic("on it") }), 0, hopeless},
 		{"AWS throttles with 400", coded{"ThrottlingException", 400}, 400, again},
 		{"AWS says 400 to a key", coded{"UnrecognizedClientException", 400}, 400, again},
 		{"AWS says 400 to bad data", coded{"InvalidParameterException", 400}, 400, hopeless},
@@ -71,17 +84,30 @@ func TestAHopSees400WhereTheDataIsToBlame(t *testing.T) {
 
 func TestABatchIsGuiltyOnlyWhileOthersPass(t *testing.T) {
 	var s suspects
-	for range 3 * suspectAttempts {
-		if s.guilty([]byte("batch")) {
-			t.Fatal("guilty while the vendor takes nothing")
+	tries := func(passing int) (often, others bool) {
+		for attempt := range suspectAttempts {
+			if often {
+				t.Fatalf("judged after %d attempts", attempt)
+			}
+			if attempt == passing {
+				s.pass()
+			}
+			often, others = s.failed([]byte("batch"))
 		}
+		return often, others
 	}
-	s.pass()
-	if !s.guilty([]byte("batch")) {
-		t.Fatal("not guilty although others pass")
-	}
-	if s.guilty([]byte("batch")) {
-		t.Fatal("a batch that comes again, replayed, is guilty at once")
+	for name, of := range map[string]struct {
+		passing int
+		guilty  bool
+	}{
+		"the vendor takes nothing":                  {suspectAttempts, false},
+		"another passed while the vendor went down": {1, false},
+		"another passes":                            {suspectAttempts - 2, true},
+		"another passed before":                     {suspectAttempts, false},
+	} {
+		if often, others := tries(of.passing); !often || others != of.guilty {
+			t.Errorf("%s: often %v, others %v", name, often, others)
+		}
 	}
 }
 

@@ -179,7 +179,8 @@ func checkHalves[T any](t *testing.T, k *keeper[T], data T) {
 	t.Helper()
 	all := k.kind.items(data)
 	before := content(t, k, data)
-	first, second := k.halve(data)
+	halves := k.halve(data)
+	first, second := halves[0], halves[1]
 	if k.kind.items(first) != all/2 || k.kind.items(second) != all-all/2 {
 		t.Fatalf("%s: %d and %d of %d", k.kind.signal, k.kind.items(first), k.kind.items(second), all)
 	}

@@ -22,6 +22,8 @@ const (
 	maxUnwritten = 8 << 20
 	maxReason    = 300
 	suffix       = ".letter"
+	// What `stack replay` moves into this folder is sent again.
+	outbox = "replay"
 )
 
 // header is the first line of a letter; the data follows as OTLP protobuf.
@@ -32,11 +34,11 @@ type header struct {
 	Refused  int       `json:"refused"`
 	Status   int       `json:"status"`
 	Reason   string    `json:"reason"`
+	Service  string    `json:"service,omitempty"`
 	At       time.Time `json:"at"`
 }
 
 // letters keeps what a vendor refused for good, a file a batch, in a folder for each exporter.
-// What `stack replay` moves into its `replay` folder is sent again.
 type letters struct {
 	folder, signal string
 	mu             sync.Mutex
@@ -78,8 +80,10 @@ func newLetters(exporter, signal string) *letters {
 	return l
 }
 
-func (l *letters) onDisk() (bytes int64) {
-	for _, path := range l.waiting(".") {
+func (l *letters) onDisk() int64 { return bytesOf(l.waiting(".")) }
+
+func bytesOf(paths []string) (bytes int64) {
+	for _, path := range paths {
 		if info, err := os.Stat(path); err == nil {
 			bytes += info.Size()
 		}
@@ -87,15 +91,37 @@ func (l *letters) onDisk() (bytes int64) {
 	return bytes
 }
 
-// write keeps a letter. With errUnwritten it waits in memory for `rewrite`.
-func (l *letters) write(about header, data []byte) error {
-	first, err := json.Marshal(about)
+// park keeps what is to be sent again as soon as the queue has room.
+func (l *letters) park(about header, data []byte) error {
+	one, err := l.letter(about, data)
 	if err != nil {
 		return err
 	}
-	one := letter{
+	if bytesOf(l.waiting(outbox))+int64(len(one.content)) > maxLetterBytes {
+		return errFull
+	}
+	if err := store(filepath.Join(l.folder, outbox), one); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bytes += int64(len(one.content)) // remove takes it off again
+	return nil
+}
+
+func (l *letters) letter(about header, data []byte) (letter, error) {
+	first, err := json.Marshal(about)
+	return letter{
 		name:    fmt.Sprintf("%d-%d-%s%s", about.At.UnixNano(), l.sequence.Add(1), l.signal, suffix),
 		content: append(append(first, '\n'), data...),
+	}, err
+}
+
+// write keeps a letter. With errUnwritten it waits in memory for `rewrite`.
+func (l *letters) write(about header, data []byte) error {
+	one, err := l.letter(about, data)
+	if err != nil {
+		return err
 	}
 	size := int64(len(one.content))
 	l.mu.Lock()
@@ -126,19 +152,23 @@ func (l *letters) rewrite() int {
 }
 
 func (l *letters) put(one letter) error {
-	if err := os.MkdirAll(l.folder, 0o700); err != nil {
-		return err
-	}
-	path := filepath.Join(l.folder, one.name)
-	if err := os.WriteFile(path+".new", one.content, 0o600); err != nil {
-		_ = os.Remove(path + ".new")
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := store(l.folder, one); err != nil {
 		return err
 	}
 	l.bytes += int64(len(one.content))
 	return nil
+}
+
+func store(folder string, one letter) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	path := filepath.Join(folder, one.name)
+	if err := os.WriteFile(path+".new", one.content, 0o600); err != nil {
+		_ = os.Remove(path + ".new")
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 // waiting is this signal's letters in a subfolder, the oldest first.

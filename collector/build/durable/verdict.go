@@ -3,6 +3,7 @@ package durable
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -30,6 +31,10 @@ const (
 // 401, 403 and 429 end when a key or a limit is put right, so the data waits in the queue. AWS's
 // JSON protocol says nearly everything with 400: there the code decides.
 func judge(err error, status int) verdict {
+	var panicked *PanicError
+	if errors.As(err, &panicked) {
+		return hopeless
+	}
 	var coded interface{ ErrorCode() string }
 	if errors.As(err, &coded) {
 		switch coded.ErrorCode() {
@@ -44,9 +49,12 @@ func judge(err error, status int) verdict {
 	}
 	var network net.Error
 	switch {
-	case status == 0 && (errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, context.Canceled)):
+	case status == 0 && (errors.Is(err, context.Canceled) || unreachable(err)):
 		return again
+	// Whoever was reached and says nothing may have choked on the data: a server's handler that
+	// panics is an EOF here, one that computes for ever a timeout.
+	case status == 0 && (errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded)):
+		return suspect
 	case status == 0 && consumererror.IsPermanent(err):
 		return hopeless
 	case status == 0:
@@ -59,6 +67,17 @@ func judge(err error, status int) verdict {
 		return suspect
 	}
 	return hopeless
+}
+
+// unreachable tells whether the data was never sent: it cannot be at fault.
+func unreachable(err error) bool {
+	var connecting *net.OpError
+	var name *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var notTLS tls.RecordHeaderError
+	var strange strangeAnswerError
+	return errors.As(err, &name) || errors.As(err, &certificate) || errors.As(err, &notTLS) ||
+		errors.As(err, &strange) || errors.As(err, &connecting) && connecting.Op != "read" && connecting.Op != "write"
 }
 
 // Hopeless tells whether an AWS error says that the same data would be refused for ever.
@@ -84,13 +103,12 @@ func statusOf(err error) int {
 }
 
 const (
-	// With pauses that grow from 5 to 30 s these are about four minutes of one batch failing while
-	// others pass. A vendor that fails every second request reaches it once in a thousand batches.
+	// With pauses that grow from 1 to 30 s these are about a minute and a half.
 	suspectAttempts = 10
 	maxSuspects     = 1000
 )
 
-// suspects finds the batch that a vendor answers with 500 for ever while it takes all others.
+// suspects counts the attempts at each batch that fails in a way that may be its own fault.
 // While nothing passes, the vendor is down and no batch is to blame.
 type suspects struct {
 	mu     sync.Mutex
@@ -106,7 +124,9 @@ func (s *suspects) pass() {
 	s.passed++
 }
 
-func (s *suspects) guilty(data []byte) bool {
+// failed notes one more attempt. `often`: it is time to find out whether the data is at fault; the
+// count begins again then. `others`: what was not this batch has passed lately.
+func (s *suspects) failed(data []byte) (often, others bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := sha256.Sum256(data)
@@ -119,9 +139,13 @@ func (s *suspects) guilty(data []byte) bool {
 		s.seen[key] = known
 	}
 	known.attempts++
-	if known.attempts < suspectAttempts || s.passed == known.passedBefore {
-		return false
+	if known.attempts == suspectAttempts/2 {
+		// What passed while a vendor went down says nothing about what it refuses since.
+		known.passedBefore = s.passed
+	}
+	if known.attempts < suspectAttempts {
+		return false, false
 	}
 	delete(s.seen, key)
-	return true
+	return true, s.passed > known.passedBefore
 }

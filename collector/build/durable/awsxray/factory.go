@@ -5,8 +5,11 @@ package awsxray
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,6 +67,8 @@ type putter struct {
 type segment struct {
 	id, document string
 	span         int
+	// Why X-Ray refused it for good.
+	complaint string
 }
 
 func (p *putter) Start(context.Context, component.Host) error {
@@ -81,9 +86,11 @@ func (p *putter) Capabilities() consumer.Capabilities {
 }
 
 func (p *putter) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
-	all, refused := p.segments(td)
+	all, refused, err := p.segments(ctx, td)
+	if err != nil {
+		return err
+	}
 	left := p.notTaken(all)
-	var reason string
 	pause, atOnce := firstPause, maxPut
 	for attempt := 1; len(left) > 0; attempt++ {
 		rest, final, why, err := p.put(ctx, left, atOnce)
@@ -95,7 +102,7 @@ func (p *putter) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 			atOnce = 1
 		}
 		for _, one := range final {
-			refused[one.span], reason = true, why.said
+			refused[one.span] = one.complaint
 		}
 		left = rest
 		if len(left) == 0 {
@@ -112,28 +119,40 @@ func (p *putter) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 		}
 	}
 	p.taken.Remove(ids(all)...)
-	if len(refused) == 0 {
-		return nil
-	}
-	if reason == "" {
-		reason = fmt.Sprintf("the span cannot be written as a segment of at most %d bytes", maxDocument)
-	}
-	return &durable.PartlyError[ptrace.Traces]{Data: only(td, refused), Reason: reason}
+	return partlyRefused(td, refused)
 }
 
-// segments is every span as X-Ray's documents, and the spans that cannot be written as such.
-func (p *putter) segments(td ptrace.Traces) ([]segment, map[int]bool) {
+// partlyRefused is an error for each span: each has its own reason.
+func partlyRefused(td ptrace.Traces, refused map[int]string) error {
+	var all []error
+	for _, number := range slices.Sorted(maps.Keys(refused)) {
+		all = append(all, &durable.PartlyError[ptrace.Traces]{
+			Data: only(td, map[int]bool{number: true}), Reason: refused[number],
+		})
+	}
+	return errors.Join(all...)
+}
+
+// segments is every span as X-Ray's documents, and why the others cannot be written as such.
+func (p *putter) segments(ctx context.Context, td ptrace.Traces) ([]segment, map[int]string, error) {
 	var all []segment
-	refused := map[int]bool{}
+	refused := map[int]string{}
 	each(td, func(number int, resource ptrace.ResourceSpans, span ptrace.Span) {
-		made, err := documents.Make(span, resource.Resource(), p.config)
+		if ctx.Err() != nil {
+			return
+		}
+		var made []string
+		err := durable.Guard(func() (err error) {
+			made, err = documents.Make(span, resource.Resource(), p.config)
+			return err
+		})
 		if err != nil {
-			refused[number] = true
+			refused[number] = err.Error()
 			return
 		}
 		for _, document := range made {
 			if len(document) > maxDocument {
-				refused[number] = true
+				refused[number] = fmt.Sprintf("a segment of %d bytes; X-Ray takes at most %d bytes", len(document), maxDocument)
 				return
 			}
 		}
@@ -143,10 +162,10 @@ func (p *putter) segments(td ptrace.Traces) ([]segment, map[int]bool) {
 				Trace string `json:"trace_id"`
 			}
 			_ = json.Unmarshal([]byte(document), &named)
-			all = append(all, segment{named.Trace + ":" + named.ID, document, number})
+			all = append(all, segment{id: named.Trace + ":" + named.ID, document: document, span: number})
 		}
 	})
-	return all, refused
+	return all, refused, ctx.Err()
 }
 
 // complaint is the last of X-Ray's: whether it says which segment, and whether it will say so again.
@@ -184,13 +203,17 @@ func sorted(part []segment, unprocessed []types.UnprocessedTraceSegment) (again,
 	said := map[string]types.UnprocessedTraceSegment{}
 	for _, one := range unprocessed {
 		said[text(one.Id)] = one
-		why.said = text(one.ErrorCode) + ": " + text(one.Message)
+		why.said = complaintOf(one)
 	}
 	unnamed, nameless := said[""]
 	why.nameless, why.lasting = nameless, nameless && lasting(text(unnamed.ErrorCode))
 	for _, one := range part {
 		_, id, _ := strings.Cut(one.id, ":")
 		about, left := said[id]
+		one.complaint = complaintOf(about)
+		if !left {
+			one.complaint = complaintOf(unnamed)
+		}
 		switch {
 		case left && lasting(text(about.ErrorCode)):
 			never = append(never, one)
@@ -201,6 +224,10 @@ func sorted(part []segment, unprocessed []types.UnprocessedTraceSegment) (again,
 		}
 	}
 	return again, never, why
+}
+
+func complaintOf(one types.UnprocessedTraceSegment) string {
+	return "X-Ray said " + text(one.ErrorCode) + ": " + text(one.Message)
 }
 
 // lasting tells X-Ray's complaints about a document from those about the moment.

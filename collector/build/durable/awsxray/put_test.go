@@ -2,6 +2,7 @@ package awsxray
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/xray"
 	"github.com/aws/aws-sdk-go-v2/service/xray/types"
 	upstream "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsxrayexporter"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsxrayexporter/documents"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
@@ -148,5 +150,112 @@ func TestADocumentThatXRayDoesNotTakeIsNotPutAndTheOthersAre(t *testing.T) {
 		if len(document) > maxDocument {
 			t.Errorf("a document of %d bytes was put", len(document))
 		}
+	}
+}
+
+// leaving takes what it is given but for so many documents at first, whichever come first.
+type leaving struct {
+	taking
+	first int
+}
+
+func (x *leaving) PutTraceSegments(_ context.Context, input *xray.PutTraceSegmentsInput, _ ...func(*xray.Options)) (*xray.PutTraceSegmentsOutput, error) {
+	output := &xray.PutTraceSegmentsOutput{}
+	for _, document := range input.TraceSegmentDocuments {
+		id := idOf(document)
+		if x.first > 0 {
+			x.first--
+			output.UnprocessedTraceSegments = append(output.UnprocessedTraceSegments, left(id, "ThrottledException"))
+			continue
+		}
+		x.documents = append(x.documents, document)
+	}
+	return output, nil
+}
+
+func idOf(document string) string {
+	var named struct {
+		ID string `json:"id"`
+	}
+	_ = json.Unmarshal([]byte(document), &named)
+	return named.ID
+}
+
+func localRoot(td ptrace.Traces) ptrace.Span {
+	named(td, "pay", 0)
+	span := td.ResourceSpans().At(td.ResourceSpans().Len() - 1).ScopeSpans().At(0).Spans().At(0)
+	span.SetKind(ptrace.SpanKindClient)
+	span.Attributes().PutStr("aws.span.kind", "LOCAL_ROOT")
+	span.Attributes().PutStr("aws.local.service", "shop")
+	return span
+}
+
+func made(x documents.Client) *putter {
+	config := upstream.NewFactory().CreateDefaultConfig().(*upstream.Config)
+	return &putter{client: x, config: config, taken: durable.NewTaken(component.MustNewID("awsxray"), zap.NewNop())}
+}
+
+func TestALocalRootIsTwoSegmentsHoweverOftenItIsTried(t *testing.T) {
+	td := ptrace.NewTraces()
+	for range 4 {
+		localRoot(td)
+	}
+	// More than one call puts, so that the hop's queue sends the batch again.
+	x := &leaving{first: 8*(putAttempts-1) + 5}
+	p := made(x)
+	for calls := 1; p.ConsumeTraces(t.Context(), td) != nil; calls++ {
+		if calls > 2 {
+			t.Fatal("never taken")
+		}
+	}
+	ids := map[string]int{}
+	for _, document := range x.documents {
+		ids[idOf(document)]++
+	}
+	if len(ids) != 8 || len(x.documents) != 8 {
+		t.Errorf("%d documents of %d segments, not 8 of 8", len(x.documents), len(ids))
+	}
+}
+
+func TestASpanOnWhichTheTranslationPanicsIsRefusedAlone(t *testing.T) {
+	td := ptrace.NewTraces()
+	named(td, "before", 0)
+	span := localRoot(td)
+	span.SetName("of another cloud")
+	td.ResourceSpans().At(1).Resource().Attributes().PutStr("cloud.provider", "gcp")
+	named(td, "cut", 0)
+	cut := td.ResourceSpans().At(2)
+	cut.Resource().Attributes().PutStr("telemetry.sdk.language", "dotnet")
+	event := cut.ScopeSpans().At(0).Spans().At(0).Events().AppendEmpty()
+	event.SetName("exception")
+	event.Attributes().PutStr("exception.stacktrace", "E: m\n   at Shop.Api.Post() in /src/Api.cs:line")
+	named(td, "after", 0)
+	x := &taking{}
+	err := made(x).ConsumeTraces(t.Context(), td)
+
+	several, is := err.(interface{ Unwrap() []error })
+	if !is || len(several.Unwrap()) != 2 || len(x.documents) != 2 {
+		t.Fatalf("%v, %d documents", err, len(x.documents))
+	}
+	for number, want := range []struct{ name, reason string }{
+		{"of another cloud", "translator.MakeServiceSegmentForLocalRootDependencySpan (segment.go:"},
+		{"cut", "translator.fillDotnetStacktrace (cause.go:"},
+	} {
+		var one *durable.PartlyError[ptrace.Traces]
+		if !errors.As(several.Unwrap()[number], &one) || one.Data.SpanCount() != 1 ||
+			one.Data.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).Name() != want.name ||
+			!strings.Contains(one.Reason, want.reason) {
+			t.Errorf("%s: %v", want.name, one)
+		}
+	}
+}
+
+func TestARequestThatNobodyWaitsForIsNotTranslatedToItsEnd(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	td := ptrace.NewTraces()
+	named(td, "late", 0)
+	if err := made(&taking{}).ConsumeTraces(ended, td); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
 	}
 }
