@@ -11,18 +11,19 @@ from opentelemetry import metrics
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Signal = Literal["traces", "logs"]
-Reason = Literal["queue_full", "refused", "away"]
+Signal = Literal["traces", "logs", "metrics"]
+Reason = Literal["queue_full", "refused", "away", "unencodable"]
 
 METRIC = "telemetry.lost"
 SAY_EVERY_SECONDS = 60.0
 
-_NAMES = {"traces": "spans", "logs": "log records"}
+_NAMES = {"traces": "spans", "logs": "log records", "metrics": "data points"}
 _QUEUE_FULL = {"traces": "Queue full, dropping Span.", "logs": "Queue full, dropping Log."}
 _WHY = {
     "queue_full": "the queue was full",
     "refused": "they were refused",
     "away": "the collector was away",
+    "unencodable": "they cannot be encoded",
 }
 
 # Not sent through the exporter that it is about: serving keeps this name on the console.
@@ -40,7 +41,7 @@ class Losses:
         self._signal = signal
         self._clock = clock
         self._counter = metrics.get_meter("otlp_waiting").create_counter(
-            METRIC, unit="{item}", description="Spans and log records that the app did not deliver"
+            METRIC, unit="{item}", description="What the app recorded and did not deliver"
         )
         self._total = self._said = 0
         self._say_next = 0.0

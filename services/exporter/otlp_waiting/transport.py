@@ -53,6 +53,7 @@ class WaitingTransport(BaseHTTPTransport):
     """Puts patience around upstream's transport, which knows sessions, TLS and proxies.
 
     It blocks the thread that exports, never one that serves. `gave_up`: of the last request.
+    `asked`: how many requests it was given.
     """
 
     def __init__(self, inner: BaseHTTPTransport, ending: Ending) -> None:
@@ -60,6 +61,7 @@ class WaitingTransport(BaseHTTPTransport):
         self._ending = ending
         self._away_since: float | None = None
         self.gave_up = False
+        self.asked = 0
 
     def request(
         self,
@@ -73,6 +75,7 @@ class WaitingTransport(BaseHTTPTransport):
         """Try for `timeout` seconds, for ever if it is None; see BaseHTTPTransport.request."""
         deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
         self.gave_up = False
+        self.asked += 1
         tries = 0
         met = "the process ends"
         while not self._ending.hopeless:

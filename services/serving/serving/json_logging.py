@@ -15,6 +15,7 @@ from typing import Any
 from opentelemetry import trace
 
 from serving.last_words import clean_stderr, cleaned
+from serving.printable import printable, text
 from serving.redaction import clean, clean_text
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -36,7 +37,7 @@ class JsonFormatter(logging.Formatter):
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
-            "message": clean_text(record.getMessage()),
+            "message": clean_text(_message(record)),
             "service": self._service,
         }
         context = trace.get_current_span().get_span_context()
@@ -44,11 +45,21 @@ class JsonFormatter(logging.Formatter):
             line["trace_id"] = trace.format_trace_id(context.trace_id)
             line["span_id"] = trace.format_span_id(context.span_id)
         extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        for name, value in clean(extra).items():
+        for name, value in clean(printable(extra)).items():
             line.setdefault(name, value)
         if record.exc_info:
-            line["exception"] = cleaned(self.formatException(record.exc_info))
-        return json.dumps(line, default=lambda held: clean_text(str(held)))
+            line["exception"] = text(cleaned(self.formatException(record.exc_info)))
+        return json.dumps(line, allow_nan=False)
+
+
+def _message(record: logging.LogRecord) -> str:
+    """What does not fit its arguments is printed as it stands: a line is not lost for it."""
+    try:
+        return text(record.getMessage())
+    except Exception as wrong:  # noqa: BLE001 - arguments are the app's, and may raise anything
+        return (
+            f"{text(record.msg)} {printable(record.args)} ({type(wrong).__name__}: {text(wrong)})"
+        )
 
 
 class DropRequestLines(logging.Filter):

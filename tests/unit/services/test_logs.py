@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING
+import uuid
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from opentelemetry import trace
 from serving.access_log import path_without_secrets
 from serving.json_logging import DropRequestLines, JsonFormatter
+
+from tests.unit.fuzzing import quick
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -57,6 +62,92 @@ def test_an_exception_stays_within_the_line() -> None:
 
     assert "\n" not in line
     assert "ZeroDivisionError: by design" in json.loads(line)["exception"]
+
+
+class Unreadable(dict[str, int]):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    def items(self) -> NoReturn:
+        raise RuntimeError("no items")
+
+
+LOOP: list[object] = []
+LOOP += [LOOP, LOOP]
+
+
+def strictly(line: str) -> dict[str, Any]:
+    """Parsed as others than Python do: NaN is no JSON, and a lone surrogate no text."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise AssertionError(constant)
+
+    assert "\n" not in line
+    parsed = json.loads(line, parse_constant=refuse)
+    json.dumps(parsed, ensure_ascii=False).encode()
+    return dict(parsed)
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [
+        (float("nan"), "NaN"),
+        ([float("inf"), float("-inf")], ["Infinity", "-Infinity"]),
+        ({(1, 2): 3}, {"(1, 2)": 3}),
+        ({None: {1.5: "x"}}, {"None": {"1.5": "x"}}),
+        ("caf\udce9.txt", "caf\ufffd.txt"),
+        (LOOP, ["…", "…"]),
+        (10**5000, "<int cannot be read: ValueError>"),
+        (Unreadable(a=1), "<Unreadable cannot be read: RuntimeError>"),
+        (b"\xff", "\ufffd"),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_whatever_an_app_logs_is_valid_json(value: object, printed: object) -> None:
+    assert strictly(FORMATTER.format(record(thing=value)))["thing"] == printed
+
+
+@pytest.mark.parametrize("arguments", [("x",), (), (1, 2), ({"a": 1},), (Unreadable(),)])
+def test_a_message_that_does_not_fit_its_arguments_is_no_lost_line(
+    arguments: tuple[object, ...],
+) -> None:
+    made = record("%d of %d \udce9")
+    made.args = arguments
+
+    message = strictly(FORMATTER.format(made))["message"]
+
+    assert message.startswith("%d of %d \ufffd" if arguments != (1, 2) else "1 of 2 \ufffd")
+
+
+def test_made_up_values_are_valid_json() -> None:
+    inputs = 0
+    texts = st.text(st.characters(exclude_categories=()), max_size=8)
+    leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.binary() | texts
+    keys = leaves | st.tuples(leaves, leaves) | st.sampled_from([frozenset({1}), object()])
+    values = st.recursive(
+        leaves | st.decimals() | st.uuids() | st.datetimes() | st.complex_numbers(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(keys, inner, max_size=3)
+            | st.tuples(inner, inner)
+        ),
+        max_leaves=6,
+    )
+
+    @settings(quick, max_examples=200)
+    @given(message=values, arguments=st.tuples() | st.tuples(values), extra=values, name=texts)
+    def log(message: Any, arguments: Any, extra: Any, name: str) -> None:
+        nonlocal inputs
+        inputs += 1
+        made = record(message, **{f"x-{name}": extra})
+        made.args = arguments
+
+        assert strictly(FORMATTER.format(made))["service"] == "backend-flask"
+
+    log()
+    print(f"{inputs} log records made up")
+    assert inputs >= 200
 
 
 def test_an_extra_field_cannot_take_the_place_of_a_lines_own() -> None:
