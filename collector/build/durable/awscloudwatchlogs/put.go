@@ -55,13 +55,14 @@ func (p *putter) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 	}
 	for number, one := range parts {
 		limited, cancel := durable.Unhurried(ctx, putTimeout)
-		err := p.put(limited, one)
+		err := durable.Guard(func() error { return p.put(limited, one) })
 		cancel()
 		switch {
 		case err == nil:
-		case durable.Hopeless(err):
+		case durable.Hopeless(err) && one.logs.LogRecordCount() == 1:
 			one.logs.ResourceLogs().MoveAndAppendTo(refused.ResourceLogs())
 			reasons = append(reasons, err.Error())
+		// Of several the queue finds the one that is refused.
 		default:
 			rest := refused
 			for _, left := range parts[number:] {

@@ -213,3 +213,23 @@ func TestTheLogsOfAnyServiceReachAStream(t *testing.T) {
 		t.Fatal("what other exporters share was changed")
 	}
 }
+
+func TestWhatTheTranslationPanicsOnIsLeftToTheQueueWithWhatWasNotPut(t *testing.T) {
+	v := &vendor{fails: func(call int) error {
+		if call == 2 {
+			var none []int
+			return errors.New(strconv.Itoa(none[len(none)]))
+		}
+		return nil
+	}}
+	p := putting(v)
+	var rest *durable.RestError[plog.Logs]
+	if err := p.ConsumeLogs(context.Background(), records(20, "a", "b", "c")); !errors.As(err, &rest) {
+		t.Fatalf("%v", err)
+	}
+	if put := len(v.calls[0]); !durable.Hopeless(rest) || put == 0 || rest.Rest.LogRecordCount() != 20-put {
+		t.Errorf("%v; %d of 20 put, %d left", rest, put, rest.Rest.LogRecordCount())
+	}
+	p.making.Lock() // A panic let go of it.
+	defer p.making.Unlock()
+}

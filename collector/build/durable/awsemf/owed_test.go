@@ -85,23 +85,30 @@ func sums(t *testing.T, cloudwatch *cloudwatchtest.Server) map[string]float64 {
 	return found
 }
 
-// refusals by the metric's name; none where all was put.
+// refusals by the metric's name, and every reason; none where all was put.
 func refusals(t *testing.T, err error) (names []string, why string) {
 	t.Helper()
-	var partly *durable.PartlyError[pmetric.Metrics]
 	if err == nil {
 		return nil, ""
 	}
-	if !errors.As(err, &partly) {
+	several, is := err.(interface{ Unwrap() []error })
+	if !is {
 		t.Fatal(err)
 	}
-	for _, resource := range partly.Data.ResourceMetrics().All() {
-		for _, metric := range resource.ScopeMetrics().At(0).Metrics().All() {
-			names = append(names, metric.Name())
+	for _, one := range several.Unwrap() {
+		var partly *durable.PartlyError[pmetric.Metrics]
+		if !errors.As(one, &partly) {
+			t.Fatal(one)
 		}
+		for _, resource := range partly.Data.ResourceMetrics().All() {
+			for _, metric := range resource.ScopeMetrics().At(0).Metrics().All() {
+				names = append(names, metric.Name())
+			}
+		}
+		why += fmt.Sprintf("%d: %s\n", partly.Data.DataPointCount(), partly.Reason)
 	}
 	slices.Sort(names)
-	return names, partly.Reason
+	return names, why
 }
 
 // Upstream keeps what it had buffered when it comes to that point, and is given all again: 184 for 40.

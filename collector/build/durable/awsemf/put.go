@@ -5,11 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -79,27 +77,23 @@ func (p *putter) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
 	if len(refused) == 0 {
 		return nil
 	}
-	numbers := map[int]bool{}
-	for number := range refused {
-		numbers[number] = true
-	}
-	return &durable.PartlyError[pmetric.Metrics]{Data: only(md, numbers), Reason: reasons(refused)}
+	return partlyRefused(md, refused)
 }
 
-// reasons are all of a batch's, each once, with how many points it is about.
-func reasons(refused map[int]string) string {
-	often := map[string]int{}
-	for _, why := range refused {
-		often[why]++
+// partlyRefused is an error for each reason.
+func partlyRefused(md pmetric.Metrics, refused map[int]string) error {
+	numbers := map[string]map[int]bool{}
+	for number, why := range refused {
+		if numbers[why] == nil {
+			numbers[why] = map[int]bool{}
+		}
+		numbers[why][number] = true
 	}
-	all := slices.Sorted(maps.Keys(often))
-	if len(all) == 1 {
-		return all[0]
+	var all []error
+	for _, why := range slices.Sorted(maps.Keys(numbers)) {
+		all = append(all, &durable.PartlyError[pmetric.Metrics]{Data: only(md, numbers[why]), Reason: why})
 	}
-	for i, why := range all {
-		all[i] = fmt.Sprintf("%d: %s", often[why], why)
-	}
-	return strings.Join(all, "; ")
+	return errors.Join(all...)
 }
 
 // put puts parts until none is left, and adds to `refused` what cannot be put. What it puts before it
@@ -110,7 +104,7 @@ func (p *putter) put(ctx context.Context, md pmetric.Metrics, parts []map[int]bo
 		part := parts[0]
 		parts = parts[1:]
 		limited, cancel := durable.Unhurried(ctx, putTimeout)
-		err := p.Metrics.ConsumeMetrics(limited, p.fitted(only(md, part)))
+		err := durable.Guard(func() error { return p.Metrics.ConsumeMetrics(limited, p.fitted(only(md, part))) })
 		cancel()
 		switch {
 		case err == nil && len(parts) == 0:
@@ -130,7 +124,8 @@ func (p *putter) put(ctx context.Context, md pmetric.Metrics, parts []map[int]bo
 			} else {
 				parts = append(halves(part), parts...)
 			}
-		case durable.Hopeless(err):
+		// Of several the queue before the hop finds the one that is refused.
+		case durable.Hopeless(err) && len(part) == 1:
 			refuse(refused, part, err.Error())
 		default:
 			return err

@@ -229,11 +229,20 @@ func TestWhatCloudWatchNeverTakesIsTakenOut(t *testing.T) {
 	counts(1, time.Now().Add(-15*24*time.Hour), "old").ResourceMetrics().MoveAndAppendTo(md.ResourceMetrics())
 	counts(1, time.Unix(0, 0), "unstamped").ResourceMetrics().MoveAndAppendTo(md.ResourceMetrics())
 
-	var partly *durable.PartlyError[pmetric.Metrics]
-	if err := putting(v).ConsumeMetrics(context.Background(), md); !errors.As(err, &partly) {
-		t.Fatalf("%v", err)
+	several, is := putting(v).ConsumeMetrics(context.Background(), md).(interface{ Unwrap() []error })
+	if !is {
+		t.Fatal("nothing is refused")
 	}
-	if out, _ := contents(partly.Data); fmt.Sprint(out) != "[refused ahead old]" {
+	var out []string
+	for _, err := range several.Unwrap() {
+		var partly *durable.PartlyError[pmetric.Metrics]
+		if !errors.As(err, &partly) {
+			t.Fatalf("%v", err)
+		}
+		services, _ := contents(partly.Data)
+		out = append(out, services...)
+	}
+	if slices.Sort(out); fmt.Sprint(out) != "[ahead old refused]" {
 		t.Fatalf("taken out: %v", out)
 	}
 	if got := fmt.Sprint(v.calls); got != "[[well/requests/0] [unstamped/requests/0]]" {
@@ -347,5 +356,36 @@ func TestWithUpstreamsExporterEachEventIsPutOnce(t *testing.T) {
 		if got := events[service]; got != batches*points {
 			t.Errorf("%s: %d events of %d", service, got, batches*points)
 		}
+	}
+}
+
+// What upstream panics on is found by halves, and refused alone.
+func TestAPointOnWhichTheTranslationPanicsIsRefusedAlone(t *testing.T) {
+	v := &vendor{fails: func(services []string) error {
+		if slices.Contains(services, "poison") {
+			var none []int
+			return fmt.Errorf("never %d", none[len(none)])
+		}
+		return nil
+	}}
+	p := putting(v)
+	p.make = func(context.Context) (exporter.Metrics, error) { return v, nil }
+	md := counts(1, time.Now(), "a", "poison", "b")
+
+	names, why := refusals(t, p.ConsumeMetrics(context.Background(), md))
+	if len(names) != 1 || !strings.HasPrefix(why, "1: the exporter panicked on it: runtime error: index out of range [0]") {
+		t.Errorf("%v, %s", names, why)
+	}
+	if got := fmt.Sprint(v.calls); got != "[[a/requests/0] [b/requests/0]]" {
+		t.Errorf("put: %v", got)
+	}
+}
+
+// Of several that AWS refuses, the hop answers 400, and the queue before it sends less.
+func TestOfSeveralThatAreRefusedTheQueueFindsTheOne(t *testing.T) {
+	refused := apiError{"InvalidParameterException"}
+	v := &vendor{fails: func([]string) error { return refused }}
+	if err := putting(v).ConsumeMetrics(context.Background(), counts(2, time.Now(), "a")); !errors.Is(err, refused) {
+		t.Errorf("%v", err)
 	}
 }
