@@ -7,12 +7,24 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Progress goes to standard error, so that `--json` on standard output stays parseable.
 console = Console(stderr=True, highlight=False)
+
+LONGEST = 1000
+"""Of what others wrote, on one line."""
+
+
+def shown(text: str) -> str:
+    """What others wrote, as markup that prints it and does nothing else: a sender chooses its
+    service's name, and a terminal obeys the escape sequences in one. Cut at `LONGEST` characters.
+    """
+    cut = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return escape("".join(c if c.isprintable() else "\ufffd" for c in cut))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -47,12 +48,15 @@ class Span:
 
 @dataclass(frozen=True)
 class Point:
-    """One data point of a metric. `value` is a number, for a histogram its count."""
+    """One data point of a metric. `value` is a number, for a histogram its count; `time` is in
+    seconds since 1970.
+    """
 
     metric: str
     unit: str
     scope: str
     value: float
+    time: float
     resource: Mapping[str, Any]
     attributes: Mapping[str, Any]
 
@@ -112,30 +116,65 @@ def spans_by_service(file: Path) -> list[Recorded]:
 
 @dataclass(frozen=True)
 class Lost:
-    """Spans (`traces`) or log records (`logs`) that a service made and could not deliver to the
-    collector. `reason`: `queue_full`, `refused` or `away`, as services/exporter counts them.
+    """Spans (`traces`), log records (`logs`) or data points (`metrics`) that a service made and
+    did not deliver to the collector. `reason`: `queue_full`, `refused`, `away` or `unencodable`,
+    as services/exporter counts them. `last`: when it counted the latest, seconds since 1970.
     """
 
     service: str
     signal: str
     reason: str
     items: int
+    last: float
+
+    @property
+    def sentence(self) -> str:
+        """Of what, and why."""
+        what = {"traces": "spans", "logs": "log records", "metrics": "data points"}
+        why = {
+            "queue_full": "its queue was full while the collector was away",
+            "refused": "the collector refused them",
+            "away": "the collector was away for too long",
+            "unencodable": "protobuf could not encode them; the service's log says why",
+        }
+        return (
+            f"{self.items} {what.get(self.signal, self.signal)}: "
+            f"{why.get(self.reason, self.reason)}"
+        )
+
+
+LATELY_SECONDS = 24 * 3600.0
+"""What a service lost longer ago is history: the record has it, `make status` does not."""
+
+
+def lost_lately(file: Path, now: float | None = None) -> list[Lost]:
+    """What of `lost_by_service` is not history yet."""
+    since = (time.time() if now is None else now) - LATELY_SECONDS
+    return [lost for lost in lost_by_service(file) if lost.last >= since]
 
 
 def lost_by_service(file: Path) -> list[Lost]:
-    """What `file`, the record of metrics, says was lost, added up over a service's processes."""
-    totals: dict[tuple[str, str, str], dict[str, int]] = {}
+    """What `file`, the record of metrics, says was lost, added up over a service's processes.
+
+    Each export carries the total since the process's start, and comes every few seconds whether
+    the total grew or not.
+    """
+    totals: dict[tuple[str, str, str], dict[str, tuple[int, float]]] = {}
     for export in _exports(_lines(file, LOST, 0)):
         for point in _points(export):
             if point.metric == LOST:
                 service = str(point.resource.get("service.name", ""))
                 signal, reason = (str(point.attributes.get(n, "")) for n in ("signal", "reason"))
-                key = service, signal, reason
+                of_process = totals.setdefault((service, signal, reason), {})
                 process = str(point.resource.get("service.instance.id", ""))
-                # Each export carries the total since the process's start.
-                of_process = totals.setdefault(key, {})
-                of_process[process] = max(of_process.get(process, 0), int(point.value))
-    return [Lost(*key, sum(totals[key].values())) for key in sorted(totals)]
+                before, _ = of_process.get(process, (0, 0.0))
+                if point.value > before:
+                    of_process[process] = int(point.value), point.time
+    return [
+        Lost(*key, sum(items for items, _ in found), max(last for _, last in found))
+        for key, of_process in sorted(totals.items())
+        if (found := list(of_process.values()))
+    ]
 
 
 def read_points(file: Path, offset: int = 0) -> list[Point]:
@@ -227,6 +266,7 @@ def _points(export: Mapping[str, Any]) -> Iterator[Point]:
                             value=float(
                                 point.get("asDouble", point.get("asInt", point.get("count", 0)))
                             ),
+                            time=int(point.get("timeUnixNano", 0)) / 1e9,
                             resource=resource,
                             attributes=_attributes(point),
                         )

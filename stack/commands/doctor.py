@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from stack.announce import announce
-from stack.console import step
+from stack.console import shown, step
 from stack.doctor.finding import Finding
 from stack.errors import StackError
 from stack.secrecy import Redactor, secrets_of
@@ -73,9 +72,9 @@ def _table(findings: list[Finding]) -> Table:
     table = Table(box=None, show_header=False)
     for finding in findings:
         colour = COLOURS[finding.verdict]
-        todo = f"\n[bold]→ {escape(finding.todo)}[/]" if finding.todo else ""
+        todo = f"\n[bold]→ {shown(finding.todo)}[/]" if finding.todo else ""
         table.add_row(
-            f"[{colour}]{MARKS[finding.verdict]}[/]", finding.check, escape(finding.what) + todo
+            f"[{colour}]{MARKS[finding.verdict]}[/]", finding.check, shown(finding.what) + todo
         )
     return table
 

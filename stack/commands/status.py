@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from stack.announce import announce
 from stack.applied_config import applied_config
-from stack.console import console
+from stack.console import console, shown
 from stack.errors import StackError
 from stack.exporter_log import last_errors
 from stack.ledger import Entry, about_queue_files, read_ledger
 from stack.routes import front_receivers, routes, vendor
 from stack.runtimes.chosen import RUNTIMES, running_plan
 from stack.secrecy import Redactor, secrets_of
-from stack.telemetry import Lost, Recorded, lost_by_service, spans_by_service
+from stack.telemetry import Lost, Recorded, lost_lately, spans_by_service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +44,7 @@ def run(
     services = runtime.status(plan)
     entries, unread = _ledger(plan)
     recorded = spans_by_service(plan.telemetry_dir / RECORD)
-    lost = lost_by_service(plan.telemetry_dir / METRICS_RECORD)
+    lost = lost_lately(plan.telemetry_dir / METRICS_RECORD)
     hide = Redactor(secrets_of(plan.settings, plan.vendors, os.environ))
     printed = last_errors(runtime.output(plan, "collector"), entries)
     errors = {queue: hide.text(said) for queue, said in printed.items()}
@@ -72,11 +71,11 @@ def run(
         for one in lost:
             Console().print(_lost(one), soft_wrap=True)
         for said in filter(None, about_queue_files(entries)):
-            Console().print(f"[red]queues[/]: {escape(said)}", soft_wrap=True)
+            Console().print(f"[red]queues[/]: {shown(said)}", soft_wrap=True)
         for queue, said in errors.items():
-            Console().print(f"[red]{vendor(queue)}[/]: {escape(said)}", soft_wrap=True)
+            Console().print(f"[red]{vendor(queue)}[/]: {shown(said)}", soft_wrap=True)
         if unread:
-            console.print(f"[red]error:[/] {unread}", soft_wrap=True)
+            console.print(f"[red]error:[/] {shown(unread)}", soft_wrap=True)
     healthy = all(service.running for service in services) and not unread
     if not healthy or any(entry.failed or entry.dropped or entry.missing for entry in entries):
         raise typer.Exit(1)
@@ -96,7 +95,10 @@ def _services(services: Sequence[Service]) -> Table:
     for service in services:
         colour = "green" if service.running else "red"
         table.add_row(
-            service.name, f"[{colour}]{service.state}[/]", str(service.restarts), service.detail
+            service.name,
+            f"[{colour}]{service.state}[/]",
+            str(service.restarts),
+            shown(service.detail),
         )
     return table
 
@@ -107,19 +109,14 @@ def _recorded(recorded: Sequence[Recorded]) -> Table:
     for column in ("spans", "last one"):
         table.add_column(column, justify="right")
     for one in recorded:
-        table.add_row(escape(one.service), str(one.spans), _ago(time.time() - one.last))
+        table.add_row(shown(one.service), str(one.spans), _ago(time.time() - one.last))
     return table
 
 
 def _lost(lost: Lost) -> str:
     """Of the app's own: what never reached the collector is in no row of the ledger."""
-    what = {"traces": "spans", "logs": "log records"}.get(lost.signal, lost.signal)
-    why = {
-        "queue_full": "its queue was full while the collector was away",
-        "refused": "the collector refused them",
-        "away": "the collector was away for too long",
-    }.get(lost.reason, lost.reason)
-    return f"[red]{escape(lost.service)}[/] lost {lost.items} {what}: {escape(why)}"
+    when = _ago(time.time() - lost.last)
+    return f"[red]{shown(lost.service)}[/] lost {shown(lost.sentence)}; the last of them {when}"
 
 
 def _ago(seconds: float) -> str:

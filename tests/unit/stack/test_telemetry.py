@@ -10,6 +10,7 @@ from stack.telemetry import (
     Lost,
     Recorded,
     lost_by_service,
+    lost_lately,
     read_logs,
     read_points,
     read_spans,
@@ -198,9 +199,10 @@ def test_spans_are_counted_by_service_with_the_time_of_the_last(tmp_path: Path) 
     assert spans_by_service(tmp_path / "none.jsonl") == []
 
 
-def lost(process: str, reason: str, total: int) -> dict[str, Any]:
+def lost(process: str, reason: str, total: int, second: int = 0) -> dict[str, Any]:
     point = {
         "asInt": str(total),
+        "timeUnixNano": str(second * 10**9),
         "attributes": [
             attribute("signal", "stringValue", "traces"),
             attribute("reason", "stringValue", reason),
@@ -222,15 +224,32 @@ def test_what_a_service_lost_is_its_processes_last_totals(tmp_path: Path) -> Non
     # given two workers, each export with the total since its start
     file = write(
         tmp_path / "metrics.jsonl",
-        lost("a", "queue_full", 5),
-        lost("b", "queue_full", 100),
-        lost("a", "queue_full", 7),
-        lost("a", "refused", 1),
+        lost("a", "queue_full", 5, second=1),
+        lost("b", "queue_full", 100, second=2),
+        lost("a", "queue_full", 7, second=3),
+        lost("a", "refused", 1, second=4),
+        # which it repeats as long as it lives
+        lost("a", "queue_full", 7, second=5),
+        lost("a", "refused", 1, second=6),
         {"resourceMetrics": []},
     )
-    # then
+    # then each is dated by its last growth
     assert lost_by_service(file) == [
-        Lost("backend-flask", "traces", "queue_full", 107),
-        Lost("backend-flask", "traces", "refused", 1),
+        Lost("backend-flask", "traces", "queue_full", 107, 3.0),
+        Lost("backend-flask", "traces", "refused", 1, 4.0),
     ]
     assert lost_by_service(tmp_path / "none.jsonl") == []
+
+
+def test_what_was_lost_a_day_ago_is_history(tmp_path: Path) -> None:
+    hour = 3600
+    file = write(
+        tmp_path / "metrics.jsonl",
+        lost("a", "away", 5, second=hour),
+        lost("a", "refused", 1, second=2 * hour),
+        lost("a", "away", 5, second=25 * hour),
+    )
+
+    assert [one.reason for one in lost_lately(file, now=25 * hour)] == ["away", "refused"]
+    assert [one.reason for one in lost_lately(file, now=25.5 * hour)] == ["refused"]
+    assert lost_lately(file, now=27 * hour) == []
