@@ -85,6 +85,10 @@ lock: .venv/dev ## Renew the lock files from the *.in files
 sbom: .venv/dev ## List every package in sbom.cdx.json (CycloneDX)
 	@$(STACK) sbom
 
+.PHONY: rules
+rules: .venv/dev ## Renew the rules for secrets from the gitleaks that is pinned
+	@$(STACK) rules
+
 .PHONY: audit
 audit: .venv/dev ## Known vulnerabilities in what is locked; asks the internet
 	@$(STACK) audit

@@ -29,6 +29,7 @@ from stack.commands import (
     queries,
     reload,
     replay,
+    rules,
     sbom,
     status,
     test,
@@ -55,7 +56,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     up, dev, down, verify, status, doctor, validate, reload, break_, heal, provision, queries, logs,
-    config, certificates, replay, test, faults, controls, lock, sbom, audit
+    config, certificates, replay, test, faults, controls, lock, sbom, rules, audit
 )  # fmt: skip
 SUITES = {"test", "faults", "controls"}
 for module in COMMANDS:

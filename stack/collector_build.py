@@ -150,7 +150,8 @@ def _up_to_date(binary: Path, stamp: Path, wanted: str, go: _Go | None) -> bool:
 def _sources_hash(folder: Path) -> str:
     digest = hashlib.sha256(repr((BUILD_ARGUMENTS, BUILD_ENVIRONMENT)).encode())
     for path in sorted(folder.rglob("*")):
-        if path.suffix == ".go" or path.name in {"go.mod", "go.sum"}:
+        # A file that is embedded is one of the sources.
+        if path.suffix in {".go", ".json"} or path.name in {"go.mod", "go.sum"}:
             digest.update(f"{path.relative_to(folder)}\0".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

@@ -13,7 +13,7 @@ import (
 
 // shipped is the processor of the config that the stack runs with, or of the one that CONFIG names:
 // two configs are compared by running one after the other, a few times.
-func shipped(b *testing.B) *cleaner {
+func shipped(b testing.TB) *cleaner {
 	b.Helper()
 	content, err := os.ReadFile(cmp.Or(os.Getenv("CONFIG"), "../../otel-config.yaml"))
 	if err != nil {
@@ -74,5 +74,12 @@ func BenchmarkTraceback(b *testing.B) {
 func BenchmarkMaking(b *testing.B) {
 	for b.Loop() {
 		shipped(b)
+	}
+}
+
+// A pattern without letters would be searched for in every text.
+func TestNoPatternOfOursHasToBeTriedEverywhere(t *testing.T) {
+	for _, p := range shipped(t).values.slow {
+		t.Errorf("it has no letters of its own: %v", p.anywhere())
 	}
 }

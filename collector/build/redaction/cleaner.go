@@ -40,7 +40,11 @@ type cleaner struct {
 }
 
 func newCleaner(config *Config) (*cleaner, error) {
-	values, err := newMatcher(config.BlockedValues)
+	known, err := rulesOfOthers()
+	if err != nil {
+		return nil, err
+	}
+	values, err := newMatcher(slices.Concat(config.BlockedValues, known))
 	if err != nil {
 		return nil, fmt.Errorf("blocked_values: %w", err)
 	}

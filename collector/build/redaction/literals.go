@@ -24,6 +24,8 @@ type anchor struct {
 	// the literal comes first.
 	before int
 	left   *[256]bool
+	// around: so many bytes of a match precede the literal at most, where they are not all of one class.
+	around int
 	// right: what may stand behind the literal. nil where that is unknown.
 	right *[256]bool
 }
@@ -36,13 +38,71 @@ func anchorOf(re *syntax.Regexp) (anchor, bool) {
 	}
 	// An e-mail's @ comes behind a run of letters of one class: from the @ back to where these end.
 	run := nodes[0]
-	if len(nodes) < 2 || run.Op != syntax.OpRepeat || run.Sub[0].Op != syntax.OpCharClass || run.Max < 1 {
-		return anchor{}, false
+	if len(nodes) > 1 && run.Op == syntax.OpRepeat && run.Sub[0].Op == syntax.OpCharClass && run.Max > 0 {
+		found, ok := anchorAt(nodes[1:])
+		found.left = edge(nodes[:1], true)
+		found.before = run.Max
+		if ok && found.left != nil && oneByte(run.Sub[0]) {
+			return found, true
+		}
 	}
-	found, ok := anchorAt(nodes[1:])
-	found.left = edge(nodes[:1], true)
-	found.before = run.Max
-	return found, ok && found.left != nil && oneByte(run.Sub[0])
+	return anchorInside(nodes)
+}
+
+// anchorInside takes the longest letters that stand at most so far from the beginning.
+func anchorInside(nodes []*syntax.Regexp) (best anchor, ok bool) {
+	around := 0
+	for i := range nodes[:len(nodes)-1] {
+		length, bounded := longest(nodes[i])
+		if around += length; !bounded {
+			break
+		}
+		found, any := anchorAt(nodes[i+1:])
+		if any && (!ok || shortest(found.literals) > shortest(best.literals)) {
+			found.around = around
+			found.left = edge(nodes[:i+1], true)
+			best, ok = found, true
+		}
+	}
+	return best, ok
+}
+
+// longest is the most bytes of a match; false where there is no such number.
+func longest(re *syntax.Regexp) (int, bool) {
+	switch re.Op {
+	case syntax.OpEmptyMatch, syntax.OpWordBoundary, syntax.OpNoWordBoundary, syntax.OpBeginText, syntax.OpEndText:
+		return 0, true
+	case syntax.OpLiteral:
+		return len(string(re.Rune)), isASCII(string(re.Rune))
+	case syntax.OpCharClass:
+		for i := 0; i < len(re.Rune); i += 2 {
+			// (?i) adds these two to s and k; no name is spelt so.
+			if high := re.Rune[i+1]; high >= 0x80 && high != 'ſ' && high != '\u212a' {
+				return 0, false
+			}
+		}
+		return 1, true
+	case syntax.OpRepeat:
+		length, bounded := longest(re.Sub[0])
+		return re.Max * length, bounded && re.Max >= 0
+	case syntax.OpQuest, syntax.OpCapture:
+		return longest(re.Sub[0])
+	case syntax.OpConcat, syntax.OpAlternate:
+		sum, most := 0, 0
+		for _, sub := range re.Sub {
+			length, bounded := longest(sub)
+			if !bounded {
+				return 0, false
+			}
+			sum, most = sum+length, max(most, length)
+		}
+		if re.Op == syntax.OpConcat {
+			return sum, true
+		}
+		return most, true
+	default:
+		return 0, false
+	}
 }
 
 func anchorAt(nodes []*syntax.Regexp) (anchor, bool) {

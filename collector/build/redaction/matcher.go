@@ -6,6 +6,7 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"sync"
 )
 
 const (
@@ -22,6 +23,17 @@ const (
 	ibanDigits = 10
 )
 
+// What a pattern's group is called says when it is masked: `secret` always, `mixed` where it has a
+// digit, which words have not; a card and an IBAN with right check digits; a social security number
+// has a path of its own for speed.
+const (
+	secret = "secret"
+	mixed  = "mixed"
+	card   = "card"
+	iban   = "iban"
+	ssn    = "ssn"
+)
+
 // span is a part of a text, from its first byte to behind its last.
 type span struct{ from, to int }
 
@@ -29,12 +41,14 @@ type pattern struct {
 	anchor
 	number int
 	// here matches at the beginning of a text; behindOne leaves one byte to what stands before, so
-	// that ^ and \b see it; anywhere searches.
-	here, behindOne, anywhere *regexp.Regexp
-	// group is what gets masked; 0 is the whole match.
+	// that ^ and \b see it; anywhere searches. Compiled when first needed: most never are, and all
+	// would take 40 ms of the start and 20 MB.
+	here, behindOne, anywhere func() *regexp.Regexp
+	// edge: it begins with \b.
+	edge bool
+	// group is what gets masked; 0 is the whole match. kind is its name.
 	group int
-	// What the group holds has check digits.
-	card, iban bool
+	kind  string
 }
 
 // matcher finds what a list of patterns matches, in one pass over a text.
@@ -69,7 +83,7 @@ func newMatcher(expressions []string) (*matcher, error) {
 		m.patterns = append(m.patterns, p)
 		found, ok := anchorOf(tree)
 		switch {
-		case p.card || p.iban:
+		case p.kind == card || p.kind == iban || p.kind == ssn:
 			m.numbers = append(m.numbers, p)
 		case !ok:
 			m.slow = append(m.slow, p)
@@ -85,25 +99,31 @@ func newMatcher(expressions []string) (*matcher, error) {
 }
 
 func compile(expression string) (*pattern, *syntax.Regexp, error) {
-	anywhere, err := regexp.Compile(expression)
-	if err != nil {
-		return nil, nil, err
-	}
 	tree, err := syntax.Parse(expression, syntax.Perl)
 	if err != nil {
 		return nil, nil, err
 	}
 	p := &pattern{
-		anywhere:  anywhere,
-		here:      regexp.MustCompile(`\A(?:` + expression + `)`),
-		behindOne: regexp.MustCompile(`\A(?s:.)(?:` + expression + `)`),
+		anywhere:  compiledOnce(expression),
+		here:      compiledOnce(`\A(?:` + expression + `)`),
+		behindOne: compiledOnce(`\A(?s:.)(?:` + expression + `)`),
+		edge:      beginsAtWord(flatten(tree)[0]),
 	}
-	for _, name := range []string{"secret", "card", "iban"} {
-		if i := anywhere.SubexpIndex(name); i > 0 {
-			p.group, p.card, p.iban = i, name == "card", name == "iban"
+	for i, name := range tree.CapNames() {
+		if slices.Contains([]string{secret, mixed, card, iban, ssn}, name) {
+			p.group, p.kind = i, name
 		}
 	}
 	return p, tree, nil
+}
+
+func compiledOnce(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
+
+func beginsAtWord(re *syntax.Regexp) bool {
+	return re.Op == syntax.OpWordBoundary ||
+		re.Op == syntax.OpAlternate && slices.ContainsFunc(re.Sub, beginsAtWord)
 }
 
 func (m *matcher) build(literals []string, hits []hit) error {
@@ -187,9 +207,9 @@ func (m *matcher) clean(text string) (string, bool) {
 		}
 	}
 	if len(m.numbers) > 0 {
-		card, iban := numbersIn(text)
+		there := numbersIn(text)
 		for _, p := range m.numbers {
-			if p.card && card || p.iban && iban {
+			if there.card && p.kind == card || there.iban && p.kind == iban || there.ssn && p.kind == ssn {
 				found = p.search(text, found)
 			}
 		}
@@ -209,13 +229,22 @@ func (h hit) fits(text string, end int) bool {
 		return false
 	}
 	from := end - h.length
+	if h.pattern.edge && from > 0 && isWord(text[from]) && isWord(text[from-1]) {
+		return false
+	}
 	return h.pattern.left == nil || from > 0 && h.pattern.left[text[from-1]]
 }
 
 // try returns what to mask where a pattern's letters stand from `from` to `end`, and where its match
 // ends. What ends before `done` has been looked at; `far` is the bytes that may be read twice.
 func (p *pattern) try(text string, from, end, done int, far *int) (span, int) {
-	expression, start := p.here, from
+	if from < done {
+		return span{}, 0
+	}
+	if p.around > 0 {
+		return p.near(text, max(done, from-p.around-1), min(len(text), end+window))
+	}
+	source, start, behindOne := p.here, from, false
 	switch {
 	case p.before > 0:
 		least := max(done, from-p.before)
@@ -223,11 +252,9 @@ func (p *pattern) try(text string, from, end, done int, far *int) (span, int) {
 			start--
 		}
 	case from > 0:
-		expression, start = p.behindOne, from-1
+		source, start, behindOne = p.behindOne, from-1, true
 	}
-	if from < done {
-		return span{}, 0
-	}
+	expression := source()
 	seen := min(len(text), end+window)
 	at := expression.FindStringSubmatchIndex(text[start:seen])
 	if at == nil && seen < len(text) && *far > 0 {
@@ -241,12 +268,21 @@ func (p *pattern) try(text string, from, end, done int, far *int) (span, int) {
 	if at == nil {
 		return span{}, 0
 	}
-	return p.part(text, start, at, expression == p.behindOne), start + at[1]
+	return p.part(text, start, at, behindOne), start + at[1]
+}
+
+// near looks for a pattern whose letters stand in the middle of it.
+func (p *pattern) near(text string, start, seen int) (span, int) {
+	at := p.anywhere().FindStringSubmatchIndex(text[start:seen])
+	if at == nil {
+		return span{}, 0
+	}
+	return p.part(text, start, at, false), start + at[1]
 }
 
 // search is for patterns that have no letters.
 func (p *pattern) search(text string, found []span) []span {
-	for _, at := range p.anywhere.FindAllStringSubmatchIndex(text, -1) {
+	for _, at := range p.anywhere().FindAllStringSubmatchIndex(text, -1) {
 		if match := p.part(text, 0, at, false); match.from < match.to {
 			found = append(found, match)
 		}
@@ -262,7 +298,9 @@ func (p *pattern) part(text string, start int, at []int, behindOne bool) span {
 		return span{}
 	case p.group == 0 && behindOne:
 		match.from++
-	case p.card && !cardChecks(text[match.from:match.to]), p.iban && !ibanChecks(text[match.from:match.to]):
+	case p.kind == card && !cardChecks(text[match.from:match.to]),
+		p.kind == iban && !ibanChecks(text[match.from:match.to]),
+		p.kind == mixed && !strings.ContainsAny(text[match.from:match.to], "0123456789"):
 		return span{}
 	case p.group != 0:
 		match = unquoted(text, match)
@@ -306,11 +344,15 @@ func masked(text string, found []span) string {
 	return clean.String()
 }
 
-// numbersIn says whether there may be a card, which is digits with at most three other bytes between two
-// of them ("-", " ", "%20"), or an IBAN, which has digits behind two capitals, and fewer in a row.
-func numbersIn(text string) (card, iban bool) {
+// numbers says what kinds of numbers there may be in a text.
+type numbers struct{ card, iban, ssn bool }
+
+// numbersIn finds candidates: a card is digits with at most three other bytes between two of them ("-",
+// " ", "%20"); an IBAN has digits behind two capitals, and fewer in a row; a social security number
+// has two of them between two hyphens.
+func numbersIn(text string) (there numbers) {
 	if len(text) < ibanDigits {
-		return false, false
+		return there
 	}
 	most, count, gap := 0, 0, 0
 	capitals := false
@@ -324,9 +366,34 @@ func numbersIn(text string) (card, iban bool) {
 			gap = 0
 		} else if gap++; gap > 3 || b > '+' && b != '-' && b != '.' {
 			count, gap = 0, 0
+		} else if b == '-' && count >= 5 && text[i-3] == '-' && mayBeSSN(text, i-6) {
+			there.ssn = true
 		}
 	}
-	return most >= cardDigits, capitals && most >= ibanDigits
+	there.card, there.iban = most >= cardDigits, capitals && most >= ibanDigits
+	return there
+}
+
+// mayBeSSN: ddd-dd-dddd from here, and no digit before but %22's; most that is between hyphens is a date.
+func mayBeSSN(text string, from int) bool {
+	if from < 0 || len(text) < from+11 {
+		return false
+	}
+	if from > 0 && isDigit(text[from-1]) && (from < 3 || text[from-3] != '%') {
+		return false
+	}
+	for _, i := range []int{0, 1, 2, 4, 5, 7, 8, 9, 10} {
+		if !isDigit(text[from+i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isDigit(b byte) bool { return '0' <= b && b <= '9' }
+
+func isWord(b byte) bool {
+	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '_'
 }
 
 func isCapital(b byte) bool { return 'A' <= b && b <= 'Z' }

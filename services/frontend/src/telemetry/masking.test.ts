@@ -63,6 +63,18 @@ describe("a text made to hold up the page", () => {
     ["password is 1a", "1-"],
     ["a@", "1-"],
     ["DE89", "1111 "],
+    ["", "mysql a"],
+    ["mysql", " a"],
+    ["", "f('token"],
+    ["f('", "token"],
+    ["", "token: a"],
+    ["", "token<"],
+    ["", "123-45-"],
+    ["", "adafruit "],
+    ["", "sentry_token, "],
+    ["sntrys_eyJpYXQiO", "LCJyZWdpb25fdXJs"],
+    ["", "pat.aaaaaaaaaaaaaaaaaaaaaa."],
+    ["xapp-1-a-1-", "a1"],
   ])("%j and 32 kB of %j", (head, repeated) => {
     const text = head + repeated.repeat(32_768 / repeated.length);
     // Of the processor's: a machine that pauses here is no slow pattern.

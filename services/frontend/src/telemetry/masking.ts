@@ -1,3 +1,4 @@
+import gitleaks from "./gitleaks.json";
 import patterns from "./secrets.json";
 
 export const MASK = "****";
@@ -9,6 +10,17 @@ export const MASK = "****";
  */
 const VALUES = patterns.values.map((pattern) => compiled(pattern, "dg"));
 const NAMES = patterns.names.map((pattern) => compiled(pattern, ""));
+
+/** What gitleaks knows of vendors' tokens (stack/secret_rules.py), by the letters that each has in it. */
+const RULES = new Map<string, string[]>();
+for (const { keywords, pattern } of gitleaks.rules) {
+  for (const keyword of keywords) RULES.set(keyword, [...(RULES.get(keyword) ?? []), pattern]);
+}
+const compiledRules = new Map<string, RegExp>();
+
+/** As many characters of a text as the collector's receiver keeps bytes; masking more holds up the page. */
+const LONGEST = 65_536;
+const LONGEST_SECRET = 4096;
 
 /** Python's `(?i)` and `(?P<name>`, as JavaScript writes them. */
 function compiled(pattern: string, flags: string): RegExp {
@@ -22,27 +34,50 @@ export function isSecretName(name: string): boolean {
   return NAMES.some((pattern) => pattern.test(name));
 }
 
-/** `text` with `****` in place of each secret; quotes around one stay. */
+/** Those of gitleaks' rules whose letters are in the text: mostly none. */
+function rulesFor(text: string): RegExp[] {
+  const lowered = text.toLowerCase();
+  const found = [...RULES].filter(([keyword]) => lowered.includes(keyword));
+  return [...new Set(found.flatMap(([, rules]) => rules))].map((rule) => {
+    const known = compiledRules.get(rule) ?? compiled(rule, "dg");
+    compiledRules.set(rule, known);
+    return known;
+  });
+}
+
+/** `text` with `****` in place of each secret; quotes around one stay. What is too long is cut. */
 export function mask(text: string): string {
-  const found = VALUES.flatMap((pattern) => [...text.matchAll(pattern)].flatMap(secretIn));
+  if (text.length <= LONGEST) return masked(text, text.length);
+  const seen = masked(text.slice(0, LONGEST + LONGEST_SECRET), LONGEST);
+  return `${seen} (cut here: ${LONGEST} characters are kept)`;
+}
+
+function masked(text: string, length: number): string {
+  const found = [...VALUES, ...rulesFor(text)].flatMap((pattern) =>
+    [...text.matchAll(pattern)].flatMap(secretIn),
+  );
   found.sort(([a, b], [c, d]) => a - c || b - d);
-  let masked = "";
+  let clean = "";
   let done = 0;
   for (const [start, end] of found) {
-    if (start >= done) masked += text.slice(done, start) + MASK;
+    if (start >= length) break;
+    if (start >= done) clean += text.slice(done, start) + MASK;
     done = Math.max(done, end);
   }
-  return masked + text.slice(done);
+  return clean + text.slice(done, Math.max(done, length));
 }
 
 type Span = [start: number, end: number];
 type Groups = Partial<Record<string, Span>>;
 
-/** Where the secret of a match is: the group `secret`; `card`, `iban` with right check digits; else all. */
+/** Where the secret of a match is: the group `secret`; `mixed` with a digit; `card`, `iban` with right
+ * check digits; `ssn`; else all. */
 function secretIn(match: RegExpExecArray): Span[] {
-  const { card, iban, secret }: Groups = match.indices?.groups ?? {};
+  const { card, iban, ssn, mixed, secret }: Groups = match.indices?.groups ?? {};
   if (card) return checks(match.input.slice(...card)) ? [card] : [];
   if (iban) return ibanChecks(match.input.slice(...iban)) ? [iban] : [];
+  if (ssn) return [ssn];
+  if (mixed) return /\d/.test(match.input.slice(...mixed)) ? [mixed] : [];
   if (secret) return withoutQuotes(match.input, secret);
   return [[match.index, match.index + match[0].length]];
 }
