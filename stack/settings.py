@@ -97,6 +97,8 @@ class Settings(BaseModel):
     python_image: str | None = None
     node_image: str | None = None
     traces_sampler: Literal["always_on", "xray_remote"] = "always_on"
+    trust_callers: Literal["on", "off"] = "off"
+    """Whether a caller of the backend that does not sample its trace leaves ours out too."""
     log_route: Literal["otlp", "watchtower"] = "otlp"
     trusted_proxies: Annotated[int, Field(ge=0, le=8)] = 0
     """How many proxies before the services write X-Forwarded-For; 0 believes none."""

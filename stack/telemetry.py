@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 LOST = "telemetry.lost"
+RECORD = {signal: f"{signal}.jsonl" for signal in ("traces", "metrics", "logs")}
+"""The newest file of each signal, in the telemetry folder."""
 STATUSES = ("UNSET", "OK", "ERROR")
 
 
@@ -63,13 +65,23 @@ class Point:
 
 @dataclass(frozen=True)
 class Log:
+    """One log record. `time`: when it was written, else observed, in seconds since 1970.
+    `sampled`: whether its trace is to be recorded.
+    """
+
     trace_id: str
     span_id: str
+    time: float
+    sampled: bool
     severity: str
     body: Any
     scope: str
     resource: Mapping[str, Any]
     attributes: Mapping[str, Any]
+
+    @property
+    def service(self) -> str:
+        return str(self.resource.get("service.name", ""))
 
 
 def read_spans(file: Path, trace_id: str | None = None, offset: int = 0) -> list[Span]:
@@ -281,6 +293,8 @@ def _logs(export: Mapping[str, Any]) -> Iterator[Log]:
                 yield Log(
                     trace_id=log.get("traceId", ""),
                     span_id=log.get("spanId", ""),
+                    time=int(log.get("timeUnixNano") or log.get("observedTimeUnixNano", 0)) / 1e9,
+                    sampled=bool(int(log.get("flags", 0)) & 1),
                     severity=log.get("severityText", ""),
                     body=_value(log.get("body", {})),
                     scope=scope,

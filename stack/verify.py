@@ -20,7 +20,7 @@ from stack.ledger import Entry, read_ledger
 from stack.plan import PAGE
 from stack.played import STANDIN_OF_VENDOR
 from stack.routes import LOCAL_RECORD, Route, front_receivers, routes
-from stack.telemetry import Span, read_spans, size
+from stack.telemetry import RECORD, Span, read_spans, size
 from stack.traced_request import get_in_trace
 from standins.client import Client, StandInError
 
@@ -38,7 +38,7 @@ ERRORS = "errors"
 
 HOME = "/api/activities/home"
 ROLLBAR_TEST = "/rollbar/test"
-RECORD_FILES = {"traces": "traces.jsonl", "metrics": "metrics.jsonl", "logs": "logs.jsonl"}
+
 PAUSE_SECONDS = 0.1
 
 
@@ -153,7 +153,7 @@ class _Click:
     def __init__(self, plan: Plan, config: Mapping[str, object], trace_id: str) -> None:
         self._plan = plan
         self._trace_id = trace_id
-        self._record = plan.telemetry_dir / RECORD_FILES["traces"]
+        self._record = plan.telemetry_dir / RECORD["traces"]
         self._offset = size(self._record)
         self._recorded = any(
             (route.vendor, route.signal) == (LOCAL_RECORD, "traces") for route in routes(config)
@@ -233,7 +233,7 @@ def _witnesses(
         if clicked and route.signal == "metrics":
             continue  # a page sends none
         if route.vendor == LOCAL_RECORD:
-            file = plan.telemetry_dir / RECORD_FILES[route.signal]
+            file = plan.telemetry_dir / RECORD[route.signal]
             yield _record_witness(file, route, trace_id, clicked)
         elif route.vendor in played and client is not None:
             yield _standin_witness(client, ledger, route, trace_id, clicked)

@@ -21,7 +21,7 @@ from stack.ledger import Entry, about_queue_files, read_ledger
 from stack.routes import front_receivers, routes, vendor
 from stack.runtimes.chosen import RUNTIMES, running_plan
 from stack.secrecy import Redactor, secrets_of
-from stack.telemetry import Lost, Recorded, lost_lately, spans_by_service
+from stack.telemetry import RECORD, Lost, Recorded, lost_lately, spans_by_service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from stack.plan import Plan
     from stack.runtimes.service import Service
 
-RECORD = "traces.jsonl"
-METRICS_RECORD = "metrics.jsonl"
 FULL = 0.8
 """A queue filled beyond this share is shown in red: there is little time left to act."""
 
@@ -43,8 +41,8 @@ def run(
     runtime = RUNTIMES[plan.runtime]
     services = runtime.status(plan)
     entries, unread = _ledger(plan)
-    recorded = spans_by_service(plan.telemetry_dir / RECORD)
-    lost = lost_lately(plan.telemetry_dir / METRICS_RECORD)
+    recorded = spans_by_service(plan.telemetry_dir / RECORD["traces"])
+    lost = lost_lately(plan.telemetry_dir / RECORD["metrics"])
     hide = Redactor(secrets_of(plan.settings, plan.vendors, os.environ))
     printed = last_errors(runtime.output(plan, "collector"), entries)
     errors = {queue: hide.text(said) for queue, said in printed.items()}
@@ -105,7 +103,7 @@ def _services(services: Sequence[Service]) -> Table:
 
 def _recorded(recorded: Sequence[Recorded]) -> Table:
     """By service: the collector's own counts do not tell one sender from another."""
-    table = Table("service", title=f"spans in {RECORD}", title_justify="left")
+    table = Table("service", title=f"spans in {RECORD['traces']}", title_justify="left")
     for column in ("spans", "last one"):
         table.add_column(column, justify="right")
     for one in recorded:

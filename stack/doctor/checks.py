@@ -12,6 +12,7 @@ from stack.doctor.collector import check_collector, check_config, check_delivery
 from stack.doctor.honeycomb import check_honeycomb
 from stack.doctor.machine import check_folders, check_ports, check_runtime
 from stack.doctor.rollbar import check_rollbar
+from stack.doctor.services import check_services
 from stack.doctor.versions import check_versions
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ CHECKS: Mapping[str, Check] = {
     "config": check_config,
     "collector": check_collector,
     "delivery": check_delivery,
+    "services": check_services,
     "honeycomb": check_honeycomb,
     "aws": check_identity,
     "xray": check_xray,

@@ -28,7 +28,7 @@ def profiles(plan: Plan) -> Process:
         folder="profiles",
         port=plan.settings.profiles_port,
         start_order=20,
-        own={},
+        own=_sampler(plan, trust_callers=True),
     )
 
 
@@ -40,6 +40,7 @@ def backend(plan: Plan) -> Process:
         "LOG_ROUTE": plan.settings.log_route,
         "FRONTEND_ORIGINS": ",".join(page_origins(plan.settings)),
         **_log_exporter(plan.settings),
+        **_sampler(plan, trust_callers=plan.settings.trust_callers == "on"),
         **merged(vendor.app for vendor in plan.vendors),
     }
     return _flask(
@@ -80,7 +81,6 @@ def _flask(
             "TRUSTED_PROXIES": str(plan.settings.trusted_proxies),
             "CLIENT_ADDRESS": plan.settings.client_address,
             **sending(plan),
-            **_sampler(plan),
             "PATH": f"{python.bin}{os.pathsep}{os.defpath}",
             "PYTHONPATH": os.pathsep.join(
                 str(services / name) for name in ("serving", "sampler", "exporter", folder)
@@ -96,16 +96,22 @@ def _flask(
     )
 
 
-def _sampler(plan: Plan) -> dict[str, str]:
-    """X-Ray's sampling rules, asked for through the collector; else the SDK's own default."""
+def _sampler(plan: Plan, *, trust_callers: bool) -> dict[str, str]:
+    """Everything, or what X-Ray's sampling rules say, which are asked for through the collector.
+
+    The SDK's own default, parentbased_always_on, records nothing for a caller that does not sample.
+    Between our services that is right: profiles-flask follows the backend, which asks it.
+    """
     if plan.settings.traces_sampler == "always_on":
-        return {}
+        return {"OTEL_TRACES_SAMPLER": "parentbased_always_on" if trust_callers else "always_on"}
     host = COLLECTOR_HOSTS[plan.runtime]
     proxy = f"http://{host}:{plan.settings.port('AWSPROXY_PORT')}"
     return {
         "OTEL_TRACES_SAMPLER": plan.settings.traces_sampler,
         # New rules are seen within a minute; a changed one within 10 s, with its next quota.
-        "OTEL_TRACES_SAMPLER_ARG": f"endpoint={proxy},polling_interval=60",
+        "OTEL_TRACES_SAMPLER_ARG": (
+            f"endpoint={proxy},polling_interval=60,trust_callers={str(trust_callers).lower()}"
+        ),
     }
 
 

@@ -15,8 +15,8 @@ from stack import page_visit
 from stack.commands.verify import show
 from stack.errors import StackError
 from stack.runtimes import native
-from stack.telemetry import read_spans, spans_by_service
-from stack.verify import HOME, RECORD_FILES, Start, Step, verify
+from stack.telemetry import RECORD, read_spans, spans_by_service
+from stack.verify import HOME, Start, Step, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,8 +148,8 @@ def test_the_pages_spans_are_counted(site: Site, tmp_path: Path) -> None:
     report = verify(site.plan, DEADLINE, start=Start.PAGE)
     assert report.complete
     # As the record is now: a page that an earlier test has left may still be sending.
-    record = tmp_path / RECORD_FILES["traces"]
-    shutil.copyfile(site.plan.telemetry_dir / RECORD_FILES["traces"], record)
+    record = tmp_path / RECORD["traces"]
+    shutil.copyfile(site.plan.telemetry_dir / RECORD["traces"], record)
     of_page = [span for span in read_spans(record) if span.service == "frontend-react"]
     # The click, and its two requests.
     assert [span.trace_id for span in of_page].count(report.trace_id) == 3

@@ -29,9 +29,19 @@ def test_a_trace_that_the_client_began_goes_on(stack: Stack) -> None:
     assert profiles.trace_id == backend.trace_id == exchange.trace_id
 
 
-def test_a_client_that_is_not_sampled_makes_no_span_in_either_service(stack: Stack) -> None:
-    # given
+def test_a_client_that_does_not_sample_does_not_decide_for_us(stack: Stack) -> None:
+    # when
     exchange = send(f"{stack.backend_url}/api/activities/home", sampled=False)
+    # then
+    backend = wait_for_server_span(stack, exchange, BACKEND)
+    profiles = wait_for_server_span(stack, exchange, PROFILES)
+    assert backend.parent_id == exchange.parent_id
+    assert profiles.trace_id == backend.trace_id == exchange.trace_id
+
+
+def test_profiles_follows_its_caller(stack: Stack) -> None:
+    # given
+    exchange = send(f"{stack.profiles_url}/api/profiles?handles=worf", sampled=False)
     assert exchange.response.ok
     # when
     wait_for_all_workers(stack)

@@ -1,6 +1,6 @@
 """OTEL_TRACES_SAMPLER_ARG in the form that the OpenTelemetry specification gives remote samplers.
 
-`endpoint=http://127.0.0.1:2000,polling_interval=300`, each part optional.
+`endpoint=http://127.0.0.1:2000,polling_interval=300,trust_callers=true`, each part optional.
 """
 
 from __future__ import annotations
@@ -17,20 +17,27 @@ SHORTEST_POLLING_INTERVAL = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """`polling_interval`: seconds between two reads of the rules."""
+    """`polling_interval`: seconds between two reads of the rules. `trust_callers`: whether a caller
+    that does not sample its trace leaves ours out too.
+    """
 
     host: str
     port: int
     polling_interval: float
+    trust_callers: bool
 
 
 def parse_argument(text: str | None) -> Argument:
     """Read the argument; None or an empty text means the defaults.
 
-    Raises ValueError, in one line, for an unknown key, an endpoint that is not `http://host:port`
-    and a polling interval under one second.
+    Raises ValueError, in one line, for an unknown key, an endpoint that is not `http://host:port`,
+    a polling interval under one second and a trust that is neither true nor false.
     """
-    values = {"endpoint": DEFAULT_ENDPOINT, "polling_interval": str(DEFAULT_POLLING_INTERVAL)}
+    values = {
+        "endpoint": DEFAULT_ENDPOINT,
+        "polling_interval": str(DEFAULT_POLLING_INTERVAL),
+        "trust_callers": "true",
+    }
     for part in (text or "").split(","):
         if not part.strip():
             continue
@@ -42,7 +49,12 @@ def parse_argument(text: str | None) -> Argument:
             )
         values[key] = value
     host, port = _address(values["endpoint"])
-    return Argument(host, port, _seconds(values["polling_interval"]))
+    trust = values["trust_callers"]
+    if trust not in {"true", "false"}:
+        raise ValueError(
+            f"OTEL_TRACES_SAMPLER_ARG has trust_callers={trust!r}; write true or false"
+        )
+    return Argument(host, port, _seconds(values["polling_interval"]), trust == "true")
 
 
 def _address(endpoint: str) -> tuple[str, int]:

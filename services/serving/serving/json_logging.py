@@ -24,8 +24,9 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 class JsonFormatter(logging.Formatter):
     """A line's names: `timestamp`, `level`, `logger`, `message`, `service`.
 
-    Where there is a span `trace_id` and `span_id`, with an exception `exception`, and whatever the
-    caller passed as `extra`.
+    Where there is a span `trace_id`, `span_id` and `trace_flags`, as the specification names them
+    outside of OTLP: even, the trace is not recorded. With an exception `exception`, and whatever
+    the caller passed as `extra`.
     """
 
     def __init__(self, service: str) -> None:
@@ -44,6 +45,7 @@ class JsonFormatter(logging.Formatter):
         if context.is_valid:
             line["trace_id"] = trace.format_trace_id(context.trace_id)
             line["span_id"] = trace.format_span_id(context.span_id)
+            line["trace_flags"] = f"{context.trace_flags:02x}"
         extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         for name, value in clean(printable(extra)).items():
             line.setdefault(name, value)

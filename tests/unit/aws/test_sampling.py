@@ -20,7 +20,7 @@ from amazon.opentelemetry.distro.sampler._clock import _Clock
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, ParentBased, Sampler
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from xray_sampling import create_sampler
 from xray_sampling.argument import parse_argument
@@ -303,6 +303,35 @@ def test_the_sdk_finds_the_sampler_under_its_name() -> None:
     assert [each.load() for each in found] == [create_sampler]
 
 
+@pytest.mark.parametrize(
+    ("argument", "caller", "recorded"),
+    [
+        ("trust_callers=false", "not sampled", True),
+        ("trust_callers=false", "sampled", True),
+        ("trust_callers=true", "not sampled", False),
+        ("", "not sampled", False),
+        # Within the service a span follows its parent all the same.
+        ("trust_callers=false", "our own, not sampled", False),
+    ],
+)
+def test_a_caller_may_ask_for_more_and_if_trusted_for_less(
+    monkeypatch: pytest.MonkeyPatch, argument: str, caller: str, recorded: bool
+) -> None:
+    # given rules of rate 1
+    monkeypatch.setattr(
+        XRayRemoteSampler,
+        "should_sample",
+        lambda _, *given, **named: ALWAYS_ON.should_sample(*given, **named),
+    )
+    sampler = create_sampler(argument)
+    flags = TraceFlags(0 if caller.endswith("not sampled") else 1)
+    parent = SpanContext(1, 2, is_remote=not caller.startswith("our own"), trace_flags=flags)
+    # when
+    decided = sampler.should_sample(trace.set_span_in_context(NonRecordingSpan(parent)), 1, "GET")
+    # then
+    assert (decided.decision is Decision.RECORD_AND_SAMPLE) is recorded
+
+
 # --- The argument
 
 
@@ -329,6 +358,7 @@ def test_the_argument_is_written_as_the_specification_has_it() -> None:
         "polling_interval=0",
         "polling_interval=nan",
         "polling_interval=often",
+        "trust_callers=no",
     ],
 )
 def test_an_argument_that_cannot_be_right_is_refused_in_one_line(text: str) -> None:

@@ -53,6 +53,15 @@ def test_within_a_span_a_line_carries_its_ids() -> None:
     context = span.get_span_context()
     assert parsed["trace_id"] == f"{context.trace_id:032x}"
     assert parsed["span_id"] == f"{context.span_id:016x}"
+    assert int(parsed["trace_flags"], 16) & 1
+
+
+def test_a_line_of_a_trace_that_is_not_recorded_says_so() -> None:
+    caller = trace.SpanContext(1, 2, is_remote=True, trace_flags=trace.TraceFlags(0))
+    with trace.use_span(trace.NonRecordingSpan(caller)):
+        parsed = json.loads(FORMATTER.format(record()))
+
+    assert (parsed["trace_id"], parsed["trace_flags"]) == (f"{1:032x}", "00")
 
 
 def test_an_exception_stays_within_the_line() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -45,6 +45,35 @@ def test_a_service_has_the_shared_variables_and_its_own_over_them(root: Path) ->
     backend = next(process for process in plan.processes if process.name == "backend-flask")
     assert backend.environment["OTEL_SERVICE_NAME"] == "backend-flask"
     assert backend.environment["OTEL_A"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("sampler", "trust", "backend"),
+    [
+        ("always_on", "off", ("always_on", None)),
+        ("always_on", "on", ("parentbased_always_on", None)),
+        ("xray_remote", "off", ("xray_remote", "trust_callers=false")),
+        ("xray_remote", "on", ("xray_remote", "trust_callers=true")),
+    ],
+)
+def test_callers_decide_what_is_recorded_only_behind_the_edge(
+    root: Path, sampler: str, trust: str, backend: tuple[str, str | None]
+) -> None:
+    # given
+    chosen: dict[str, Any] = {"traces_sampler": sampler, "trust_callers": trust}
+    plan = make_plan(Settings(collector=COLLECTOR, **chosen), root, "native")
+    # when
+    found = {
+        name: (
+            (environment := plan.process(name).environment)["OTEL_TRACES_SAMPLER"],
+            environment.get("OTEL_TRACES_SAMPLER_ARG", ",").split(",")[-1] or None,
+        )
+        for name in ("backend-flask", "profiles-flask")
+    }
+    # then
+    assert found["backend-flask"] == backend
+    follows = {"always_on": ("parentbased_always_on", None)}
+    assert found["profiles-flask"] == follows.get(sampler, (sampler, "trust_callers=true"))
 
 
 def test_a_port_that_the_user_moved_moves_everywhere(root: Path) -> None:
