@@ -26,7 +26,10 @@ TAKEN_SECONDS = 30
 
 
 class Header(BaseModel):
-    """A letter's first line. `items` are in it, `refused` of them by the vendor."""
+    """A letter's first line. `items` are in it, `refused` of them by the vendor.
+
+    `service`: who sent the first of them.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -36,6 +39,7 @@ class Header(BaseModel):
     refused: int
     status: int
     reason: str
+    service: str = ""
     at: str
 
 

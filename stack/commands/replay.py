@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from stack.applied_config import applied_config
-from stack.console import console, step
+from stack.console import console, shown, step
 from stack.errors import StackError
 from stack.replay import as_json, letters_folder, read_letters, send_again
 from stack.routes import LOCAL_RECORD, routes
@@ -40,7 +39,7 @@ def run(
     if as_object:
         print(as_json(every))
         return
-    table = Table("at", "vendor", "signal", "items", "refused", "status", "reason")
+    table = Table("at", "vendor", "signal", "items", "refused", "status", "service", "reason")
     for one in every:
         head = one.header
         table.add_row(
@@ -50,7 +49,8 @@ def run(
             str(head.items),
             str(head.refused),
             str(head.status or "-"),
-            escape(head.reason),
+            shown(head.service),
+            shown(head.reason),
         )
     if every:
         Console().print(table)

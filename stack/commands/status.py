@@ -15,9 +15,11 @@ from rich.table import Table
 from stack.announce import announce
 from stack.applied_config import applied_config
 from stack.console import console, shown
+from stack.dead_letters import Pile, piles
 from stack.errors import StackError
 from stack.exporter_log import last_errors
 from stack.ledger import Entry, about_queue_files, read_ledger
+from stack.replay import letters_folder, read_letters
 from stack.routes import front_receivers, routes, vendor
 from stack.runtimes.chosen import RUNTIMES, running_plan
 from stack.secrecy import Redactor, secrets_of
@@ -46,6 +48,7 @@ def run(
     hide = Redactor(secrets_of(plan.settings, plan.vendors, os.environ))
     printed = last_errors(runtime.output(plan, "collector"), entries)
     errors = {queue: hide.text(said) for queue, said in printed.items()}
+    letters, unread_letters = _letters(plan)
     if as_json:
         print(
             json.dumps(
@@ -57,6 +60,7 @@ def run(
                     "ledger_unread": unread,
                     "spans": [asdict(one) for one in recorded],
                     "lost": [asdict(one) for one in lost],
+                    "dead_letters": [asdict(one) for one in letters],
                 }
             )
         )
@@ -72,8 +76,10 @@ def run(
             Console().print(f"[red]queues[/]: {shown(said)}", soft_wrap=True)
         for queue, said in errors.items():
             Console().print(f"[red]{vendor(queue)}[/]: {shown(said)}", soft_wrap=True)
-        if unread:
-            console.print(f"[red]error:[/] {shown(unread)}", soft_wrap=True)
+        for pile in letters:
+            Console().print(_pile(pile, hide), soft_wrap=True)
+        for unread_one in filter(None, (unread, unread_letters)):
+            console.print(f"[red]error:[/] {shown(unread_one)}", soft_wrap=True)
     healthy = all(service.running for service in services) and not unread
     if not healthy or any(entry.failed or entry.dropped or entry.missing for entry in entries):
         raise typer.Exit(1)
@@ -86,6 +92,21 @@ def _ledger(plan: Plan) -> tuple[list[Entry], str]:
     except StackError as away:
         # The services' table, which says why, is worth more than an error alone.
         return [], str(away)
+
+
+def _letters(plan: Plan) -> tuple[list[Pile], str]:
+    try:
+        return piles(read_letters(letters_folder(plan))), ""
+    except StackError as no_letter:
+        return [], str(no_letter)
+
+
+def _pile(pile: Pile, hide: Redactor) -> str:
+    """They stay until somebody sends them again or deletes them: hence when the last one came."""
+    return (
+        f"[red]{shown(pile.vendor)}[/] dead letters, the last {_ago(time.time() - pile.last)}: "
+        f"{shown(hide.text(str(pile)))}; `make doctor` says what to do"
+    )
 
 
 def _services(services: Sequence[Service]) -> Table:

@@ -8,7 +8,7 @@ from stack.doctor.access import check_senders
 from stack.doctor.aws import check_cloudwatch, check_identity, check_xray
 from stack.doctor.chosen import check_settings
 from stack.doctor.clock import check_clock
-from stack.doctor.collector import check_collector, check_config, check_delivery
+from stack.doctor.collector import check_collector, check_config, check_dead_letters, check_delivery
 from stack.doctor.honeycomb import check_honeycomb
 from stack.doctor.machine import check_folders, check_ports, check_runtime
 from stack.doctor.rollbar import check_rollbar
@@ -31,6 +31,7 @@ CHECKS: Mapping[str, Check] = {
     "collector": check_collector,
     "delivery": check_delivery,
     "services": check_services,
+    "dead letters": check_dead_letters,
     "honeycomb": check_honeycomb,
     "aws": check_identity,
     "xray": check_xray,

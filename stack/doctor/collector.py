@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from stack.applied_config import wanted_config
 from stack.config_traps.every import find_traps
+from stack.dead_letters import piles
 from stack.doctor.asking import UnreachableError, ask
 from stack.doctor.finding import About, Finding
 from stack.exporter_log import last_errors
 from stack.ledger import UNITS, Entry, about_queue_files, read_ledger
+from stack.replay import letters_folder, read_letters
 from stack.runtimes.chosen import RUNTIMES
 
 if TYPE_CHECKING:
@@ -101,6 +104,21 @@ def check_delivery(setup: Setup) -> Iterator[Finding]:
     if healthy:
         names = _and(list(dict.fromkeys(healthy)))
         yield about.ok(f"nothing lost and nothing piled up for {names}")
+
+
+def check_dead_letters(setup: Setup) -> Iterator[Finding]:
+    """What vendors refused for good, or their exporters failed on, and waits for a decision."""
+    about = About("dead letters")
+    folder = letters_folder(setup.plan)
+    found = piles(read_letters(folder))
+    if not found:
+        yield about.ok("none")
+    for pile in found:
+        when = datetime.fromtimestamp(pile.last, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        yield about.problem(
+            f"{pile.vendor} has not got {pile}; the last at {when}",
+            f"{pile.todo}. To forget them delete {folder}",
+        )
 
 
 def _trouble(entry: Entry) -> Iterator[str]:

@@ -81,7 +81,7 @@ func serviceID(span ptrace.Span) string {
 }
 
 // maxStacks is of all stack traces of a span together. A document may have 64 kB, and upstream's reading
-// of a cause with many lines takes time by their square: 2 MB of them more than three minutes.
+// of a cause with many lines takes time by their square: 4 MB of them more than three minutes.
 const maxStacks = 64 << 10
 
 // digestible is a copy where upstream would change the span, or take too long for it.
