@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from stack.access import check
-from stack.collector_config import env_required, parse, shown
+from stack.collector_config import env_required, shown
+from stack.config_traps.resolved import read
 from stack.errors import StackError
 from stack.fragments import check_keys, merge
 from stack.plan import COLLECTOR_HOSTS
@@ -73,10 +73,4 @@ def applied_config(plan: Plan) -> dict[str, Any]:
     file = plan.config_applied
     if not file.exists():
         raise StackError("no collector has run here yet", "start the stack with `make up`")
-    variables = plan.process("collector").environment
-    text = re.sub(
-        r"\$\{env:(\w+)(?::-([^}]*))?\}",
-        lambda found: variables.get(found[1], found[2] or ""),
-        file.read_text(),
-    )
-    return parse(text, file)
+    return read([file], plan.process("collector").environment).tree

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from stack.collector_config import parse
+from stack.collector_config import parse, unescaped
 from stack.errors import StackError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ AWS_ENDPOINTS = {
 """What follows from the region: the service's host and the path."""
 
 _VARIABLE = re.compile(
-    r"\$\$|\$\{env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-(?P<value>[^}]*))?\}"
+    r"\$\$|\$\{(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-(?P<value>[^}]*))?\}"
 )
 
 Keys = tuple[str, ...]
@@ -111,9 +111,10 @@ def check_keys(
             if not environment.get(name, "").strip():
                 state = "empty" if name in environment else "not set"
                 raise StackError(f"{name} is {state}; {fragment.file} needs it", "put it in .env")
-            if name.endswith("_FILE") and not (root / environment[name]).is_file():
+            file = unescaped(environment[name])
+            if name.endswith("_FILE") and not (root / file).is_file():
                 raise StackError(
-                    f"{name} is {environment[name]}, and there is no such file",
+                    f"{name} is {file}, and there is no such file",
                     f"put its path right, seen from {root}",
                 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stack.collector_build import ensure_collector_binary
+from stack.config_check import lint
 from stack.console import step
 from stack.errors import StackError
 from stack.runtimes.chosen import RUNTIMES
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def reload(plan: Plan) -> bool:
     """Have the running collector go on with the edited config; say whether it differed.
 
-    Checked first by the collector's own `validate`, then by starting it beside the running one.
+    Checked first as `make validate` does, then by starting it beside the running one.
     While the collector changes over, for about a second, the services' exporters try again, and
     what it had accepted waits in its queues on disk. Raises StackError when the config is refused;
     the running one stays, or is brought back.
@@ -28,6 +29,7 @@ def reload(plan: Plan) -> bool:
         wanted = runtime.checked_config(plan)
     if wanted == running:
         return False
+    lint(plan)
     if plan.settings.collector_image is None:
         with step("trying it beside the running collector"):
             binary = ensure_collector_binary(plan.root, plan.settings.collector_bin)

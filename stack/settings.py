@@ -137,6 +137,8 @@ class Settings(BaseModel):
     """The files that keys were read from."""
     idle: tuple[str, ...] = ()
     """What `.env` sets, and the collector's config as it is now does not ask for."""
+    ignored: tuple[str, ...] = ()
+    """What is to be said of the names in `.env` that nobody knows, a sentence each."""
 
     @model_validator(mode="after")
     def _whole_aws_credentials(self) -> Settings:
@@ -198,8 +200,9 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     # edit of that file alone.
     known = asked | documented_names(root)
     pointers = {f"{name}_FILE" for name in known if SECRET_NAME.search(name)} - known
+    ignored: list[str] = []
     for name, (_, line) in from_file.items():
-        check_known(name, line, known | pointers)
+        ignored.append(check_known(name, line, known | pointers))
 
     values: dict[str, str] = {}
     origins: dict[str, str] = {}
@@ -242,7 +245,12 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     settings, named = _moved(settings, named, wanted, origins)
     idle = tuple(sorted(from_file.keys() & (known - asked)))
     return settings.model_copy(
-        update={"config_values": named, "key_files": key_files, "idle": idle}
+        update={
+            "config_values": named,
+            "key_files": key_files,
+            "idle": idle,
+            "ignored": tuple(filter(None, ignored)),
+        }
     )
 
 
@@ -279,7 +287,7 @@ def _refused(invalid: ValidationError, origins: Mapping[str, str]) -> StackError
 
 def own_names() -> set[str]:
     """What a setting is called in `.env`."""
-    computed = {"collector", "config_values", "key_files", "idle"}
+    computed = {"collector", "config_values", "key_files", "idle", "ignored"}
     return {
         (field.alias or name).upper()
         for name, field in Settings.model_fields.items()

@@ -13,11 +13,13 @@ from stack.collector_config.text import (
     CONFIG_FILE,
     env_defaults,
     env_required,
+    escaped,
     go_memory_limit,
     load,
     parse,
     read,
     shown,
+    unescaped,
 )
 from stack.collector_config.validation import validate
 
@@ -28,6 +30,7 @@ __all__ = [
     "components",
     "env_defaults",
     "env_required",
+    "escaped",
     "for_adot",
     "go_memory_limit",
     "load",
@@ -36,5 +39,6 @@ __all__ = [
     "read",
     "render_for_adot",
     "shown",
+    "unescaped",
     "validate",
 ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CONFIG_FILE = Path("collector/otel-config.yaml")
 
 _DEFAULT = re.compile(r"\$\{env:(?P<name>[A-Za-z_][A-Za-z0-9_]*):-(?P<default>[^}]*)\}")
-_REQUIRED = re.compile(r"(?<!\$)\$\{env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+_REQUIRED = re.compile(r"(?<!\$)\$\{(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 _COMMENT = re.compile(r"(^|\s)#.*$")
 
 
@@ -93,12 +93,30 @@ def env_defaults(text: str) -> dict[str, str]:
 
 
 def env_required(text: str) -> dict[str, int]:
-    """Every `${env:NAME}` without a default outside of comments: the line by name."""
+    """Every `${env:NAME}` without a default outside of comments: the line by name.
+
+    `${NAME}`, as vendors' snippets have it, is the same to the collector.
+    """
     found: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         for match in _REQUIRED.finditer(_COMMENT.sub("", line)):
             found.setdefault(match["name"], number)
     return found
+
+
+def escaped(value: str) -> str:
+    """A variable's value as it has to be handed to the collector for it to arrive as it is.
+
+    The collector looks for `${…}` in what a variable holds, too, and makes one `$` of two
+    (open-telemetry/opentelemetry-collector#8215). One thing is left: behind a value that holds
+    `${…}` another variable of the same text is not replaced (#15867 there, mended after v0.159).
+    """
+    return value.replace("$", "$$")
+
+
+def unescaped(value: str) -> str:
+    """What the collector makes of `escaped`."""
+    return value.replace("$$", "$")
 
 
 def go_memory_limit(config: Mapping[str, Any]) -> str | None:

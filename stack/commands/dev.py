@@ -22,7 +22,7 @@ def run() -> None:
     if plan.page_url:
         ensure_node_packages(plan.root)
     plan = for_development(plan)
-    announce(plan)
+    announce(plan, running=False)
     native.up(plan)
     console.print(f" page    {escape(plan.page_url or 'left out: no Node here')}")
     console.print(f" app     {escape(plan.backend_url)}/api/activities/home")

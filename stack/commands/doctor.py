@@ -64,7 +64,7 @@ def _examine(settings: Settings, root: Path) -> list[Finding]:
     from stack.doctor.setup import look_around  # noqa: PLC0415
 
     setup = look_around(settings, root)
-    announce(setup.plan)
+    announce(setup.plan, running=setup.up)
     return examine(setup, CHECKS)
 
 

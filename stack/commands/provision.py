@@ -42,7 +42,7 @@ def run(
     settings = load_settings(ROOT)
     live = is_live(settings, "xray")
     plan = make_plan(settings, ROOT, "native") if live else running_plan()
-    announce(plan)
+    announce(plan, running=not live)
     target = aws_target(settings)
     account = account_of(target)
     service = plan.service_names[BACKEND]

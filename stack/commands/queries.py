@@ -25,7 +25,7 @@ def run(
     settings = load_settings(ROOT)
     live = is_live(settings, "honeycomb")
     plan = make_plan(settings, ROOT, "native") if live else running_plan()
-    announce(plan)
+    announce(plan, running=not live)
     # Honeycomb's datasets are called as the services.
     chosen = dataset or plan.service_names[BACKEND]
     for saved in save_queries(honeycomb(settings), chosen, load_queries(ROOT)):

@@ -12,8 +12,9 @@ from stack.announce import announce
 from stack.console import console, step
 from stack.errors import StackError
 from stack.honeycomb import check_key, send_marker
+from stack.last_lines import show_last_lines
 from stack.page_build import NoNodeError, build_without_node, can_serve_page
-from stack.plan import service_version
+from stack.plan import FLASK, service_version
 from stack.prove import Proof, prove
 from stack.runtimes.chosen import RUNTIMES, plan_of_running, plan_to_start
 
@@ -30,7 +31,7 @@ def run() -> None:
             f"the stack runs on the {running.runtime} runtime, {plan.runtime} was asked for",
             "`make down` first",
         )
-    announce(plan)
+    announce(plan, running=False)
     if _build_page_without_node(plan):
         plan = plan_to_start()
     runtime = RUNTIMES[plan.runtime]
@@ -38,7 +39,10 @@ def run() -> None:
     try:
         with step("waiting for the trace of a first request"):
             proof = prove(plan)
-    except BaseException:
+    except BaseException as failed:
+        if isinstance(failed, StackError):
+            for name in (*FLASK, "collector"):
+                show_last_lines(plan, name, runtime.output(plan, name))
         if not running:
             runtime.down(plan)
         raise

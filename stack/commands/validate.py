@@ -7,7 +7,7 @@ from rich.markup import escape
 from stack import collector_config
 from stack.applied_config import wanted_file
 from stack.collector_build import ensure_collector_binary
-from stack.config_traps.every import find_traps
+from stack.config_check import lint
 from stack.console import console
 from stack.plan import make_plan
 from stack.settings import ROOT, load_settings
@@ -21,9 +21,8 @@ def run() -> None:
     environment = plan.process("collector").environment
     file = wanted_file(plan)
     collector_config.validate(plan.collector_binary, file, environment, plan.config_sources)
-    for trap in find_traps(plan.config_sources, environment, plan.root, native=True):
-        if trap.severity == "problem":
-            raise trap.error()
-        console.print(f"[yellow]warning:[/] {escape(str(trap.error()))}", soft_wrap=True)
+    lint(plan)
+    for said in settings.ignored:
+        console.print(f"[yellow]warning:[/] {escape(said)}", soft_wrap=True)
     chosen = f" with {', '.join(settings.fragments)}" if settings.fragments else ""
     console.print(f"{settings.collector_config}{chosen} is valid")

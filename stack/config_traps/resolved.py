@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from stack.collector_config import load, shown
+from stack.collector_config import load, shown, unescaped
 from stack.fragments import APPENDED
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def expand(text: str, variables: Mapping[str, str], missing: list[str] | None = 
         value = variables.get(match["name"], match["default"])
         if not value and match["default"] != "" and missing is not None:
             missing.append(match["name"])
-        return value or ""
+        return unescaped(value or "")
 
     return _REFERENCE.sub(replace, text)
 

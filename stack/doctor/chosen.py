@@ -54,6 +54,8 @@ def check_settings(setup: Setup) -> Iterator[Finding]:
             f"{ENV_FILE} sets {names}, which the collector's config does not ask for",
             f"take it out of {ENV_FILE}, or name it in the config",
         )
+    for said in setup.settings.ignored:
+        yield about.warning(said, f"take it out of {ENV_FILE}, or name it in the config")
     other = changed_since_start(setup.plan) if setup.up else []
     if SECRETS_DIGEST in other:
         other.remove(SECRETS_DIGEST)

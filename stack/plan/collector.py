@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stack.collector_config import go_memory_limit
+from stack.collector_config import escaped, go_memory_limit
 from stack.collector_config import load as load_config
 from stack.errors import StackError
 from stack.fragments import aws_endpoint, load, variables
@@ -26,6 +26,17 @@ def collector(plan: Plan) -> Process:
         for name, value in settings.collector.items()
         if name.endswith("_PORT") and name not in others
     }
+    variables = {
+        **{
+            name: plan.environment[name]
+            for name in (*settings.collector, "TELEMETRY_DIR", "QUEUE_DIR")
+        },
+        **merged(vendor.collector for vendor in plan.vendors),
+        **_named_in_config(plan),
+        **({"OTLP_SERVER_SECRETS": seen(plan, plan.access.server)} if restricted else {}),
+        **plan.access.server_variables,
+        **_memory_limit(plan),
+    }
     return Process(
         name="collector",
         argv=(
@@ -35,15 +46,9 @@ def collector(plan: Plan) -> Process:
         ),
         cwd=plan.root,
         environment={
-            **{
-                name: plan.environment[name]
-                for name in (*settings.collector, "TELEMETRY_DIR", "QUEUE_DIR")
-            },
-            **merged(vendor.collector for vendor in plan.vendors),
-            **_named_in_config(plan),
-            **({"OTLP_SERVER_SECRETS": seen(plan, plan.access.server)} if restricted else {}),
-            **plan.access.server_variables,
-            **_memory_limit(plan),
+            # AWS's SDK reads its own by itself, and as they are.
+            name: value if name.startswith("AWS_") else escaped(value)
+            for name, value in variables.items()
         },
         ports=ports,
         health=f"http://127.0.0.1:{settings.port('COLLECTOR_HEALTH_PORT')}/",

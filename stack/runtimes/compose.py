@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stack import fragments
 from stack.aws_profile import with_keys
+from stack.collector_config import unescaped
 from stack.errors import StackError
 from stack.private_file import write_private
 
@@ -93,7 +95,11 @@ def _of_fragments(plan: Plan) -> dict[str, str]:
     given = {name: environment[name] for name in names if name in environment}
     return {
         **{name: value for name, value in given.items() if name.endswith("_PORT")},
-        **{name: str(plan.root / file) for name, file in given.items() if name.endswith("_FILE")},
+        **{
+            name: str(plan.root / unescaped(file))
+            for name, file in given.items()
+            if name.endswith("_FILE")
+        },
     }
 
 
@@ -124,10 +130,12 @@ def environment_folder(plan: Plan) -> Path:
 
 
 def _quoted(name: str, value: str) -> str:
-    """Between single quotes nothing is replaced: a key may hold a `$`."""
-    if "'" in value or "\n" in value:
-        raise StackError(f"{name} holds a single quote or a line break", f"give {name} without it")
-    return f"'{value}'"
+    """As Compose takes a value for what it is: between single quotes neither a single quote nor a
+    backslash at the end can be written.
+    """
+    if "\n" in value or "\r" in value:
+        raise StackError(f"{name} holds a line break", f"give {name} without it")
+    return '"' + re.sub(r'[\\"$]', r"\\\g<0>", value) + '"'
 
 
 def user_of(engine: Engine) -> str:

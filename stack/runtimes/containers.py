@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from stack.errors import StackError
+from stack.last_lines import show_last_lines
 from stack.program import ProgramError, run
 from stack.runtimes.compose import COMPOSE_FILE
 from stack.runtimes.service import Service
@@ -24,6 +25,7 @@ FOLDER_LABEL = "com.docker.compose.project.working_dir"
 
 HEALTHY_SECONDS = 60
 ASK_SECONDS = 15
+OUTPUT_LINES = 5000
 
 
 def wait_healthy(plan: Plan, process: Process) -> None:
@@ -51,28 +53,33 @@ def wait_healthy(plan: Plan, process: Process) -> None:
             seconds=HEALTHY_SECONDS,
         )
     except DeadlineError as late:
-        log, _ = _keep_log(plan, process.name)
+        log, lines = keep_log(plan, process.name)
+        show_last_lines(plan, process.name, lines)
         raise StackError(
             f"{process.name} did not become healthy within {HEALTHY_SECONDS} s: {late.seen}",
             f"its log is {log}",
         ) from None
     if found != "healthy":
-        log, last = _keep_log(plan, process.name)
+        log, lines = keep_log(plan, process.name)
+        show_last_lines(plan, process.name, lines)
+        last = lines[-1] if lines else "it printed nothing"
         raise StackError(
             f"{process.name} {found} while it was starting: {last}",
             f"its log is {log}",
         )
 
 
-def _keep_log(plan: Plan, name: str) -> tuple[Path, str]:
-    """Write what a container printed to the log folder; it goes with the container else."""
+def keep_log(plan: Plan, name: str) -> tuple[Path, list[str]]:
+    """Write what a container printed to the log folder; it goes with the container else. Returns
+    the file and its lines.
+    """
     log = plan.folders["LOG_DIR"] / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     container = _container_of(plan, name)
     if container is not None:
-        run(["docker", "logs", container["Id"]], seconds=ASK_SECONDS, log=log)
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return log, lines[-1] if lines else "it printed nothing"
+        command = ["docker", "logs", f"--tail={OUTPUT_LINES}", container["Id"]]
+        run(command, seconds=ASK_SECONDS, log=log)
+    return log, log.read_text(errors="replace").strip().splitlines() if log.exists() else []
 
 
 def listing(plan: Plan, *options: str) -> list[str]:

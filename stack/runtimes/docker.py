@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,11 @@ from stack.runtimes.compose import (
 )
 from stack.runtimes.containers import (
     ASK_SECONDS,
+    OUTPUT_LINES,
     PROJECT_LABEL,
     containers_of,
     describe,
+    keep_log,
     listing,
     other_folder,
     service_of,
@@ -44,7 +47,6 @@ if TYPE_CHECKING:
 
 UP_SECONDS = 120
 DOWN_SECONDS = 90
-OUTPUT_LINES = 5000
 
 
 def up(plan: Plan) -> None:
@@ -120,7 +122,12 @@ def down(plan: Plan) -> bool:
     ran = False
     # Compose knows a stack by its name alone, and would remove another clone's.
     if engine is not None and engine.compose is not None and other_folder(plan) is None:
-        ran = bool(containers_of(plan))
+        containers = containers_of(plan)
+        ran = bool(containers)
+        for service in map(service_of, containers):
+            # `make logs` has them when nothing is up any more, as after a start that failed.
+            with suppress(ProgramError):
+                keep_log(plan, service)
         try:
             _compose(plan, "down", "--remove-orphans", seconds=DOWN_SECONDS)
         except ProgramError as failed:

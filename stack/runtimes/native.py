@@ -15,6 +15,7 @@ from stack.collector_build import ensure_collector_binary
 from stack.collector_config import validate
 from stack.console import step
 from stack.errors import StackError
+from stack.last_lines import show_last_lines
 from stack.page_build import ensure_page
 from stack.ports import check_free
 from stack.python_env import ensure_env
@@ -136,7 +137,7 @@ def status(plan: Plan) -> list[Service]:
 
 
 def output(plan: Plan, service: str) -> list[str]:
-    """The lines that a service printed lately."""
+    """The lines that a service printed lately; also those of a stack that is not up any more."""
     file = log_files(plan)[service]
     return file.read_text(errors="replace").splitlines() if file.exists() else []
 
@@ -144,7 +145,7 @@ def output(plan: Plan, service: str) -> list[str]:
 def logs(plan: Plan, service: str | None, *, follow: bool, lines: int) -> None:
     """Print the last `lines` lines of each process, or of one; with `follow`, what comes too."""
     files = log_files(plan)
-    chosen = [files[service]] if service else [*files.values()]
+    chosen = [files[service]] if service else [file for file in files.values() if file.exists()]
     tail = ["tail", f"--lines={lines}", *(["--follow=name", "--retry"] if follow else [])]
     subprocess.run([*tail, *map(str, chosen)], check=False)
 
@@ -229,11 +230,13 @@ def _wait_healthy(plan: Plan, process: Process) -> None:
             seconds=HEALTHY_SECONDS,
         )
     except DeadlineError as late:
+        show_last_lines(plan, process.name, output(plan, process.name))
         raise StackError(
             f"{process.name} did not become healthy within {HEALTHY_SECONDS} s: {late.seen}",
             f"its log is {log_files(plan)[process.name]}",
         ) from None
     if found != "healthy":
+        show_last_lines(plan, process.name, output(plan, process.name))
         raise StackError(
             f"{process.name} ended while it was starting: {_last_line(plan, process.name)}",
             f"its log is {log_files(plan)[process.name]}",

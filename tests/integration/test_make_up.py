@@ -211,6 +211,36 @@ def test_a_wrong_exporter_name_in_the_collectors_config(checkout: Checkout) -> N
 
 
 @only_native
+def test_what_failed_is_shown_and_make_logs_still_has_it(checkout: Checkout) -> None:
+    # given a service that cannot start
+    wrong = checkout.folder / "services/backend/gunicorn.conf.py"
+    wrong.write_text("raise SystemExit('no\\x5bsettings] of mine')\n")
+    # when
+    ended = checkout.run("up")
+    # then its last lines stand above the error
+    assert ended.code == 1
+    assert "backend-flask ended while it was starting" in ended.error
+    above = ended.output.partition("the last lines of backend-flask:\n")[2]
+    assert "    no[settings] of mine\n" in above
+    nothing_is_left(checkout)
+    # when
+    logs = checkout.run("logs", "backend-flask")
+    # then
+    assert logs.code == 0, logs.output
+    assert logs.output.startswith("the stack is not up; this is what it printed last\n")
+    assert "no[settings] of mine" in logs.output
+    assert "no[settings] of mine" in checkout.run("logs").output
+
+
+@only_native
+def test_where_nothing_was_printed_logs_says_so(checkout: Checkout) -> None:
+    said = "error: the stack is not up, and {} printed nothing here; start it with `make up`"
+
+    assert checkout.run("logs").error == said.format("it has")
+    assert checkout.run("logs", "collector").error == said.format("collector has")
+
+
+@only_native
 def test_neither_go_nor_a_way_to_get_it(checkout: Checkout) -> None:
     # given no collector, no program on PATH, and an index that pip may not ask
     del checkout.settings["COLLECTOR_BIN"]

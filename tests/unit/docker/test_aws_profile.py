@@ -76,7 +76,7 @@ def plan_with(tmp_path: Path, profile: str, **more: str) -> Plan:
 def written(plan: Plan, service: str) -> Mapping[str, str]:
     folder = compose.write_environment(plan)
     lines = (folder / f"{service}.env").read_text().splitlines()
-    return {name: value.strip("'") for name, _, value in (line.partition("=") for line in lines)}
+    return {name: value.strip('"') for name, _, value in (line.partition("=") for line in lines)}
 
 
 def test_the_collector_gets_the_profiles_keys_and_nothing_else_does(tmp_path: Path) -> None:

@@ -169,6 +169,29 @@ def test_another_clones_containers_are_refused_and_left_alone(
     assert not {"up", "down"} & {*events}
 
 
+def test_what_containers_printed_is_kept_when_they_are_removed(
+    plan: Plan,
+    events: list[str],
+    docker_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given
+    found = [container("collector")]
+    docker_client(
+        {
+            "ps": "echo 0123",
+            "inspect": f"echo '{json.dumps(found)}'",
+            "logs --tail=5000 0123": "echo its last words",
+        }
+    )
+    monkeypatch.setattr(docker, "containers_of", lambda *_: found)
+    # when
+    docker.down(plan)
+    # then
+    assert "down" in events
+    assert (plan.folders["LOG_DIR"] / "collector.log").read_text() == "its last words\n"
+
+
 def test_status_tells_of_each_service_what_docker_knows(plan: Plan, docker_client: Client) -> None:
     found = [
         container("collector", restarts=2),
@@ -201,14 +224,14 @@ def test_nothing_runs_where_there_is_no_engine(plan: Plan, docker_client: Client
 
 
 def test_a_service_that_ends_while_it_starts_is_one_line_with_its_last_words(
-    plan: Plan, docker_client: Client
+    plan: Plan, docker_client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ended = container("collector", Status="restarting", ExitCode=1)
     docker_client(
         {
             "ps": "echo 0123",
             "inspect": f"echo '{json.dumps([ended])}'",
-            "logs 0123": "echo starting; echo bind: address already in use >&2",
+            "logs --tail=5000 0123": "echo starting; echo bind: address already in use >&2",
         }
     )
 
@@ -221,6 +244,9 @@ def test_a_service_that_ends_while_it_starts_is_one_line_with_its_last_words(
         f"its log is {log}"
     )
     assert log.read_text() == "starting\nbind: address already in use\n"
+    assert capsys.readouterr().err == (
+        "  the last lines of collector:\n    starting\n    bind: address already in use\n"
+    )
 
 
 @pytest.mark.parametrize(

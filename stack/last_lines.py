@@ -1,0 +1,28 @@
+"""What a service printed last, where its start fails."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from stack.console import console
+from stack.secrecy import Redactor, secrets_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stack.plan import Plan
+
+SHOWN = 10
+
+
+def show_last_lines(plan: Plan, service: str, printed: Sequence[str]) -> None:
+    """Print the last of the lines that `service` printed, without the keys that are known here."""
+    hide = Redactor(secrets_of(plan.settings, plan.vendors, os.environ))
+    lines = [line.rstrip() for line in printed if line.strip()][-SHOWN:]
+    if lines:
+        console.print(f"  the last lines of {service}:", soft_wrap=True)
+    for line in lines:
+        console.print(f"    [dim]{escape(hide.text(line))}[/]", soft_wrap=True)
