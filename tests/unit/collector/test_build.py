@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stack import disk
 from stack.collector_build import (
     GO_LOCK,
     SOURCES,
@@ -33,6 +34,7 @@ DOCKERFILE = ROOT / "collector/Dockerfile"
 GO = """#!/bin/sh
 case "$1" in
   version) echo "go version go{version} linux/amd64"; exit ;;
+  env) echo {cache}; exit ;;
   list) echo "go: downloading example.org/m v1.0.0" >&2; echo example.org/m; exit ;;
 esac
 echo "$*" >> {calls}
@@ -49,6 +51,8 @@ class Machine:
         self.root = folder / "project"
         self.bin = folder / "bin"
         self.calls = folder / "calls"
+        self.cache = folder / "go-build"
+        self.cache.mkdir(parents=True)
         self.bin.mkdir(parents=True)
         (self.root / "collector/probe").mkdir(parents=True)
         (self.root / SOURCES).mkdir(parents=True)
@@ -62,7 +66,12 @@ class Machine:
     def install_go(self, version: str = "1.26.6", build: str = GOOD) -> None:
         go = self.bin / "go"
         go.write_text(
-            GO.format(version=version, calls=self.calls, build=f"PATH=/usr/bin:/bin; {build}")
+            GO.format(
+                version=version,
+                calls=self.calls,
+                cache=self.cache,
+                build=f"PATH=/usr/bin:/bin; {build}",
+            )
         )
         go.chmod(0o755)
 
@@ -185,6 +194,43 @@ def test_a_failed_build_says_why_and_leaves_nothing(machine: Machine) -> None:
         ensure_collector_binary(machine.root)
 
     assert machine.left == set()
+
+
+def test_a_disk_that_runs_full_is_told_as_one(machine: Machine) -> None:
+    machine.install_go(
+        build='echo "# example.org/m"; echo "a.go:1: x"; echo "write work/b001: no space left on '
+        'device"; exit 1'
+    )
+
+    with pytest.raises(StackError) as failed:
+        ensure_collector_binary(machine.root)
+
+    assert str(failed.value) == (
+        "the disk is full: building the collector failed (write work/b001: no space left on "
+        "device); make room; `make doctor` says how much is free"
+    )
+
+
+def test_what_a_first_build_needs_is_said_before_it_begins(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: nothing compiled yet
+    machine.install_go()
+    machine.cache.rmdir()
+    monkeypatch.setattr(disk, "free_megabytes", lambda _folder: 1299)
+    # when
+    with pytest.raises(StackError) as failed:
+        ensure_collector_binary(machine.root)
+    # then
+    assert str(failed.value) == (
+        f"Go's caches need 1300 MB in {machine.cache.parent}, and 1299 MB are free; make room there"
+    )
+    assert machine.builds == 0
+    # when there is something
+    machine.cache.mkdir()
+    ensure_collector_binary(machine.root)
+    # then
+    assert machine.builds == 1
 
 
 def test_modules_that_cannot_be_had_are_said_in_one_line(machine: Machine) -> None:
