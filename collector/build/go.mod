@@ -8,6 +8,7 @@ require (
 	github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsxrayexporter/documents v0.0.0
 	otel-stack/awsproxy v0.0.0
 	otel-stack/admission v0.0.0
+	otel-stack/deltas v0.0.0
 	otel-stack/durable v0.0.0
 	otel-stack/lean v0.0.0
 	otel-stack/redaction v0.0.0
@@ -297,6 +298,8 @@ replace github.com/open-telemetry/opentelemetry-collector-contrib/extension/inte
 replace otel-stack/awsproxy => ./awsproxy
 
 replace otel-stack/admission => ./admission
+
+replace otel-stack/deltas => ./deltas
 
 replace otel-stack/durable => ./durable
 

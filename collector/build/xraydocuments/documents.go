@@ -50,7 +50,10 @@ func Session(ctx context.Context, logger *zap.Logger, region, role, proxy string
 // Of a pair (LOCAL_ROOT spans, open-telemetry/opentelemetry-collector-contrib#33000) upstream draws the
 // service's id at random each time: at each retry it was another segment, 20 where 8 were owed. Here the
 // same span has the same ids for ever.
-func Make(span ptrace.Span, resource pcommon.Resource, cfg *awsxrayexporter.Config) ([]string, error) {
+//
+// Upstream fits none but span names to X-Ray's rule; `fit` does it for all, since X-Ray refuses a segment
+// for its name. The original stays in the segment's metadata.
+func Make(span ptrace.Span, resource pcommon.Resource, cfg *awsxrayexporter.Config, fit func(string) string) ([]string, error) {
 	segments, err := translator.MakeSegmentsFromSpan(
 		digestible(span, resource), resource, cfg.IndexedAttributes, cfg.IndexAllAttributes, cfg.LogGroupNames,
 		metadata.ExporterAwsxraySkiptimestampvalidationFeatureGate.IsEnabled(),
@@ -65,6 +68,16 @@ func Make(span ptrace.Span, resource pcommon.Resource, cfg *awsxrayexporter.Conf
 	}
 	var made []string
 	for _, segment := range segments {
+		if name := fit(*segment.Name); name != *segment.Name {
+			if segment.Metadata == nil {
+				segment.Metadata = map[string]map[string]any{}
+			}
+			if segment.Metadata["default"] == nil {
+				segment.Metadata["default"] = map[string]any{}
+			}
+			segment.Metadata["default"]["name.original"] = *segment.Name
+			segment.Name = &name
+		}
 		document, err := translator.MakeDocumentFromSegment(segment)
 		if err != nil {
 			return nil, err

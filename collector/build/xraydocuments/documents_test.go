@@ -18,6 +18,8 @@ func config() *awsxrayexporter.Config {
 	return awsxrayexporter.NewFactory().CreateDefaultConfig().(*awsxrayexporter.Config)
 }
 
+func asItIs(name string) string { return name }
+
 func spanOf(kind ptrace.SpanKind, attributes map[string]any) ptrace.Span {
 	span := ptrace.NewSpan()
 	now := time.Now()
@@ -70,11 +72,11 @@ func TestTheSameSpanHasTheSameIDsAndAllElseIsUpstreams(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ours, err := Make(span, resource, config())
+			ours, err := Make(span, resource, config(), asItIs)
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, err := Make(span, resource, config())
+			again, err := Make(span, resource, config(), asItIs)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -119,7 +121,7 @@ func TestASpanInProgressThatOthersShareStaysAsItIs(t *testing.T) {
 		CopyTo(td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans().AppendEmpty())
 	td.MarkReadOnly()
 	span := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
-	made, err := Make(span, pcommon.NewResource(), config())
+	made, err := Make(span, pcommon.NewResource(), config(), asItIs)
 	if err != nil || len(made) != 1 || !strings.Contains(made[0], `"in_progress":true`) {
 		t.Error(made, err)
 	}
@@ -148,7 +150,7 @@ func TestAStackTraceOfAnyLengthTakesShort(t *testing.T) {
 	} {
 		span, resource := stacked(language, stack, stack)
 		began := time.Now()
-		if _, err := Make(span, resource, config()); err != nil {
+		if _, err := Make(span, resource, config(), asItIs); err != nil {
 			t.Error(language, err)
 		}
 		if took := time.Since(began); took > 3*time.Second {
@@ -163,13 +165,13 @@ func TestAStackTraceOfAnyLengthTakesShort(t *testing.T) {
 func TestACutStackKeepsWhatIsNearestToTheError(t *testing.T) {
 	frames := strings.Repeat("    at far (b.js:9:9)\n", maxStacks/10)
 	span, resource := stacked("javascript", "E: m\n    at near (a.js:1:1)\n"+frames)
-	made, err := Make(span, resource, config())
+	made, err := Make(span, resource, config(), asItIs)
 	if err != nil || !strings.Contains(made[0], `"label":"near "`) {
 		t.Error("javascript", err)
 	}
 	frames = strings.Repeat("  File \"b.py\", line 9, in far\n", maxStacks/10)
 	span, resource = stacked("python", "Traceback (most recent call last):\n"+frames+"  File \"a.py\", line 1, in near\nE: m\n")
-	made, err = Make(span, resource, config())
+	made, err = Make(span, resource, config(), asItIs)
 	if err != nil || !strings.Contains(made[0], `"label":"near"`) {
 		t.Error("python", err)
 	}

@@ -74,13 +74,7 @@ func sums(t *testing.T, cloudwatch *cloudwatchtest.Server) map[string]float64 {
 		t.Fatalf("CloudWatch makes no metric of %d events: %v", len(invalid), invalid)
 	}
 	for _, one := range made {
-		key := one.Service + "/" + one.Name
-		found[key] += one.Count
-		for i, value := range one.Values {
-			if !one.Statistics {
-				found[key] += value * one.Counts[i]
-			}
-		}
+		found[one.Service+"/"+one.Name] += one.Total()
 	}
 	return found
 }

@@ -282,29 +282,10 @@ type apiError struct{ code string }
 func (a apiError) Error() string     { return a.code }
 func (a apiError) ErrorCode() string { return a.code }
 
-// shipped is what our config says of it.
-func shipped(url string) *upstream.Config {
-	config := NewFactory().CreateDefaultConfig().(*upstream.Config)
-	aws := &config.AWSSessionSettings
-	aws.Endpoint, aws.Region, aws.MaxRetries = url, "eu-west-1", 1
-	config.Namespace, config.LogGroupName, config.LogStreamName = "cruddur", "/metrics/cruddur", "{ServiceName}"
-	config.ResourceToTelemetrySettings.Enabled = true
-	config.RetainInitialValueOfDeltaMetric = true
-	config.DimensionRollupOption = "NoDimensionRollup"
-	config.MetricDeclarations = []*upstream.MetricDeclaration{
-		{Dimensions: [][]string{{"service.name"}, {"service.name", "http.route"}}, MetricNameSelectors: []string{"^http"}},
-		{Dimensions: [][]string{{"service.name"}}, MetricNameSelectors: []string{".*"}},
-	}
-	if err := config.Validate(); err != nil {
-		panic(err)
-	}
-	return config
-}
-
 func started(t *testing.T, cloudwatch *cloudwatchtest.Server) *putter {
 	t.Helper()
 	set := exportertest.NewNopSettings(NewFactory().Type())
-	p, err := newPutter(context.Background(), upstream.NewFactory(), set, shipped(cloudwatch.URL))
+	p, err := newPutter(context.Background(), upstream.NewFactory(), set, cloudwatchtest.Config(cloudwatch.URL))
 	if err != nil {
 		t.Fatal(err)
 	}

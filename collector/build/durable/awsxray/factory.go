@@ -20,9 +20,11 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"otel-stack/durable"
+	"otel-stack/durable/names"
 )
 
 const (
@@ -137,13 +139,20 @@ func partlyRefused(td ptrace.Traces, refused map[int]string) error {
 func (p *putter) segments(ctx context.Context, td ptrace.Traces) ([]segment, map[int]string, error) {
 	var all []segment
 	refused := map[int]string{}
+	var last ptrace.ResourceSpans
+	var fitted pcommon.Resource
 	each(td, func(number int, resource ptrace.ResourceSpans, span ptrace.Span) {
 		if ctx.Err() != nil {
 			return
 		}
+		if resource != last {
+			last, fitted = resource, pcommon.NewResource()
+			resource.Resource().CopyTo(fitted)
+			names.FitService(fitted.Attributes())
+		}
 		var made []string
 		err := durable.Guard(func() (err error) {
-			made, err = documents.Make(span, resource.Resource(), p.config)
+			made, err = documents.Make(withFittedNames(span), fitted, p.config, names.ForSegment)
 			return err
 		})
 		if err != nil {
@@ -166,6 +175,23 @@ func (p *putter) segments(ctx context.Context, td ptrace.Traces) ([]segment, map
 		}
 	})
 	return all, refused, ctx.Err()
+}
+
+// withFittedNames is a copy where a service that the span names has another name at AWS.
+func withFittedNames(span ptrace.Span) ptrace.Span {
+	fitted := span
+	for _, key := range []string{"peer.service", "aws.local.service"} {
+		name, found := span.Attributes().Get(key)
+		if !found || name.Str() == "" || names.ForService(name.Str()) == name.Str() {
+			continue
+		}
+		if fitted == span {
+			fitted = ptrace.NewSpan()
+			span.CopyTo(fitted)
+		}
+		names.Fit(fitted.Attributes(), key, names.ForService)
+	}
+	return fitted
 }
 
 // complaint is the last of X-Ray's: whether it says which segment, and whether it will say so again.

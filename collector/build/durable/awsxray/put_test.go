@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -257,5 +259,88 @@ func TestARequestThatNobodyWaitsForIsNotTranslatedToItsEnd(t *testing.T) {
 	named(td, "late", 0)
 	if err := made(&taking{}).ConsumeTraces(ended, td); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// X-Ray's developer guide: letters, numbers, white space and _.:/%&#=+\-@, up to 200 characters.
+var segmentName = regexp.MustCompile(`^[ \p{L}\p{Nd}_.:/%&#=+\\\-@]{1,200}$`)
+
+// Upstream fits span names alone: X-Ray refused the server spans of job-*, and those of clients that name a
+// host, a database or a service of such a name.
+func TestEverySegmentHasANameThatXRayTakes(t *testing.T) {
+	td := ptrace.NewTraces()
+	wanted := map[string]string{}
+	add := func(kind ptrace.SpanKind, service any, attributes map[string]any, name string) {
+		named(td, "GET /a/*", 0)
+		resource := td.ResourceSpans().At(td.ResourceSpans().Len() - 1)
+		resource.Resource().Attributes().Clear()
+		if service != nil {
+			if err := resource.Resource().Attributes().PutEmpty("service.name").FromRaw(service); err != nil {
+				t.Fatal(err)
+			}
+		}
+		span := resource.ScopeSpans().At(0).Spans().At(0)
+		span.SetKind(kind)
+		span.SetSpanID(pcommon.SpanID{1, 6: byte(len(wanted) >> 8), 7: byte(len(wanted))})
+		if err := span.Attributes().FromRaw(attributes); err != nil {
+			t.Fatal(err)
+		}
+		wanted[span.SpanID().String()] = name
+	}
+	const server, client = ptrace.SpanKindServer, ptrace.SpanKindClient
+	// The service's name is that of its stream and its metrics.
+	add(server, "unknown_service:java", nil, "unknown_service_java")
+	add(server, "job-*", nil, "job-_")
+	add(server, "", nil, "unknown_service")
+	add(server, nil, nil, "unknown_service")
+	add(server, 42, nil, "42")
+	add(server, []any{"a", "b"}, nil, "__a___b__")
+	add(client, "a", map[string]any{"peer.service": "unknown_service:java"}, "unknown_service_java")
+	add(server, "a", map[string]any{"aws.local.service": "b:c"}, "b_c")
+	// What names no service keeps what X-Ray alone allows.
+	add(client, "a", map[string]any{"http.host": "127.0.0.1:4568"}, "127.0.0.1:4568")
+	add(client, "a", map[string]any{"aws.remote.service": "AWS::S3<x>"}, "AWS::S3_x_")
+	add(client, "a", map[string]any{"db.name": "größe*"}, "größe_")
+	source := rand.New(rand.NewPCG(11, 4))
+	for len(wanted) < 511 {
+		text := make([]rune, source.IntN(300))
+		for i := range text {
+			text[i] = rune(1 + source.IntN(0x3000))
+		}
+		keys := []string{"peer.service", "http.host", "rpc.service", "net.peer.name", "db.name", "aws.local.service", "aws.remote.service"}
+		kind := []ptrace.SpanKind{server, client, ptrace.SpanKindInternal, ptrace.SpanKindConsumer}[source.IntN(4)]
+		add(kind, string(text), map[string]any{keys[source.IntN(len(keys))]: string(text)}, "")
+	}
+	td.MarkReadOnly()
+	x := &taking{}
+	if err := made(x).ConsumeTraces(t.Context(), td); err != nil {
+		t.Fatal(err)
+	}
+
+	originals := 0
+	for _, document := range x.documents {
+		var segment struct {
+			Name, ID string
+			Metadata struct{ Default map[string]any }
+		}
+		if err := json.Unmarshal([]byte(document), &segment); err != nil {
+			t.Fatal(err)
+		}
+		if name := wanted[segment.ID]; name != "" && segment.Name != name {
+			t.Errorf("%q, not %q", segment.Name, name)
+		}
+		if !segmentName.MatchString(segment.Name) {
+			t.Fatalf("X-Ray refuses %q", segment.Name)
+		}
+		for key := range segment.Metadata.Default {
+			if strings.HasSuffix(key, ".original") {
+				originals++
+				break
+			}
+		}
+	}
+	t.Logf("%d spans, %d segments, %d with the original of a name", len(wanted), len(x.documents), originals)
+	if len(x.documents) != len(wanted) || originals < 400 {
+		t.Errorf("%d documents of %d spans, %d originals", len(x.documents), len(wanted), originals)
 	}
 }

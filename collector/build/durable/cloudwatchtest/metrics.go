@@ -26,6 +26,21 @@ var (
 	dimension = regexp.MustCompile(`^[ -~]*[!-~][ -~]*$`)
 )
 
+// Total is what a chart of the metric's sum adds up, for statistics of their count: CloudWatch takes that of
+// values from how often each is there.
+func (m Metric) Total() (total float64) {
+	if m.Statistics && len(m.Values) == 0 {
+		return m.Count
+	}
+	for i, value := range m.Values {
+		if m.Statistics {
+			value = 1
+		}
+		total += value * m.Counts[i]
+	}
+	return total
+}
+
 // Metrics of all events; an event that breaks a rule of the embedded metric format makes none, which is
 // told by `invalid`, as CloudWatch's own EMFValidationErrors tell it.
 func (s *Server) Metrics() (found []Metric, invalid []string) {
