@@ -190,8 +190,8 @@ CASES: tuple[TakenOut, ...] = (
         (
             Change(
                 "services/serving/serving/json_logging.py",
-                '"message": clean_text(record.getMessage())',
-                '"message": record.getMessage()',
+                '"message": clean_text(_message(record))',
+                '"message": _message(record)',
             ),
         ),
         (f"{OF_SERVICES}::test_a_printed_line_holds_no_secret",),

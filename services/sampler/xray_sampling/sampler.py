@@ -21,6 +21,7 @@ from amazon.opentelemetry.distro.sampler._fallback_sampler import _FallbackSampl
 from amazon.opentelemetry.distro.sampler._rule_cache import _RuleCache
 from amazon.opentelemetry.distro.sampler._sampling_rule import _SamplingRule
 from amazon.opentelemetry.distro.sampler._sampling_target import _SamplingTargetResponse
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 
 from xray_sampling.proxy import ProxyError, SamplingProxy
@@ -28,7 +29,6 @@ from xray_sampling.proxy import ProxyError, SamplingProxy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from opentelemetry.context import Context
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.trace import Link, SpanKind
     from opentelemetry.trace.span import TraceState
@@ -91,7 +91,13 @@ class XRayRemoteSampler(Sampler):
                 if self._known:
                     rules.update_sampling_rules([_SamplingRule(**each) for each in self._known])
                 self._rules = rules
-                threading.Thread(target=self._poll, name="xray-sampling", daemon=True).start()
+                # Where threads carry their maker's context on, its lines would have the first
+                # request's trace for good.
+                token = attach(Context())
+                try:
+                    threading.Thread(target=self._poll, name="xray-sampling", daemon=True).start()
+                finally:
+                    detach(token)
         return self._rules
 
     def should_sample(  # noqa: PLR0917 - the SDK's signature

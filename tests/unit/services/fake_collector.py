@@ -27,6 +27,7 @@ class FakeCollector:
     `script`: statuses for the next requests for spans; 200 once they are used up.
     `away`: 503 for spans, until who makes them says that all are made: GET /made.
     `enough`: who makes them is kept from its end until this holds, or for a minute: GET /end.
+    `whole`: each accepted request's path and body.
     `lost`: the last `telemetry.lost` by (signal, reason). `hangs`: accepts and never answers.
     """
 
@@ -40,6 +41,7 @@ class FakeCollector:
     away: bool = False
     enough: Callable[[], bool] = lambda: True
     hangs: bool = False
+    whole: list[tuple[str, bytes]] = field(default_factory=list)
     came: threading.Event = field(default_factory=threading.Event)
     ends: threading.Event = field(default_factory=threading.Event)
 
@@ -49,6 +51,7 @@ class FakeCollector:
         return self.script.pop(0) if self.script else 200
 
     def keep(self, path: str, body: bytes) -> None:
+        self.whole.append((path, body))
         if path == "/v1/traces":
             traces = ExportTraceServiceRequest.FromString(body)
             self.spans += [
