@@ -44,6 +44,9 @@ def last_errors(lines: Iterable[str], entries: Iterable[Entry]) -> dict[str, str
         except ValueError:
             continue  # a line that was cut
         exporter = fields.get("otelcol.component.id", "")
+        # A receiver may have the same id: awsxray is both.
+        if fields.get("otelcol.component.kind") != "exporter":
+            continue
         if "error" in fields and exporter in troubled:
             found[owner.get(exporter, exporter)] = cut(str(fields["error"]), LONGEST)
     return found

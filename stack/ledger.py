@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import requests
@@ -11,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stack.errors import StackError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from prometheus_client.samples import Sample
 
@@ -48,12 +50,42 @@ class Entry:
     renewed: int = 0
 
 
+@dataclass(frozen=True)
+class Intake:
+    """What one receiver was sent of a signal since the collector started.
+
+    `refused`: what did not get past it. `in_progress`: spans that had not ended yet, in none of the
+    other numbers; each is accepted when it is sent with its end.
+    """
+
+    receiver: str
+    signal: str
+    accepted: int
+    refused: int
+    in_progress: int = 0
+
+
 def read_ledger(metrics_url: str, routes: Iterable[Route], receivers: Iterable[str]) -> list[Entry]:
     """The ledger of a running collector.
 
     `receivers` are those that the app sends to; a hop's own receiver would count twice.
     Raises StackError when the collector's metrics cannot be read.
     """
+    samples = read_samples(metrics_url)
+    fronts = set(receivers)
+    with _understood(metrics_url):
+        return [_entry(samples, route, fronts) for route in routes]
+
+
+def read_intakes(metrics_url: str, receivers: Iterable[tuple[str, str]]) -> list[Intake]:
+    """What each receiver was sent of each signal. Raises StackError as `read_ledger` does."""
+    samples = read_samples(metrics_url)
+    with _understood(metrics_url):
+        return [_intake(samples, name, signal) for name, signal in receivers]
+
+
+def read_samples(metrics_url: str) -> Mapping[str, list[Sample]]:
+    """A running collector's own metrics by name. Raises StackError when they cannot be read."""
     try:
         answer = requests.get(metrics_url, timeout=5)
         answer.raise_for_status()
@@ -62,10 +94,14 @@ def read_ledger(metrics_url: str, routes: Iterable[Route], receivers: Iterable[s
             f"the collector's metrics on {metrics_url} cannot be read ({failed})",
             "see `make status` and `make logs`",
         ) from None
-    fronts = set(receivers)
+    with _understood(metrics_url):
+        return _by_name(answer.text)
+
+
+@contextmanager
+def _understood(metrics_url: str) -> Iterator[None]:
     try:
-        samples = _by_name(answer.text)
-        return [_entry(samples, route, fronts) for route in routes]
+        yield
     except (ValueError, OverflowError) as broken:
         raise StackError(
             f"what {metrics_url} answers is no collector's metrics ({broken})".replace("\n", " "),
@@ -92,18 +128,31 @@ def about_queue_files(entries: Iterable[Entry]) -> tuple[str, str]:
     )
 
 
+def _total(samples: Mapping[str, list[Sample]], metric: str, **labels: str) -> int:
+    return int(
+        sum(
+            sample.value
+            for sample in samples.get(f"otelcol_{metric}", ())
+            if all(sample.labels.get(name) == value for name, value in labels.items())
+        )
+    )
+
+
+def _intake(samples: Mapping[str, list[Sample]], receiver: str, signal: str) -> Intake:
+    unit = UNITS[signal]
+    total = partial(_total, samples, receiver=receiver)
+    return Intake(
+        receiver=receiver,
+        signal=signal,
+        accepted=total(f"receiver_accepted_{unit}"),
+        refused=total(f"receiver_refused_{unit}") + total(f"receiver_failed_{unit}"),
+        in_progress=total(f"receiver_in_progress_{unit}"),
+    )
+
+
 def _entry(samples: Mapping[str, list[Sample]], route: Route, fronts: set[str]) -> Entry:
     unit = UNITS[route.signal]
-
-    def total(metric: str, **labels: str) -> int:
-        return int(
-            sum(
-                sample.value
-                for sample in samples.get(f"otelcol_{metric}", ())
-                if all(sample.labels.get(name) == value for name, value in labels.items())
-            )
-        )
-
+    total = partial(_total, samples)
     accepted = sum(total(f"receiver_accepted_{unit}", receiver=front) for front in fronts)
     stages = {route.exporter, route.queue}
     own_queue = {"exporter": route.queue, "data_type": route.signal}

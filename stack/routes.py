@@ -66,6 +66,20 @@ def front_receivers(config: Mapping[str, Any]) -> list[str]:
     return [receiver for receiver in config.get("receivers") or {} if receiver not in behind]
 
 
+def intakes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each receiver that takes what is not the collector's own, with each signal that it takes."""
+    pipelines: Mapping[str, Any] = config.get("service", {}).get("pipelines", {})
+    return [
+        (receiver, signal)
+        for receiver in front_receivers(config)
+        for signal in SIGNALS
+        if any(
+            _type(name) == signal and receiver in pipeline["receivers"]
+            for name, pipeline in pipelines.items()
+        )
+    ]
+
+
 def vendor(exporter: str) -> str:
     """What people call the receiving end of an exporter, for example `honeycomb` or `xray`."""
     kind, _, name = exporter.partition("/")

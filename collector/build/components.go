@@ -39,7 +39,7 @@ import (
 	tailsamplingprocessor "github.com/open-telemetry/opentelemetry-collector-contrib/processor/tailsamplingprocessor"
 	transformprocessor "github.com/open-telemetry/opentelemetry-collector-contrib/processor/transformprocessor"
 	otlp "otel-stack/admission/otlp"
-	awsxrayreceiver "github.com/open-telemetry/opentelemetry-collector-contrib/receiver/awsxrayreceiver"
+	awsxrayreceiver "otel-stack/awsxrayreceiver"
 )
 
 type aliasProvider interface{ DeprecatedAlias() component.Type }
@@ -95,7 +95,7 @@ func components() (otelcol.Factories, error) {
 	}
 	factories.ReceiverModules = makeModulesMap(factories.Receivers, map[component.Type]string{
 		otlp.NewFactory().Type(): "otel-stack/admission v0.0.0",
-		awsxrayreceiver.NewFactory().Type(): "github.com/open-telemetry/opentelemetry-collector-contrib/receiver/awsxrayreceiver v0.156.0",
+		awsxrayreceiver.NewFactory().Type(): "otel-stack/awsxrayreceiver v0.0.0",
 	})
 
 	factories.Exporters, err = otelcol.MakeFactoryMap[exporter.Factory](

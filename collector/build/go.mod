@@ -6,7 +6,9 @@ go 1.25.0
 
 require (
 	github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsxrayexporter/documents v0.0.0
+	github.com/open-telemetry/opentelemetry-collector-contrib/receiver/awsxrayreceiver/segments v0.0.0
 	otel-stack/awsproxy v0.0.0
+	otel-stack/awsxrayreceiver v0.0.0
 	otel-stack/admission v0.0.0
 	otel-stack/deltas v0.0.0
 	otel-stack/durable v0.0.0
@@ -297,6 +299,8 @@ replace github.com/open-telemetry/opentelemetry-collector-contrib/extension/inte
 
 replace otel-stack/awsproxy => ./awsproxy
 
+replace otel-stack/awsxrayreceiver => ./awsxrayreceiver
+
 replace otel-stack/admission => ./admission
 
 replace otel-stack/deltas => ./deltas
@@ -308,3 +312,5 @@ replace otel-stack/lean => ./lean
 replace otel-stack/redaction => ./redaction
 
 replace github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awsxrayexporter/documents => ./xraydocuments
+
+replace github.com/open-telemetry/opentelemetry-collector-contrib/receiver/awsxrayreceiver/segments => ./xraysegments

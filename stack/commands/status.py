@@ -18,9 +18,10 @@ from stack.console import console, shown
 from stack.dead_letters import Pile, piles
 from stack.errors import StackError
 from stack.exporter_log import last_errors
-from stack.ledger import Entry, about_queue_files, read_ledger
+from stack.ledger import Entry, Intake, about_queue_files, read_intakes, read_ledger
 from stack.replay import letters_folder, read_letters
 from stack.routes import front_receivers, routes, vendor
+from stack.routes import intakes as intakes_of
 from stack.runtimes.chosen import RUNTIMES, running_plan
 from stack.secrecy import Redactor, secrets_of
 from stack.telemetry import RECORD, Lost, Recorded, lost_lately, spans_by_service
@@ -42,7 +43,7 @@ def run(
     plan = running_plan()
     runtime = RUNTIMES[plan.runtime]
     services = runtime.status(plan)
-    entries, unread = _ledger(plan)
+    entries, intakes, unread = _ledger(plan)
     recorded = spans_by_service(plan.telemetry_dir / RECORD["traces"])
     lost = lost_lately(plan.telemetry_dir / RECORD["metrics"])
     hide = Redactor(secrets_of(plan.settings, plan.vendors, os.environ))
@@ -57,6 +58,7 @@ def run(
                     "vendors": {v.name: "live" if v.live else "played" for v in plan.vendors},
                     "services": [asdict(service) for service in services],
                     "ledger": [asdict(e) | {"last_error": errors.get(e.queue)} for e in entries],
+                    "receivers": [asdict(one) for one in intakes],
                     "ledger_unread": unread,
                     "spans": [asdict(one) for one in recorded],
                     "lost": [asdict(one) for one in lost],
@@ -68,6 +70,9 @@ def run(
         announce(plan)
         Console().print(_services(services))
         Console().print(_entries(entries))
+        # With one receiver its numbers are those of the ledger.
+        if len({one.receiver for one in intakes}) > 1:
+            Console().print(_intakes(intakes))
         if recorded:
             Console().print(_recorded(recorded))
         for one in lost:
@@ -85,13 +90,14 @@ def run(
         raise typer.Exit(1)
 
 
-def _ledger(plan: Plan) -> tuple[list[Entry], str]:
+def _ledger(plan: Plan) -> tuple[list[Entry], list[Intake], str]:
     config = applied_config(plan)
     try:
-        return read_ledger(plan.metrics_url, routes(config), front_receivers(config)), ""
+        entries = read_ledger(plan.metrics_url, routes(config), front_receivers(config))
+        return entries, read_intakes(plan.metrics_url, intakes_of(config)), ""
     except StackError as away:
         # The services' table, which says why, is worth more than an error alone.
-        return [], str(away)
+        return [], [], str(away)
 
 
 def _letters(plan: Plan) -> tuple[list[Pile], str]:
@@ -161,6 +167,22 @@ def _entries(entries: Sequence[Entry]) -> Table:
             _red(f"{filled:.0%}", filled > FULL) if entry.queue_capacity else "-",
             _red(str(entry.failed), entry.failed > 0),
             _red(str(entry.dropped), entry.dropped > 0),
+        )
+    return table
+
+
+def _intakes(intakes: Sequence[Intake]) -> Table:
+    """By receiver: the ledger's "accepted" is the sum of them."""
+    table = Table("receiver", "signal")
+    for column in ("accepted", "refused", "in progress"):
+        table.add_column(column, justify="right")
+    for one in intakes:
+        table.add_row(
+            shown(one.receiver),
+            one.signal,
+            str(one.accepted),
+            _red(str(one.refused), one.refused > 0),
+            str(one.in_progress) if one.in_progress else "-",
         )
     return table
 
