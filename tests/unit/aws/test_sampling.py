@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 from amazon.opentelemetry.distro.sampler._clock import _Clock
 from opentelemetry import trace
+from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, ParentBased, Sampler
@@ -296,6 +297,28 @@ sys.exit(max(os.waitpid(worker, 0)[1] for worker in workers) and 1)
         # then both follow the change
         assert process.stdout.read() == "off\noff\n"
         assert process.wait() == 0
+
+
+def test_the_poller_does_not_carry_on_the_first_requests_trace(
+    xray: fake_xray.FakeXRay, start: Callable[[str], Sampler]
+) -> None:
+    # given threads that do carry it on
+    ThreadingInstrumentor().instrument()
+    try:
+        caller = NonRecordingSpan(SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1)))
+        before = set(threading.enumerate())
+        # when
+        with trace.use_span(caller):
+            start(xray.url)._root.should_sample(None, 1, "GET")  # type: ignore[attr-defined]
+    finally:
+        ThreadingInstrumentor().uninstrument()
+    # then
+    carried = {
+        thread.name: vars(thread)["_otel_context"]
+        for thread in set(threading.enumerate()) - before
+        if "_otel_context" in vars(thread)
+    }
+    assert carried == {"xray-sampling": {}}
 
 
 def test_the_sdk_finds_the_sampler_under_its_name() -> None:
