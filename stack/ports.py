@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import psutil
 
 from stack.errors import StackError
+from stack.plan import project_of
 from stack.program import ProgramError, run
 from stack.runtimes.compose import COMPOSE_FILE
-from stack.runtimes.containers import ASK_SECONDS, FOLDER_LABEL
+from stack.runtimes.containers import ASK_SECONDS, FOLDER_LABEL, PROJECT_LABEL
 from stack.runtimes.supervisor import RUN_DIR_MARK
 
 if TYPE_CHECKING:
@@ -24,11 +25,12 @@ PROXY = "docker-proxy"
 
 @dataclass(frozen=True)
 class Holder:
-    """`stack`: the folder of the stack that it is a part of."""
+    """`stack`: the folder of the stack that it is a part of. `ending`: what stops that one."""
 
     pid: int | None
     program: str
     stack: Path | None = None
+    ending: str = ""
 
     def __str__(self) -> str:
         program = f"{self.program} (pid {self.pid})" if self.pid else self.program
@@ -46,7 +48,7 @@ def taken(name: str, port: int) -> StackError:
     """What is wrong with a port that somebody holds. Looks at all sockets of this machine."""
     by = holder(port)
     if by.stack:
-        todo = f"`make down` in {by.stack}, or move this stack's ports with PORT_OFFSET=100 in .env"
+        todo = f"{by.ending}, or move this stack's ports with PORT_OFFSET=100 in .env"
     else:
         todo = f"stop that process, or set {name} to another port in .env"
     return StackError(f"port {port} ({name}) is taken by {by}", todo)
@@ -92,24 +94,28 @@ def _process(pid: int | None) -> Holder:
         run_dir = process.environ().get(RUN_DIR_MARK)
     except (psutil.Error, OSError):
         run_dir = None  # another user's
-    return Holder(pid, program, _folder(Path(run_dir)) if run_dir else None)
-
-
-def _folder(run_dir: Path) -> Path:
-    """The clone that a run folder is in, where it is the usual one."""
-    return run_dir.parent if run_dir.name == ".run" else run_dir
+    if not run_dir:
+        return Holder(pid, program)
+    if Path(run_dir).name == ".run":
+        clone = Path(run_dir).parent
+        return Holder(pid, program, clone, f"`make down` in {clone}")
+    return Holder(pid, program, Path(run_dir), f"`RUN_DIR={run_dir} make down` in its clone")
 
 
 def _container(port: int) -> Holder | None:
     """The container that publishes `port`; None where no engine tells of one."""
-    told = f'{{{{.Names}}}}\t{{{{.Label "{FOLDER_LABEL}"}}}}'
+    labels = "".join(f'\t{{{{.Label "{label}"}}}}' for label in (PROJECT_LABEL, FOLDER_LABEL))
     try:
-        listed = run(["docker", "ps", f"--filter=publish={port}", f"--format={told}"],
-                     seconds=ASK_SECONDS)  # fmt: skip
+        told = [f"--filter=publish={port}", f"--format={{{{.Names}}}}{labels}"]
+        listed = run(["docker", "ps", *told], seconds=ASK_SECONDS)
     except ProgramError:
         return None
     for line in listed.splitlines():
-        name, _, compose = line.partition("\t")
-        ours = compose and Path(compose).name == COMPOSE_FILE.parent.name
-        return Holder(None, f"the container {name}", Path(compose).parent if ours else None)
+        name, project, folder = line.split("\t")
+        if Path(folder).name != COMPOSE_FILE.parent.name:
+            return Holder(None, f"the container {name}")
+        clone = Path(folder).parent
+        # A name of its own, of PROJECT's as it is now or was.
+        own = "" if project == project_of(clone, clone / ".run") else f"PROJECT={project} "
+        return Holder(None, f"the container {name}", clone, f"`{own}make down` in {clone}")
     return None

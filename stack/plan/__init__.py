@@ -35,6 +35,7 @@ __all__ = [
     "make_plan",
     "otel_env",
     "plan_to_stop",
+    "project_of",
     "service_version",
 ]
 
@@ -75,7 +76,7 @@ def plan_to_stop(settings: Settings, root: Path, runtime: str) -> Plan:
     return Plan(
         root=root,
         run_dir=run_dir,
-        project=settings.project or _project_of(root, run_dir),
+        project=settings.project or project_of(root, run_dir),
         runtime=runtime,
         settings=settings,
         environment={},
@@ -90,7 +91,7 @@ def plan_to_stop(settings: Settings, root: Path, runtime: str) -> Plan:
     )
 
 
-def _project_of(root: Path, run_dir: Path) -> str:
+def project_of(root: Path, run_dir: Path) -> str:
     """What Compose calls the stack of a folder: another clone has another name, and so containers,
     networks and volumes of its own.
     """

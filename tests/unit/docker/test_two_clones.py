@@ -104,12 +104,19 @@ def test_with_a_native_stack_the_engine_is_not_asked(monkeypatch: pytest.MonkeyP
     assert plan.runtime == "native"
 
 
+@pytest.mark.parametrize(
+    ("project", "ending"),
+    [
+        (_plan("/home/me/other").project, "`make down` in /home/me/other"),
+        ("otel-stack", "`PROJECT=otel-stack make down` in /home/me/other"),
+    ],
+)
 def test_a_port_of_another_clones_container_names_its_folder(
-    docker_client: Client, monkeypatch: pytest.MonkeyPatch
+    docker_client: Client, monkeypatch: pytest.MonkeyPatch, project: str, ending: str
 ) -> None:
     # given: what holds a container's port is a process of the engine
     [port] = free_ports(1)
-    listed = "printf 'other-collector-1\\t%s\\n' /home/me/other/compose"
+    listed = f"printf 'other-collector-1\\t{project}\\t%s\\n' /home/me/other/compose"
     asked = docker_client({f"ps --filter=publish={port}": listed})
     real = ports._process
     monkeypatch.setattr(ports, "_process", lambda pid: replace(real(pid), program="docker-proxy"))
@@ -119,7 +126,18 @@ def test_a_port_of_another_clones_container_names_its_folder(
     # then
     assert str(told.value) == (
         f"port {port} (OTLP_HTTP_PORT) is taken by the container other-collector-1 of the stack in "
-        "/home/me/other; `make down` in /home/me/other, or move this stack's ports with "
-        "PORT_OFFSET=100 in .env"
+        f"/home/me/other; {ending}, or move this stack's ports with PORT_OFFSET=100 in .env"
     )
     assert len(asked.read_text().splitlines()) == 1
+
+
+def test_a_container_of_somebody_elses_is_no_stack(
+    docker_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [port] = free_ports(1)
+    docker_client({f"ps --filter=publish={port}": "printf 'nginx\\t\\t\\n'"})
+    real = ports._process
+    monkeypatch.setattr(ports, "_process", lambda pid: replace(real(pid), program="docker-proxy"))
+
+    with socket.create_server(("127.0.0.1", port)):
+        assert str(ports.holder(port)) == "the container nginx"
