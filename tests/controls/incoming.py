@@ -30,6 +30,11 @@ READ = (
     "says what is wrong"
 )
 
+SEGMENT = (
+    "a packet for the X-Ray daemon's port ends nothing, whatever is in it: one with a trace id "
+    "that was too long ended the collector"
+)
+
 SERVING = "tests/unit/collector/test_serving.py"
 TOO_LARGE = f"{SERVING}::test_a_body_above_8_mib_is_refused_and_the_collector_lives"
 BOMBS = "tests/overload/test_bombs.py"
@@ -410,5 +415,34 @@ CASES: tuple[TakenOut, ...] = (
             ),
         ),
         (f"{FUZZ}::test_configs",),
+    ),
+    TakenOut(
+        SEGMENT,
+        "what recovers from a panic",
+        (
+            Change(
+                "collector/build/awsxrayreceiver/intake.go",
+                "if panicked := recover(); panicked != nil",
+                "if panicked := error(nil); panicked != nil",
+            ),
+        ),
+        ("collector/build/awsxrayreceiver/intake_test.go::TestAPanicIsARefusal",),
+    ),
+    TakenOut(
+        SEGMENT,
+        "the form of a trace id",
+        (
+            Change(
+                "collector/build/awsxrayreceiver/intake.go",
+                "case whole && (d.TraceID == nil || !traceID.MatchString(*d.TraceID)):",
+                "case whole && d.TraceID == nil:",
+            ),
+            Change(
+                "collector/build/awsxrayreceiver/intake.go",
+                "case d.TraceID != nil && !traceID.MatchString(*d.TraceID):",
+                "case false:",
+            ),
+        ),
+        ("collector/build/awsxrayreceiver/intake_test.go::TestWhatIsRefusedIsCountedByItsReason",),
     ),
 )
