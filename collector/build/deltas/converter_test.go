@@ -150,6 +150,42 @@ func TestASenderThatBeginsAnewCountsOn(t *testing.T) {
 	}
 }
 
+// A sender makes its buckets coarser and its zero bucket wider, never the other way.
+func TestFinerBucketsAreThoseOfASenderThatBeganAnew(t *testing.T) {
+	type shape struct {
+		scale     int32
+		threshold float64
+		offset    int32
+	}
+	for label, one := range map[string]struct {
+		shapes [2]shape
+		wanted float64
+	}{
+		"the same":           {[2]shape{}, 1},
+		"coarser":            {[2]shape{{scale: 2, offset: 3}, {scale: 0}}, 1},
+		"finer":              {[2]shape{{scale: 0}, {scale: 2}}, 6},
+		"a wider zero":       {[2]shape{{}, {threshold: 1}}, 1},
+		"a narrower zero":    {[2]shape{{threshold: 1}, {}}, 6},
+		"a bucket less":      {[2]shape{{offset: 3}, {offset: 4}}, 6},
+		"beyond all indexes": {[2]shape{{scale: 20, offset: math.MaxInt32}, {scale: -10, offset: 1}}, 1},
+	} {
+		p, sink := made(t, NewFactory(), nil)
+		for i, shape := range one.shapes {
+			md := exponentialWith(uint64(5+i), 0, at(i))
+			point := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).ExponentialHistogram().DataPoints().At(0)
+			point.SetScale(shape.scale)
+			point.SetZeroThreshold(shape.threshold)
+			point.Positive().SetOffset(shape.offset)
+			if err := p.ConsumeMetrics(context.Background(), md); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := counts(t, sink); !slices.Equal(got, []float64{one.wanted}) {
+			t.Errorf("%s: %v, not %g", label, got, one.wanted)
+		}
+	}
+}
+
 func TestWhatIsNoNumberIsLeftToTheExporter(t *testing.T) {
 	later := pcommon.NewTimestampFromTime(time.Now().Add(begun))
 	p, sink := made(t, NewFactory(), nil)

@@ -204,26 +204,28 @@ func TestWhatIsNoNumberAtCloudWatchIsRefusedByName(t *testing.T) {
 // second is dropped with a warning, and of more than 100 CloudWatch takes none
 // (opentelemetry-collector-contrib#26073).
 func TestAnEventHoldsWhatCloudWatchTakes(t *testing.T) {
-	cloudwatch := cloudwatchtest.New(t)
-	md := pmetric.NewMetrics()
-	metrics := of(md, "many")
-	at := pcommon.NewTimestampFromTime(time.Now())
-	for range 3 {
-		for i := range 250 {
-			counter(metrics, fmt.Sprintf("c%d", i), 1).SetTimestamp(at)
+	for _, number := range []int{20, 250} {
+		cloudwatch := cloudwatchtest.New(t)
+		md := pmetric.NewMetrics()
+		metrics := of(md, "many")
+		at := pcommon.NewTimestampFromTime(time.Now())
+		for range 3 {
+			for i := range number {
+				counter(metrics, fmt.Sprintf("c%d", i), 1).SetTimestamp(at)
+			}
 		}
-	}
-	if err := started(t, cloudwatch).ConsumeMetrics(context.Background(), md); err != nil {
-		t.Fatal(err)
-	}
-	found := sums(t, cloudwatch)
-	for i := range 250 {
-		if got := found[fmt.Sprintf("many/c%d", i)]; got != 3 {
-			t.Fatalf("c%d: %g of 3", i, got)
+		if err := started(t, cloudwatch).ConsumeMetrics(context.Background(), md); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if puts := cloudwatch.Puts(); puts > 10 {
-		t.Errorf("%d requests", puts)
+		found := sums(t, cloudwatch)
+		for i := range number {
+			if got := found[fmt.Sprintf("many/c%d", i)]; got != 3 {
+				t.Fatalf("c%d of %d: %g of 3", i, number, got)
+			}
+		}
+		if puts := cloudwatch.Puts(); puts > 10 {
+			t.Errorf("%d requests", puts)
+		}
 	}
 }
 
