@@ -54,6 +54,7 @@ func (n naming) fitted(md pmetric.Metrics) pmetric.Metrics {
 			for _, metric := range scope.Metrics().All() {
 				metric.SetUnit(names.ForUnit(metric.Unit()))
 				level(metric)
+				extremes(metric)
 				for one := range points(metric) {
 					n.fitDimensions(one.attributes)
 				}

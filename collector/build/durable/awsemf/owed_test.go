@@ -318,3 +318,46 @@ func TestDimensionsAndUnitsAreThoseThatCloudWatchTakes(t *testing.T) {
 		t.Fatalf("%v, %v", units, invalid)
 	}
 }
+
+func TestAHistogramWithoutExtremesHasThoseOfItsBuckets(t *testing.T) {
+	cloudwatch := cloudwatchtest.New(t)
+	md := pmetric.NewMetrics()
+	metrics := of(md, "extremes")
+	shapes := []struct {
+		counts         []uint64
+		last           float64
+		least, largest float64
+	}{
+		{[]uint64{0, 3, 1, 0}, 30, 10, 30}, {[]uint64{2, 0, 0, 0}, 30, 0, 10}, {[]uint64{0, 0, 0, 5}, 30, 30, 30},
+		{[]uint64{0, 0, 0, 0}, 30, 0, 0}, {nil, 30, 0, 0}, {[]uint64{0, 0, 1, 0}, math.Inf(1), 0, 0},
+		{[]uint64{0, 0, 1, 0}, math.NaN(), 0, 0}, {[]uint64{1, 1, 1, 1}, 30, 4, 5},
+	}
+	for i, shape := range shapes {
+		metric := metrics.AppendEmpty()
+		metric.SetName(fmt.Sprint(i))
+		metric.SetEmptyHistogram().SetAggregationTemporality(pmetric.AggregationTemporalityDelta)
+		point := metric.Histogram().DataPoints().AppendEmpty()
+		point.SetCount(1)
+		if shape.counts != nil {
+			point.ExplicitBounds().FromRaw([]float64{10, 20, shape.last})
+			point.BucketCounts().FromRaw(shape.counts)
+		}
+		if i == len(shapes)-1 {
+			point.SetMin(4)
+			point.SetMax(5)
+		}
+	}
+	if err := started(t, cloudwatch).ConsumeMetrics(context.Background(), md); err != nil {
+		t.Fatal(err)
+	}
+	made, _ := cloudwatch.Metrics()
+	if len(made) != len(shapes) {
+		t.Fatalf("%d metrics", len(made))
+	}
+	for _, one := range made {
+		shape := shapes[one.Name[0]-'0']
+		if one.Min != shape.least || one.Max != shape.largest {
+			t.Errorf("%s: from %g to %g, not from %g to %g", one.Name, one.Min, one.Max, shape.least, shape.largest)
+		}
+	}
+}
