@@ -66,10 +66,12 @@ type PartlyError[T any] struct {
 
 func (p *PartlyError[T]) Error() string { return p.Reason }
 
-// RestError says that a vendor has a batch but for `Rest`, which may be sent again.
+// RestError says that a vendor has a batch but for `Rest`, which may be sent again. `Waits`, where
+// there is one, is called when `Rest` waits for the next try in memory, and the whole batch on disk.
 type RestError[T any] struct {
-	Rest T
-	Err  error
+	Rest  T
+	Err   error
+	Waits func()
 }
 
 func (r *RestError[T]) Error() string { return r.Err.Error() }
@@ -207,6 +209,7 @@ type failure[T any] struct {
 	err     error
 	status  int
 	verdict verdict
+	waits   func()
 }
 
 // push is behind the queue: one attempt at one batch, and more where the batch may be at fault.
@@ -252,6 +255,9 @@ func (k *keeper[T]) push(ctx context.Context, data T) error {
 			return nil
 		}
 	}
+	if left.waits != nil {
+		left.waits()
+	}
 	return k.retry(left.err, left.data)
 }
 
@@ -276,14 +282,15 @@ func (k *keeper[T]) attempt(ctx context.Context, data T) *failure[T] {
 		return nil
 	}
 	var rest *RestError[T]
+	var waits func()
 	if errors.As(err, &rest) {
-		data, err = rest.Rest, rest.Err
+		data, err, waits = rest.Rest, rest.Err, rest.Waits
 	}
 	status := seen.status
 	if status == 0 {
 		status = statusOf(err)
 	}
-	return &failure[T]{data, err, status, judge(err, status)}
+	return &failure[T]{data, err, status, judge(err, status), waits}
 }
 
 // retry makes the queue's next attempt be about `data`.

@@ -284,10 +284,12 @@ func TestARefusedBatchIsKeptAndSentAgain(t *testing.T) {
 func TestOnlyTheRestIsTriedAgain(t *testing.T) {
 	t.Setenv("DEAD_LETTER_DIR", t.TempDir())
 	v := &vendor{}
-	var tries atomic.Int32
+	var tries, waited atomic.Int32
 	v.say = func() error {
 		if tries.Add(1) == 1 {
-			return &RestError[ptrace.Traces]{Rest: spans(2), Err: coded{"ThrottlingException", 400}}
+			return &RestError[ptrace.Traces]{
+				Rest: spans(2), Err: coded{"ThrottlingException", 400}, Waits: func() { waited.Add(1) },
+			}
 		}
 		return nil
 	}
@@ -303,5 +305,30 @@ func TestOnlyTheRestIsTriedAgain(t *testing.T) {
 	}
 	if v.got != 2 {
 		t.Fatalf("%d spans came at the second try, not 2", v.got)
+	}
+	if waited.Load() != 1 {
+		t.Fatalf("told %d times that the rest waits", waited.Load())
+	}
+}
+
+// The queue has nothing of it any more: what the vendor has of it need not be known after a stop.
+func TestTheRestThatIsRefusedForGoodDoesNotWait(t *testing.T) {
+	t.Setenv("DEAD_LETTER_DIR", t.TempDir())
+	v := &vendor{}
+	var waited atomic.Int32
+	v.say = func() error {
+		return &RestError[ptrace.Traces]{
+			Rest: spans(1), Err: coded{"InvalidParameterException", 400}, Waits: func() { waited.Add(1) },
+		}
+	}
+	made := wrapped(t, v, small(100))
+	if err := made.ConsumeTraces(context.Background(), spans(5)); err != nil {
+		t.Fatal(err)
+	}
+	if err := made.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if waited.Load() != 0 {
+		t.Fatalf("told %d times that the rest waits", waited.Load())
 	}
 }

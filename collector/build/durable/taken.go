@@ -2,10 +2,8 @@ package durable
 
 import (
 	"errors"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -16,11 +14,12 @@ import (
 // 50,000 × about 100 bytes.
 const maxTaken = 50_000
 
-// Taken is what a vendor has of batches that it has in part: the hop's queue knows whole batches
-// alone, and what is noted here is not sent again with the rest. Ids are words without a space.
+// Taken is what a vendor has of batches that it has in part: a queue knows whole batches alone, and
+// what is noted here is not sent again with the rest. Ids are words without a space; one that is
+// added twice is there twice.
 type Taken struct {
 	mu   sync.Mutex
-	ids  map[string]struct{}
+	ids  map[string]int
 	file string
 	log  *zap.Logger
 }
@@ -28,7 +27,7 @@ type Taken struct {
 // NewTaken notes in a file beside the queues what a stop leaves behind.
 func NewTaken(id component.ID, log *zap.Logger) *Taken {
 	name := strings.ReplaceAll(id.String(), "/", "_") + ".taken"
-	return &Taken{ids: map[string]struct{}{}, file: filepath.Join(QueueFolder(), name), log: log}
+	return &Taken{ids: map[string]int{}, file: filepath.Join(QueueFolder(), name), log: log}
 }
 
 // Load reads what the last run of this collector noted: the rest of a batch waits in the hop's queue
@@ -50,8 +49,11 @@ func (t *Taken) Save() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.ids) > 0 {
-		ids := strings.Join(slices.Collect(maps.Keys(t.ids)), "\n")
-		t.warn(os.WriteFile(t.file, []byte(ids), 0o600))
+		var lines strings.Builder
+		for id, often := range t.ids {
+			lines.WriteString(strings.Repeat(id+"\n", often))
+		}
+		t.warn(os.WriteFile(t.file, []byte(lines.String()), 0o600))
 	}
 }
 
@@ -71,7 +73,15 @@ func (t *Taken) Any() bool {
 func (t *Taken) Has(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, found := t.ids[id]
+	return t.ids[id] > 0
+}
+
+// Claim says whether an id is there, and takes it away once.
+func (t *Taken) Claim(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	found := t.ids[id] > 0
+	t.remove(id)
 	return found
 }
 
@@ -82,7 +92,7 @@ func (t *Taken) Add(ids ...string) {
 		clear(t.ids)
 	}
 	for _, id := range ids {
-		t.ids[id] = struct{}{}
+		t.ids[id]++
 	}
 }
 
@@ -90,6 +100,14 @@ func (t *Taken) Remove(ids ...string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, id := range ids {
+		t.remove(id)
+	}
+}
+
+func (t *Taken) remove(id string) {
+	if t.ids[id] > 1 {
+		t.ids[id]--
+	} else {
 		delete(t.ids, id)
 	}
 }

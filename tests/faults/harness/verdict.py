@@ -29,12 +29,6 @@ SICK_TWICE = 0.01
 ADDED_UP = ("cloudwatch", "metrics")
 """Where a copy is no second line, but a wrong number."""
 
-IN_STREAMS = ("cloudwatch", "logs")
-"""Where a batch is put stream by stream. What is left of one waits in memory for the next try; a
-stop leaves the whole batch in the queue. awsemf's wrapper notes in a file what CloudWatch has of it
-(collector/build/durable/taken.go), that of awscloudwatchlogs does not: 120 and 135 of 4,000 records
-came twice in two of ten stops."""
-
 
 def complaints(result: Result) -> list[str]:
     """What the case did not hold, a line each; nothing where all is well.
@@ -99,12 +93,11 @@ def _too_many(result: Result, key: Key) -> bool:
 
 
 def _lost_its_answers(result: Result, key: Key) -> bool:
-    """Whether what was on its way may be there twice: a crash does not wait for an answer, a stop
-    not longer than one that takes five seconds, nor for the rest of a batch that was put in part.
+    """Whether what was on its way may be there twice: a crash does not wait for an answer, and a
+    stop not longer than one that takes five seconds.
     """
-    stopped = result.sick(key) and result.restarts > 0
     return result.case.circumstance == "kill -9" or (
-        stopped and (result.case.mode == "slow" or key == IN_STREAMS)
+        result.sick(key) and result.case.mode == "slow" and result.restarts > 0
     )
 
 

@@ -21,7 +21,6 @@ from tests.faults.harness.run import Result, ids_in
 from tests.faults.harness.sender import Sent
 from tests.faults.harness.verdict import (
     ADDED_UP,
-    IN_STREAMS,
     NOISE_SECONDS,
     complaints,
 )
@@ -341,16 +340,6 @@ def test_copies_at_the_sick_vendor(mode: Kind, circumstance: Circumstance, most:
 
     twice(result, SICK, most + 1)
     assert complaints(result) == [f"{SICK}, sick, has {most + 1} copies"]
-
-
-@pytest.mark.parametrize(("circumstance", "most"), [("steady", 2), ("SIGTERM", 60)])
-def test_copies_of_log_records_of_several_streams(circumstance: Circumstance, most: int) -> None:
-    result = a_good_result("503", circumstance, vendor="cloudwatch")
-    twice(result, IN_STREAMS, most)
-    assert complaints(result) == []
-
-    twice(result, IN_STREAMS, most + 1)
-    assert complaints(result) == [f"{IN_STREAMS}, sick, has {most + 1} copies"]
 
 
 def test_a_request_of_the_app_that_failed() -> None:

@@ -7,6 +7,7 @@ import (
 	upstream "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awscloudwatchlogsexporter"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/pdata/plog"
 
 	"otel-stack/durable"
 )
@@ -27,6 +28,7 @@ func NewFactory() exporter.Factory {
 			pattern := own.LogGroupName + "\n" + own.LogStreamName
 			putting := &putter{
 				Logs: inner, fit: durable.Fitting(pattern), streams: durable.Streams(pattern), known: map[string]bool{},
+				taken: durable.NewTaken(set.ID, set.Logger), waiting: map[plog.Logs][]string{},
 			}
 			return durable.Logs(ctx, durable.Settings{
 				Settings: set, Config: cfg, Queue: own.QueueSettings, Retry: own.BackOffConfig,

@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.uber.org/zap"
 
 	"otel-stack/durable"
 	"otel-stack/durable/cloudwatchtest"
@@ -57,7 +58,131 @@ func never(int) error { return nil }
 
 func putting(v *vendor) *putter {
 	const pattern = "cruddur\n{ServiceName}"
-	return &putter{Logs: v, fit: durable.Fitting(pattern), streams: durable.Streams(pattern), known: map[string]bool{}}
+	return &putter{
+		Logs: v, fit: durable.Fitting(pattern), streams: durable.Streams(pattern), known: map[string]bool{},
+		taken: durable.NewTaken(component.MustNewID("awscloudwatchlogs"), zap.NewNop()), waiting: map[plog.Logs][]string{},
+	}
+}
+
+// restarted is the next run of a collector whose queue still has all that was not delivered whole.
+func restarted(t *testing.T, p *putter, v *vendor) *putter {
+	t.Helper()
+	ctx := context.Background()
+	if err := p.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	next := putting(v)
+	if err := next.Start(ctx, componenttest.NewNopHost()); err != nil {
+		t.Fatal(err)
+	}
+	return next
+}
+
+func all(v *vendor) map[string]int {
+	found := map[string]int{}
+	for _, call := range v.calls {
+		for _, body := range call {
+			found[body]++
+		}
+	}
+	return found
+}
+
+// waits is what the retry does with what is left of a batch.
+func waits(t *testing.T, err error) plog.Logs {
+	t.Helper()
+	var rest *durable.RestError[plog.Logs]
+	if !errors.As(err, &rest) {
+		t.Fatalf("%v", err)
+	}
+	rest.Waits()
+	return rest.Rest
+}
+
+func TestAfterAStopComesOnlyWhatWasNotPut(t *testing.T) {
+	t.Setenv("QUEUE_DIR", t.TempDir())
+	ctx := context.Background()
+	away := false
+	v := &vendor{fails: func(call int) error {
+		if away {
+			return errors.New("throttled")
+		}
+		return nil
+	}}
+	p := putting(v)
+	if err := p.ConsumeLogs(ctx, records(20, "a", "b")); err != nil {
+		t.Fatal(err)
+	}
+	v.calls, v.number = nil, 0
+	// One of two streams is put, and then none, for three tries.
+	sent := records(40, "a", "b")
+	equal := sent.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords()
+	equal.At(0).CopyTo(equal.At(1))
+	whole := plog.NewLogs()
+	sent.CopyTo(whole)
+	v.fails = func(call int) error {
+		if call > 1 {
+			return errors.New("throttled")
+		}
+		return nil
+	}
+	rest := waits(t, p.ConsumeLogs(ctx, sent))
+	for range 2 {
+		rest = waits(t, p.ConsumeLogs(ctx, rest))
+	}
+
+	// A stop, a run in which CloudWatch is still away, and another.
+	away = true
+	v.fails = func(int) error { return errors.New("throttled") }
+	p = restarted(t, p, v)
+	again := plog.NewLogs()
+	whole.CopyTo(again)
+	waits(t, p.ConsumeLogs(ctx, again))
+	p = restarted(t, p, v)
+	v.fails = never
+	// It comes in a batch with others than before.
+	mixed := records(10, "a")
+	for _, record := range mixed.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().All() {
+		record.Body().SetStr("new " + record.Body().AsString())
+	}
+	whole.ResourceLogs().MoveAndAppendTo(mixed.ResourceLogs())
+	if err := p.ConsumeLogs(ctx, mixed); err != nil {
+		t.Fatal(err)
+	}
+
+	found := all(v)
+	if len(found) != 49 {
+		t.Fatalf("%d of 49 different ones: %v", len(found), found)
+	}
+	for body, often := range found {
+		if wanted := map[bool]int{true: 2, false: 1}[body == "0"]; often != wanted {
+			t.Fatalf("%s is there %d times", body, often)
+		}
+	}
+	// All of it is over: the next run leaves nothing out.
+	p = restarted(t, p, v)
+	if p.taken.Any() {
+		t.Fatal("something is noted of a batch that was put whole")
+	}
+}
+
+// A batch that is put at the second try is not in the queue any more.
+func TestWhatIsPutInTheEndIsNotNoted(t *testing.T) {
+	t.Setenv("QUEUE_DIR", t.TempDir())
+	v := &vendor{fails: func(call int) error {
+		if call == 2 {
+			return errors.New("throttled")
+		}
+		return nil
+	}}
+	p := putting(v)
+	rest := waits(t, p.ConsumeLogs(context.Background(), records(20, "a", "b")))
+	if err := p.ConsumeLogs(context.Background(), rest); err != nil {
+		t.Fatal(err)
+	}
+	if p = restarted(t, p, v); p.taken.Any() {
+		t.Fatal("noted")
+	}
 }
 
 // records are numbered; `services` take turns, ten records at a time.
