@@ -94,6 +94,17 @@ def check(operation: OperationModel, params: dict[str, Any]) -> dict[str, Any]:
     return pruned
 
 
+def fits(service_name: str, shape_name: str, value: Any) -> str:
+    """What is wrong with a value of one shape, "" for nothing."""
+    model = service(service_name)
+    complaints: list[str] = []
+    try:
+        _checker(model, model.shape_for(shape_name))(value, shape_name, complaints)
+    except WrongTypeError as error:
+        return str(error)
+    return "; ".join(complaints)
+
+
 def from_query(operation: OperationModel, form: Mapping[str, str]) -> dict[str, Any]:
     """The parameters in a form of the query protocol: `Tags.member.1.Key=a`.
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
-from standins import strict_json
+from standins import awsmodel, strict_json
 
 Json = dict[str, Any]
 
@@ -105,6 +105,7 @@ def extract(message: str) -> list[MetricValue]:
         raise EmfError(f"{where}: {first['msg']}") from None
     found: list[MetricValue] = []
     for directive in metadata.CloudWatchMetrics:
+        _check(directive)
         names = [metric.Name for metric in directive.Metrics]
         if len(set(names)) != len(names):
             raise EmfError(f"a metric is named twice: {', '.join(names)}")
@@ -124,6 +125,15 @@ def extract(message: str) -> list[MetricValue]:
                     ),
                 )
     return found
+
+
+def _check(directive: Directive) -> None:
+    """Units and namespaces are those of PutMetricData; the lengths are EMF's own."""
+    wrong = awsmodel.fits("cloudwatch", "Namespace", directive.Namespace[:255])
+    for unit in dict.fromkeys(metric.Unit for metric in directive.Metrics if metric.Unit):
+        wrong = wrong or awsmodel.fits("cloudwatch", "StandardUnit", unit)
+    if wrong:
+        raise EmfError(wrong)
 
 
 def _dimension(tree: Json, name: str) -> str:

@@ -126,11 +126,22 @@ def test_moto_holds_no_more_than_the_store(monkeypatch: pytest.MonkeyPatch) -> N
     assert [*tracked(LogEvent), *tracked(MetricDatum)] == []
 
 
-def test_a_metric_named_twice_is_bad(aws: Callable[..., Any], standins: Client) -> None:
-    logs, name = aws("logs"), f"twice-{secrets.token_hex(4)}"
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"Metrics": [{"Name": "m"}, {"Name": "m"}]}, "named twice"),
+        ({"Metrics": [{"Name": "m", "Unit": "{request}"}]}, "'{request}' at 'StandardUnit'"),
+        ({"Metrics": [{"Name": "m", "Unit": "ms"}]}, "Milliseconds"),
+        ({"Namespace": ":a"}, "':a' at 'Namespace'"),
+    ],
+)
+def test_metrics_in_log_events_that_cloudwatch_does_not_take(
+    aws: Callable[..., Any], standins: Client, change: dict[str, Any], why: str
+) -> None:
+    logs, name = aws("logs"), f"emf-{secrets.token_hex(4)}"
     logs.create_log_group(logGroupName=name)
     logs.create_log_stream(logGroupName=name, logStreamName="s")
-    directive = {"Namespace": name, "Metrics": [{"Name": "m"}, {"Name": "m"}]}
+    directive = {"Namespace": name, "Metrics": [{"Name": "m"}], **change}
     metadata = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
     event = {
         "timestamp": int(time.time() * 1000),
@@ -138,4 +149,4 @@ def test_a_metric_named_twice_is_bad(aws: Callable[..., Any], standins: Client) 
     }
     logs.put_log_events(logGroupName=name, logStreamName="s", logEvents=[event])
     assert standins.metrics(namespace=name) == []
-    assert any("named twice" in error for error in standins.ids("aws", "emf_errors"))
+    assert any(why in error for error in standins.ids("aws", "emf_errors"))
