@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from standins.aws import alarms, contributor_insights
 from standins.aws.emf import MetricValue
-from standins.awsvendor import ACCOUNT, AwsError
+from standins.awsvendor import ACCOUNT, AwsError, validated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -132,8 +132,10 @@ class Moto:
 
     def _call_json(self, target: str, region: str, ask: dict[str, Any]) -> dict[str, Any]:
         """A call from inside moto's thread. Raises AwsError with what moto says."""
-        service = "logs" if target.startswith("Logs") else "monitoring"
-        scope = f"inside/20260101/{region}/{service}/aws4_request"
+        logs = target.startswith("Logs")
+        # A resource's handler is one more client of the service.
+        ask = validated("logs" if logs else "cloudwatch", target.partition(".")[2], ask)
+        scope = f"inside/20260101/{region}/{'logs' if logs else 'monitoring'}/aws4_request"
         headers = {
             "X-Amz-Target": target,
             "Content-Type": "application/x-amz-json-1.0",

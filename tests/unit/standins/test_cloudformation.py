@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +136,8 @@ def test_a_stack_makes_changes_and_takes_away(aws: Callable[..., Any], name: str
         ("AWS::XRay::Group", "AWS::XRay::Gruppe", "not played here: AWS::XRay::Gruppe"),
         ('service("backend-flask")', "service(", "filter expression"),
         ('$.severity_text = "ERROR"', "$.severity_text ~ 1", "metric filter"),
+        ("MetricName: Errors, MetricN", "MetricName: 'a:b', MetricN", "pattern: [^:*$]*"),
+        ("Statistic: Sum", "Statistic: Total", "enum value set"),
     ],
 )
 def test_a_template_with_a_mistake_is_refused(
@@ -142,5 +145,5 @@ def test_a_template_with_a_mistake_is_refused(
 ) -> None:
     stacks = aws("cloudformation", region="ca-central-1")
     template = TEMPLATE.replace("NAME", name).replace(wrong, right)
-    with pytest.raises(ClientError, match=why):
+    with pytest.raises(ClientError, match=re.escape(why)):
         stacks.create_stack(StackName=name, TemplateBody=template)
