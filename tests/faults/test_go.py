@@ -45,10 +45,14 @@ def test_our_own_components(module: str) -> None:
     assert f"ok  \t{module}" in done.stdout
 
 
-def fuzz_targets() -> list[tuple[str, str]]:
-    """(module, target) of each."""
+def fuzz_targets() -> list[tuple[str, str, str]]:
+    """(module, package, target) of each."""
     return [
-        (module, target)
+        (
+            module,
+            "/".join((module, *file.parent.relative_to(ROOT / SOURCES / folder).parts)),
+            target,
+        )
         for module, folder in OWN_MODULES.items()
         for file in sorted((ROOT / SOURCES / folder).rglob("*_test.go"))
         for target in re.findall(r"^func (Fuzz\w+)", file.read_text(), re.MULTILINE)
@@ -56,11 +60,11 @@ def fuzz_targets() -> list[tuple[str, str]]:
 
 
 @pytest.mark.skipif(not FUZZ, reason="FUZZ=60s fuzzes each Go target for so long")
-@pytest.mark.parametrize(("module", "target"), fuzz_targets())
+@pytest.mark.parametrize(("module", "package", "target"), fuzz_targets())
 def test_our_own_components_on_what_nobody_thought_of(
-    module: str, target: str, tmp_path: Path
+    module: str, package: str, target: str, tmp_path: Path
 ) -> None:
-    """What fails is kept in the module's `testdata/fuzz`, and belongs into the repository."""
+    """What fails is kept in the package's `testdata/fuzz`, and belongs into the repository."""
     # Go fuzzes main modules only.
     build = ROOT / SOURCES
     version = re.search(r"^go .+$", (build / "go.mod").read_text(), re.MULTILINE)
@@ -71,7 +75,7 @@ def test_our_own_components_on_what_nobody_thought_of(
     # By default Go spends a minute on making each new input shorter, in which it tries no other.
     how = [f"-fuzz=^{target}$", f"-fuzztime={FUZZ}", "-fuzzminimizetime=10x", "-parallel=1"]
     done = subprocess.run(
-        ["go", "test", "-run=^$", "-timeout=0", *how, module],
+        ["go", "test", "-run=^$", "-timeout=0", *how, package],
         cwd=build,
         env={**os.environ, **BUILD_ENVIRONMENT, "GOWORK": str(workspace)},
         capture_output=True,
