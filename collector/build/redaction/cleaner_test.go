@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -311,4 +313,66 @@ func FuzzClean(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The receiver keeps 64 KiB: half a token that is left at the end is as good as gone, nothing finds it.
+func TestASecretThatTheReceiverCutIsMasked(t *testing.T) {
+	c := cleanerOf(t, &Config{BlockedValues: shapes})
+	token := "A3-AAAAA1-AAAAAAAAAAA-AAAAA-AAAAA-AAAAA"
+	for seen := range len(token) + 1 {
+		for _, lost := range []int{0, 3} {
+			text := strings.Repeat("w", receivedText-lost-seen-1) + " " + token[:seen]
+			got, changed := c.text(text)
+			if !changed || strings.Contains(got, " A") || len(got) < receivedText-2*lastOfCut {
+				t.Fatalf("%d bytes of a token are left: %q", seen, got[len(got)-50:])
+			}
+		}
+	}
+	for _, length := range []int{receivedText - 4, receivedText + 1} {
+		text := strings.Repeat("w", length)
+		if got, changed := c.text(text); changed || got != text {
+			t.Errorf("%d bytes were not cut by the receiver", length)
+		}
+	}
+}
+
+// Work grows as the text does, whatever the rules look for is in it.
+func TestTheRulesTakeAsLongAsTheTextIs(t *testing.T) {
+	c := cleanerOf(t, &Config{BlockedValues: shapes})
+	all, err := rules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keywords strings.Builder
+	for _, one := range all {
+		for _, keyword := range one.Keywords {
+			keywords.WriteString(keyword + "_token = ")
+		}
+	}
+	tried := func(text string) time.Duration {
+		best := time.Hour
+		for range 3 {
+			began := processorTime(t)
+			c.text(text)
+			best = min(best, processorTime(t)-began)
+		}
+		return best
+	}
+	tried(keywords.String())
+	for _, piece := range []string{keywords.String(), "adafruit ", "EAAM", "xapp-1-a-1-", "|", "f('token", "mysql -h ", "sntrys_eyJpYXQiO"} {
+		short := strings.Repeat(piece, 1+100_000/len(piece))
+		one, eight := tried(short), tried(strings.Repeat(short, 8))
+		if eight > 20*one+50*time.Millisecond || eight > 5*time.Second {
+			t.Errorf("%.20q: %v for %d bytes, %v for eight times as many", piece, one, len(short), eight)
+		}
+	}
+}
+
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }

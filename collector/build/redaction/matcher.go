@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 const (
@@ -21,6 +22,10 @@ const (
 	// So many digits in a row have the shortest card and the shortest IBAN that are looked for.
 	cardDigits = 14
 	ibanDigits = 10
+	// The receiver keeps so many bytes of a text (otel-stack/admission). Of one that it may have cut, the
+	// last are masked unseen: a token that begins before them and is no longer is whole.
+	receivedText = 64 << 10
+	lastOfCut    = 1 << 10
 )
 
 // What a pattern's group is called says when it is masked: `secret` always, `mixed` where it has a
@@ -186,7 +191,19 @@ func (m *matcher) build(literals []string, hits []hit) error {
 
 // clean returns the text with its secrets masked, and whether there were any.
 func (m *matcher) clean(text string) (string, bool) {
-	var found []span
+	found := m.find(text)
+	if len(text) > receivedText-utf8.UTFMax && len(text) <= receivedText {
+		// It was cut, and what was a token may be half of one that nothing finds.
+		found = append(found, span{len(text) - lastOfCut, len(text)})
+	}
+	if len(found) == 0 {
+		return text, false
+	}
+	return masked(text, found), true
+}
+
+// find returns the stretches to mask, in no order.
+func (m *matcher) find(text string) (found []span) {
 	// By pattern, how far it has matched: as in any search, it goes on behind a match.
 	var done []int
 	state, width, far := 0, m.width, len(text)
@@ -217,10 +234,7 @@ func (m *matcher) clean(text string) (string, bool) {
 	for _, p := range m.slow {
 		found = p.search(text, found)
 	}
-	if len(found) == 0 {
-		return text, false
-	}
-	return masked(text, found), true
+	return found
 }
 
 // fits says whether what stands beside the letters that end here can be part of a match.

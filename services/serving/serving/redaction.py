@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -201,6 +201,39 @@ _FLAGS = re.IGNORECASE | re.ASCII
 _names = re.compile("|".join(f"(?:{name.removeprefix('(?i)')})" for name in NAMES), _FLAGS)
 _values = [re.compile(pattern, re.ASCII) for pattern in VALUES]
 
+# To search is slow: each pattern is tried only where one of these is in the text, in small letters.
+_NAMED = (
+    "pass", "pwd", "secret", "token", "jwt", "cookie", "auth", "cred", "ssn", "security", "key",
+    "code", "sess", "team", "pin", "otp", "cvv", "cvc", "sig", "sid", "identified",
+)  # fmt: skip
+_SIGNS: dict[str, tuple[str, ...]] = {
+    r"\b(?:(?:mysql|": ("mysql", "mariadb", "sshpass", "redis-cli", "login"),
+    r"""[\s"',](?:-(?:[fik""": ("u",),
+    r"(?i)bearer": ("bearer",),
+    r"Basic ": ("basic ",),
+    r"(?i)(?::|%3A)(?://|": ("//", "%2f%2f"),
+    r"eyJ": ("eyj",),
+    r"(?:AKIA|ASIA)": ("akia", "asia"),
+    r"(?:gh[pousr]|": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "npm_", "hf_"),
+    r"(?:github_pat|": ("_",),
+    r"(?:glpat|xox": ("glpat-", "xox", "xapp-", "pypi-", "xaat-", "nrak-"),
+    r"[0-9A-Fa-f]{32,40}NRAL": ("nral",),
+    r"hooks\.slack": ("hooks.slack.com",),
+    r"hc[a-z]{2,3}_": ("hc",),
+    r"(?:\b|%2[26C7]|%3[BF])(?:sk-|": ("sk-", "aiza", "ya29.", "sg.", "hvs."),
+    r"-----BEGIN": ("-----begin",),
+    r"[A-Za-z0-9._%+-]{1,64}(?:@|": ("@", "%40"),
+}
+_gates: dict[re.Pattern[str], tuple[str, ...] | re.Pattern[str]] = {
+    pattern: signs
+    for pattern in _values
+    for beginning, signs in _SIGNS.items()
+    if pattern.pattern.startswith(beginning)
+}
+for _group, _sign in {"card": r"\d{4}", "iban": r"[A-Z]{2}\d\d", "ssn": r"\d-\d\d-\d"}.items():
+    [_pattern] = [pattern for pattern in _values if _group in pattern.groupindex]
+    _gates[_pattern] = re.compile(_sign, re.ASCII)
+
 # What gitleaks knows of vendors' tokens, as stack/secret_rules.py writes it; the collector and the
 # page have the same file.
 _RULES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("gitleaks.json").read_text())[
@@ -245,19 +278,33 @@ def clean_text(text: str) -> str:
 
 def _found(text: str) -> list[tuple[int, int]]:
     """Where secrets are, in order; one may overlap the next."""
+    lowered = text.lower()
     return sorted(
         span
-        for pattern in (*_values, *_rules_for(text))
+        for pattern in (*_values_for(text, lowered), *_rules_for(text, lowered))
         for match in pattern.finditer(text)
         if (span := _secret(match)) is not None
     )
 
 
-def _rules_for(text: str) -> list[re.Pattern[str]]:
+def _values_for(text: str, lowered: str) -> Iterator[re.Pattern[str]]:
+    named = any(name in lowered for name in _NAMED)
+    for pattern in _values:
+        gate = _gates.get(pattern)
+        if gate is None:
+            tried = named
+        elif isinstance(gate, re.Pattern):
+            tried = gate.search(text) is not None
+        else:
+            tried = any(sign in lowered for sign in gate)
+        if tried:
+            yield pattern
+
+
+def _rules_for(text: str, lowered: str) -> list[re.Pattern[str]]:
     """Those of gitleaks' rules whose keywords are in the text: mostly none."""
     if not _LONG_ENOUGH.search(text):
         return []
-    lowered = text.lower()
     rules = (rule for keyword in _BY_KEYWORD if keyword in lowered for rule in _BY_KEYWORD[keyword])
     return [_compiled(rule) for rule in dict.fromkeys(rules)]
 
