@@ -94,6 +94,7 @@ func newMatcher(expressions []string) (*matcher, error) {
 			m.slow = append(m.slow, p)
 		default:
 			p.anchor = found
+			p.edge = p.edge && found.before == 0 && found.around == 0
 			for _, literal := range found.literals {
 				literals = append(literals, literal)
 				hits = append(hits, hit{p, len(literal)})
