@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from stack.plan import Plan
 
 
-def lint(plan: Plan) -> None:
+def lint(plan: Plan, *, refuse: bool = True) -> None:
     """What the collector itself lets pass: print the warnings of the edited config.
 
-    Raises StackError for the first thing that loses data or gets nowhere.
+    Raises StackError for the first thing that loses data or gets nowhere; without `refuse` that is
+    printed too.
     """
     variables = plan.process("collector").environment
     native = plan.runtime == "native"
     for trap in find_traps(plan.config_sources, variables, plan.root, native=native):
-        if trap.severity == "problem":
+        if refuse and trap.severity == "problem":
             raise trap.error()
         console.print(f"[yellow]warning:[/] {escape(str(trap.error()))}", soft_wrap=True)

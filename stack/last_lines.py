@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
-from stack.console import console
+from stack.console import console, shown
 from stack.secrecy import Redactor, secrets_of
 
 if TYPE_CHECKING:
@@ -25,4 +23,4 @@ def show_last_lines(plan: Plan, service: str, printed: Sequence[str]) -> None:
     if lines:
         console.print(f"  the last lines of {service}:", soft_wrap=True)
     for line in lines:
-        console.print(f"    [dim]{escape(hide.text(line))}[/]", soft_wrap=True)
+        console.print(f"    [dim]{shown(hide.text(line))}[/]", soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 
 from stack.announce import announce
+from stack.config_check import lint
 from stack.console import console
 from stack.development import for_development
 from stack.errors import StackError
@@ -23,6 +24,7 @@ def run() -> None:
         ensure_node_packages(plan.root)
     plan = for_development(plan)
     announce(plan, running=False)
+    lint(plan, refuse=False)
     native.up(plan)
     console.print(f" page    {escape(plan.page_url or 'left out: no Node here')}")
     console.print(f" app     {escape(plan.backend_url)}/api/activities/home")

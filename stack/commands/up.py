@@ -9,6 +9,7 @@ from rich.table import Table
 
 from stack.accounts import honeycomb
 from stack.announce import announce
+from stack.config_check import lint
 from stack.console import console, step
 from stack.errors import StackError
 from stack.honeycomb import check_key, send_marker
@@ -32,6 +33,8 @@ def run() -> None:
             "`make down` first",
         )
     announce(plan, running=False)
+    # Printed, not refused: one vendor that gets nothing must not keep the app down.
+    lint(plan, refuse=False)
     if _build_page_without_node(plan):
         plan = plan_to_start()
     runtime = RUNTIMES[plan.runtime]

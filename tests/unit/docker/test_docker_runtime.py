@@ -231,7 +231,9 @@ def test_a_service_that_ends_while_it_starts_is_one_line_with_its_last_words(
         {
             "ps": "echo 0123",
             "inspect": f"echo '{json.dumps([ended])}'",
-            "logs --tail=5000 0123": "echo starting; echo bind: address already in use >&2",
+            # The first line would clear the terminal.
+            "logs --tail=5000 0123": "printf 'start\\033[2Jing\\n'; "
+            "echo bind: address already in use >&2",
         }
     )
 
@@ -243,9 +245,9 @@ def test_a_service_that_ends_while_it_starts_is_one_line_with_its_last_words(
         "collector ended with exit code 1 while it was starting: bind: address already in use; "
         f"its log is {log}"
     )
-    assert log.read_text() == "starting\nbind: address already in use\n"
+    assert log.read_text() == "start\x1b[2Jing\nbind: address already in use\n"
     assert capsys.readouterr().err == (
-        "  the last lines of collector:\n    starting\n    bind: address already in use\n"
+        "  the last lines of collector:\n    start\ufffd[2Jing\n    bind: address already in use\n"
     )
 
 

@@ -14,6 +14,7 @@ from stack.announce import announce
 from stack.applied_config import apply_config, wanted_config
 from stack.collector_config import CONFIG_FILE
 from stack.commands import validate
+from stack.config_check import lint
 from stack.env_file import ENV_FILE
 from stack.errors import StackError
 from stack.fragments import VENDORS
@@ -103,7 +104,10 @@ def test_its_key_blocks_nothing_once_it_is_taken_out(
 
 
 def test_reload_refuses_what_validate_refuses(
-    root: Path, paste: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    root: Path,
+    paste: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     # given: an edit that the collector's own validation lets pass
     (root / ENV_FILE).write_text("ACME_TOKEN=a-key-of-acme\n")
@@ -134,3 +138,6 @@ def test_reload_refuses_what_validate_refuses(
     with pytest.raises(StackError) as by_validate:
         validate.run()
     assert str(by_validate.value) == str(by_reload.value)
+    # and up, which is to bring up what there is, says it
+    lint(_plan(root), refuse=False)
+    assert f"warning: {by_reload.value}\n" in capsys.readouterr().err
