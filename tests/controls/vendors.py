@@ -6,6 +6,8 @@ from tests.controls.taken_out import Change, TakenOut
 
 DURABLE = "collector/build/durable/durable.go"
 XRAY = "collector/build/durable/awsxray/factory.go"
+GUARD = "collector/build/durable/guard.go"
+ISOLATE = "collector/build/durable/isolate.go"
 VERDICT = "tests/faults/harness/verdict.py"
 HELD = "tests/faults/harness/held.py"
 
@@ -14,6 +16,10 @@ STOPS = (
     "that hang at once"
 )
 SET_ASIDE = "a span that X-Ray will never take is set aside, and the others of its batch are put"
+REFUSED_ALONE = (
+    "an item on which an exporter panics, or that a vendor fails on for ever, is refused alone; a "
+    "vendor that is down refuses nothing"
+)
 CLOCK = "a vendor whose clock is an hour ahead gets its data: signatures are corrected"
 JUDGED = (
     "who judges the cases of the fault suite sees a span, a data point or a log record lost, a "
@@ -26,6 +32,11 @@ PUT = (
     "collector/build/durable/awsxray/put_test.go"
     "::TestADocumentThatXRayDoesNotTakeIsNotPutAndTheOthersAre"
 )
+ON_A_PANIC = (
+    "collector/build/durable/awsxray/put_test.go"
+    "::TestASpanOnWhichTheTranslationPanicsIsRefusedAlone"
+)
+WHILE_DOWN = "collector/build/durable/isolate_test.go::TestAVendorThatIsDownForLongRefusesNothing"
 A_CLOCK_AHEAD = (
     "tests/unit/standins/test_faults.py"
     "::test_a_clock_that_is_ahead_refuses_signatures_until_they_are_corrected"
@@ -116,6 +127,18 @@ CASES: tuple[TakenOut, ...] = (
         "a byte of it",
         (Change(XRAY, "len(document) > maxDocument", "len(document) >= maxDocument"),),
         (PUT,),
+    ),
+    TakenOut(
+        REFUSED_ALONE,
+        "the guard",
+        (Change(GUARD, "said := recover()", "said := any(nil)"),),
+        (ON_A_PANIC,),
+    ),
+    TakenOut(
+        REFUSED_ALONE,
+        "the trial of three items",
+        (Change(ISOLATE, "if !passed {", "if false {"),),
+        (WHILE_DOWN,),
     ),
     TakenOut(
         CLOCK,

@@ -17,6 +17,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/zap"
+
+	"otel-stack/durable"
 )
 
 // NewFactory takes upstream's place under its name. An error of upstream's reaches the app, which
@@ -89,7 +91,8 @@ func (r *record[W]) put(write func(W) error) error {
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	err := write(r.inner)
+	// A panic here ends the app's request, which all vendors then get again.
+	err := durable.Guard(func() error { return write(r.inner) })
 	if err == nil {
 		r.written.Store(true)
 	} else {
