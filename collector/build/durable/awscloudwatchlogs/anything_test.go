@@ -9,9 +9,11 @@ import (
 	"time"
 
 	upstream "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awscloudwatchlogsexporter"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.uber.org/zap"
 
 	"otel-stack/durable"
 	"otel-stack/durable/anything"
@@ -39,7 +41,10 @@ func started(t *testing.T, cloudwatch *cloudwatchtest.Server) *putter {
 	}
 	t.Cleanup(func() { _ = exporting.Shutdown(context.Background()) })
 	pattern := config.LogGroupName + "\n" + config.LogStreamName
-	return &putter{Logs: exporting, fit: durable.Fitting(pattern), streams: durable.Streams(pattern), known: map[string]bool{}}
+	return &putter{
+		Logs: exporting, fit: durable.Fitting(pattern), streams: durable.Streams(pattern), known: map[string]bool{},
+		taken: durable.NewTaken(component.MustNewID("awscloudwatchlogs"), zap.NewNop()), waiting: map[plog.Logs][]string{},
+	}
 }
 
 func some(r *rand.Rand, from, many int) plog.Logs {
