@@ -129,7 +129,7 @@ class NoRuntime:
 def told(plan: Plan, monkeypatch: pytest.MonkeyPatch, *, as_json: bool) -> None:
     monkeypatch.setattr(status, "running_plan", lambda: plan)
     monkeypatch.setattr(status, "RUNTIMES", {plan.runtime: NoRuntime})
-    monkeypatch.setattr(status, "_ledger", lambda _plan: ([], ""))
+    monkeypatch.setattr(status, "_ledger", lambda _plan: ([], [], ""))
     status.run(as_json=as_json)
 
 
