@@ -27,6 +27,14 @@ def shown(text: str) -> str:
     return escape("".join(c if c.isprintable() else "\ufffd" for c in cut))
 
 
+def ago(seconds: float) -> str:
+    """How long ago, in the largest unit of which there are two: 90 s, 5 min, 3 h."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return f"{max(seconds, 0):.0f} s ago"
+
+
 @contextmanager
 def step(what: str) -> Iterator[None]:
     """Show that `what` is going on, and how long it took once it is over.

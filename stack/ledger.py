@@ -73,14 +73,14 @@ def read_ledger(metrics_url: str, routes: Iterable[Route], receivers: Iterable[s
     """
     samples = read_samples(metrics_url)
     fronts = set(receivers)
-    with _understood(metrics_url):
+    with understood(metrics_url):
         return [_entry(samples, route, fronts) for route in routes]
 
 
 def read_intakes(metrics_url: str, receivers: Iterable[tuple[str, str]]) -> list[Intake]:
     """What each receiver was sent of each signal. Raises StackError as `read_ledger` does."""
     samples = read_samples(metrics_url)
-    with _understood(metrics_url):
+    with understood(metrics_url):
         return [_intake(samples, name, signal) for name, signal in receivers]
 
 
@@ -94,12 +94,13 @@ def read_samples(metrics_url: str) -> Mapping[str, list[Sample]]:
             f"the collector's metrics on {metrics_url} cannot be read ({failed})",
             "see `make status` and `make logs`",
         ) from None
-    with _understood(metrics_url):
+    with understood(metrics_url):
         return _by_name(answer.text)
 
 
 @contextmanager
-def _understood(metrics_url: str) -> Iterator[None]:
+def understood(metrics_url: str) -> Iterator[None]:
+    """Raises StackError where a metric is no number that it can be."""
     try:
         yield
     except (ValueError, OverflowError) as broken:

@@ -14,11 +14,12 @@ from rich.table import Table
 
 from stack.announce import announce
 from stack.applied_config import applied_config
-from stack.console import console, shown
+from stack.console import ago, console, shown
 from stack.dead_letters import Pile, piles
 from stack.errors import StackError
 from stack.exporter_log import last_errors
 from stack.ledger import Entry, Intake, about_queue_files, read_intakes, read_ledger
+from stack.refusals import Refusal, Rejected, read_refusals, sentences
 from stack.replay import letters_folder, read_letters
 from stack.routes import front_receivers, routes, vendor
 from stack.routes import intakes as intakes_of
@@ -44,6 +45,7 @@ def run(
     runtime = RUNTIMES[plan.runtime]
     services = runtime.status(plan)
     entries, intakes, unread = _ledger(plan)
+    refused, rejected = _refusals(plan)
     recorded = spans_by_service(plan.telemetry_dir / RECORD["traces"])
     lost = lost_lately(plan.telemetry_dir / RECORD["metrics"])
     hide = Redactor(secrets_of(plan.settings, plan.vendors, os.environ))
@@ -62,6 +64,8 @@ def run(
                     "ledger_unread": unread,
                     "spans": [asdict(one) for one in recorded],
                     "lost": [asdict(one) for one in lost],
+                    "refused": [asdict(one) for one in refused],
+                    "rejected": [asdict(one) for one in rejected],
                     "dead_letters": [asdict(one) for one in letters],
                 }
             )
@@ -77,6 +81,9 @@ def run(
             Console().print(_recorded(recorded))
         for one in lost:
             Console().print(_lost(one), soft_wrap=True)
+        for receiver, sentence in sentences(refused, rejected, time.time()):
+            told = shown(hide.text(sentence))
+            Console().print(f"[yellow]{shown(receiver)}[/]: {told}", soft_wrap=True)
         for said in filter(None, about_queue_files(entries)):
             Console().print(f"[red]queues[/]: {shown(said)}", soft_wrap=True)
         for queue, said in errors.items():
@@ -110,9 +117,16 @@ def _letters(plan: Plan) -> tuple[list[Pile], str]:
 def _pile(pile: Pile, hide: Redactor) -> str:
     """They stay until somebody sends them again or deletes them: hence when the last one came."""
     return (
-        f"[red]{shown(pile.vendor)}[/] dead letters, the last {_ago(time.time() - pile.last)}: "
+        f"[red]{shown(pile.vendor)}[/] dead letters, the last {ago(time.time() - pile.last)}: "
         f"{shown(hide.text(str(pile)))}; `make doctor` says what to do"
     )
+
+
+def _refusals(plan: Plan) -> tuple[list[Refusal], list[Rejected]]:
+    try:
+        return read_refusals(plan.metrics_url)
+    except StackError:
+        return [], []  # the ledger's line says it
 
 
 def _services(services: Sequence[Service]) -> Table:
@@ -134,22 +148,14 @@ def _recorded(recorded: Sequence[Recorded]) -> Table:
     for column in ("spans", "last one"):
         table.add_column(column, justify="right")
     for one in recorded:
-        table.add_row(shown(one.service), str(one.spans), _ago(time.time() - one.last))
+        table.add_row(shown(one.service), str(one.spans), ago(time.time() - one.last))
     return table
 
 
 def _lost(lost: Lost) -> str:
     """Of the app's own: what never reached the collector is in no row of the ledger."""
-    when = _ago(time.time() - lost.last)
+    when = ago(time.time() - lost.last)
     return f"[red]{shown(lost.service)}[/] lost {shown(lost.sentence)}; the last of them {when}"
-
-
-def _ago(seconds: float) -> str:
-    """How long ago, in the largest unit of which there are two: 90 s, 5 min, 3 h."""
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit} ago"
-    return f"{max(seconds, 0):.0f} s ago"
 
 
 def _entries(entries: Sequence[Entry]) -> Table:

@@ -11,6 +11,7 @@ from stack.doctor.clock import check_clock
 from stack.doctor.collector import check_collector, check_config, check_dead_letters, check_delivery
 from stack.doctor.honeycomb import check_honeycomb
 from stack.doctor.machine import check_folders, check_ports, check_runtime
+from stack.doctor.receivers import check_refusals
 from stack.doctor.rollbar import check_rollbar
 from stack.doctor.services import check_services
 from stack.doctor.versions import check_versions
@@ -30,6 +31,7 @@ CHECKS: Mapping[str, Check] = {
     "config": check_config,
     "collector": check_collector,
     "delivery": check_delivery,
+    "receivers": check_refusals,
     "services": check_services,
     "dead letters": check_dead_letters,
     "honeycomb": check_honeycomb,
