@@ -95,7 +95,7 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         WEIGHED,
         "the size of JSON",
-        (Change(f"{ADMISSION}/weigh.go", "if weight > maxWeight", "if weight < 0"),),
+        (Change(f"{ADMISSION}/json.go", "if d.weight > maxWeight", "if d.weight < 0"),),
         (f"{WEIGHING}::TestWhatAListHoldsIsCountedWhateverItIs",),
     ),
     TakenOut(
@@ -258,8 +258,9 @@ CASES: tuple[TakenOut, ...] = (
         (
             Change(
                 f"{ADMISSION}/grpc.go",
-                "c.guard.withRetryInfo(status.Error(codes.ResourceExhausted, errBusy.Error())))",
-                "status.Error(codes.ResourceExhausted, errBusy.Error()))",
+                "again := c.guard.withRetryInfo(status.Error(codes.ResourceExhausted, "
+                "errBusy.Error()))",
+                "again := status.Error(codes.ResourceExhausted, errBusy.Error())",
             ),
         ),
         (OVER_GRPC,),

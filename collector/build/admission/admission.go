@@ -13,14 +13,12 @@
 package admission
 
 import (
-	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/config/configtls"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 )
@@ -36,65 +34,70 @@ const (
 	retryAfter = time.Second
 )
 
+// Config is what the guard has to know of the receiver's config.
+type Config struct {
+	// Inner is of the HTTP server what is behind the guard: authentication, CORS, compression.
+	Inner confighttp.ServerConfig
+	// Signals by the path at which each is taken.
+	Signals map[string]string
+	// GRPC is what is asked of gRPC's clients; nil for plain text.
+	GRPC *configtls.ServerConfig
+}
+
 // Guard is shared by all signals and protocols of a receiver.
 type Guard struct {
 	component.StartFunc
 	component.ShutdownFunc
-	logger   *zap.Logger
-	atWork   room
-	arriving *arrivals
-	refused  metric.Int64Counter
-	repairs  metric.Int64Counter
-	receiver string
+	// Extensions are the host's, for Config.Inner.
+	Extensions map[component.ID]component.Component
+	config     Config
+	logger     *zap.Logger
+	atWork     room
+	arriving   *arrivals
+	refusals   *refusals
+	repairs    metric.Int64Counter
+	rejected   metric.Int64Counter
+	receiver   string
 	// Of gRPC requests between codec and interceptor: what each takes, or why it is refused.
 	held sync.Map
 	// Of gRPC connections, by address: *line.
 	lines sync.Map
-	said  atomic.Int64
-	// What the config asks of gRPC's clients; nil for plain text.
-	tls *configtls.ServerConfig
+	// Signals that a pipeline takes.
+	taken sync.Map
 }
 
 // ID names the guard among the extensions. It is in no config.
 var ID = component.MustNewIDWithName("admission", "guard")
 
-// NewGuard counts what it refuses in otelcol_receiver_turned_away_requests.
-// `tls` is the config's for gRPC, or nil.
-func NewGuard(receiver string, tls *configtls.ServerConfig, set component.TelemetrySettings) (*Guard, error) {
-	refused, err := set.MeterProvider.Meter("otel-stack/admission").Int64Counter(
-		"otelcol_receiver_turned_away_requests",
-		metric.WithDescription("Refused before they were decoded, by reason."))
+// NewGuard counts what it refuses in otelcol_receiver_refused_requests.
+func NewGuard(receiver string, config Config, set component.TelemetrySettings) (*Guard, error) {
+	meter := set.MeterProvider.Meter("otel-stack/admission")
+	refused, err := newRefusals(receiver, set.Logger, meter)
 	if err != nil {
 		return nil, err
 	}
-	repairs, err := set.MeterProvider.Meter("otel-stack/admission").Int64Counter(
-		"otelcol_receiver_repaired_values",
-		metric.WithDescription("Values that no vendor could have read as they came: text that is no UTF-8, NaN and infinity, impossible times."))
+	repairs, err := meter.Int64Counter("otelcol_receiver_repaired_values",
+		metric.WithDescription("Values that no vendor can read as they came: text that is no UTF-8, NaN and infinity, impossible times."))
 	if err != nil {
 		return nil, err
 	}
-	g := &Guard{
-		logger: set.Logger, refused: refused, repairs: repairs, receiver: receiver, tls: tls, atWork: room{limit: maxAtWork},
+	rejected, err := meter.Int64Counter("otelcol_receiver_rejected_items",
+		metric.WithDescription("Spans, data points and log records of requests that were accepted without them, by reason."))
+	if err != nil {
+		return nil, err
 	}
-	g.arriving = newArrivals(holding{bytes: maxArriving, calls: maxCalls}, func() {
-		g.turnAway(context.Background(), reasonSlow, "it was not there in whole, and others needed its room")
-	})
-	return g, nil
+	return &Guard{
+		logger: set.Logger, config: config, refusals: refused, repairs: repairs, rejected: rejected, receiver: receiver,
+		atWork: room{limit: maxAtWork}, arriving: newArrivals(holding{bytes: maxArriving, calls: maxCalls}),
+	}, nil
 }
 
-const (
-	reasonBad  = "bomb"
-	reasonBusy = "busy"
-	reasonSlow = "slow"
-)
+// Take is for each signal that a pipeline takes from the receiver.
+func (g *Guard) Take(signal string) { g.taken.Store(signal, true) }
 
-func (g *Guard) turnAway(ctx context.Context, reason, why string) {
-	g.refused.Add(ctx, 1, metric.WithAttributes(
-		attribute.String("receiver", g.receiver), attribute.String("reason", reason)))
-	now := time.Now().Unix()
-	if last := g.said.Load(); now-last > 10 && g.said.CompareAndSwap(last, now) {
-		g.logger.Warn("Refused a request before decoding it", zap.String("reason", reason), zap.String("why", why))
-	}
+func (g *Guard) takes(signal string) bool {
+	_, is := g.taken.Load(signal)
+	return is
 }
 
 // room is bytes that may be taken at once.

@@ -45,6 +45,11 @@ func encoded(t testing.TB, td ptrace.Traces, json bool) []byte {
 	return body
 }
 
+func weighJSON(body []byte) (int, error) {
+	d, err := readJSON("traces", body, false)
+	return d.weight, err
+}
+
 func TestUsualRequestsPassUpToTheLimitOfABody(t *testing.T) {
 	body := encoded(t, usual(12_000), false)
 	if len(body) < 7<<20 {
@@ -151,11 +156,11 @@ func TestNumbersOfAHistogramAreCheap(t *testing.T) {
 	}
 	// A name that is a text, part of one, or of a list further out makes no list of numbers.
 	for body, objects := range map[string]int{
-		`["explicitBounds",[1,1]]`:         5,
-		`{"a":"bucketCounts","b":[1,1]}`:   4,
-		`{"explicitBounds":1,"b":[1,1]}`:   4,
-		`[{"explicitBounds":1},[1,1]]`:     5,
-		`{"bucketCounts":{"spans":[1,1]}}`: 5,
+		`{"c":["explicitBounds",[1,1]]}`:     6,
+		`{"a":"bucketCounts","b":[1,1]}`:     4,
+		`{"explicitBounds":1,"b":[1,1]}`:     4,
+		`{"c":[{"explicitBounds":1},[1,1]]}`: 6,
+		`{"bucketCounts":{"spans":[1,1]}}`:   5,
 	} {
 		if weight, err := weighJSON([]byte(body)); err != nil || weight != len(body)+objects*jsonObject {
 			t.Errorf("%s weighs %d, %v", body, weight, err)
@@ -375,9 +380,9 @@ func FuzzWeigh(f *testing.F) {
 					t.Errorf("%s weigh %d: %+v", signal, weight, c)
 				}
 			}
-			if weight, err := weighJSON(body); err == nil {
-				if c, err := decode(body, true); err == nil && weight < len(body)+c.messages*jsonObject {
-					t.Errorf("%s of JSON weigh %d: %+v", signal, weight, c)
+			if sent, err := readJSON(signal, body, false); err == nil {
+				if c, err := decode(sent.body, true); err == nil && sent.weight < len(body)+c.messages*jsonObject {
+					t.Errorf("%s of JSON weigh %d: %+v", signal, sent.weight, c)
 				}
 			}
 		}

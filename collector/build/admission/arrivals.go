@@ -26,11 +26,10 @@ const (
 // that stalls. So nobody waits for a message that does not come, and who holds little loses nothing to
 // who holds much; but requests that come at a good rate are not thrown away for the next ones.
 type arrivals struct {
-	mu        sync.Mutex
-	limits    holding
-	all       holding
-	hosts     map[netip.Prefix]*host
-	dismissed func()
+	mu     sync.Mutex
+	limits holding
+	all    holding
+	hosts  map[netip.Prefix]*host
 }
 
 type holding struct{ bytes, calls int64 }
@@ -63,12 +62,13 @@ type arrival struct {
 	began  time.Time
 	calls  int64
 	// stop makes it end soon. It is called once at most, never after the request is there.
-	stop    func()
-	waiting *list.Element
+	stop      func()
+	dismissed bool
+	waiting   *list.Element
 }
 
-func newArrivals(limits holding, dismissed func()) *arrivals {
-	return &arrivals{limits: limits, hosts: map[netip.Prefix]*host{}, dismissed: dismissed}
+func newArrivals(limits holding) *arrivals {
+	return &arrivals{limits: limits, hosts: map[netip.Prefix]*host{}}
 }
 
 func hostOf(address string) netip.Prefix {
@@ -208,8 +208,15 @@ func (o *arrival) stalls() bool {
 
 func (a *arrivals) giveWay(one *arrival) {
 	one.stop()
-	a.dismissed()
+	one.dismissed = true
 	a.end(one)
+}
+
+// gaveWay is whether a request had to.
+func (a *arrivals) gaveWay(one *arrival) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return one.dismissed
 }
 
 func (a *arrivals) end(one *arrival) {

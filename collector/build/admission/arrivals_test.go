@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/confighttp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -21,7 +22,7 @@ import (
 )
 
 func small(bytes, calls int64) *arrivals {
-	return newArrivals(holding{bytes: bytes, calls: calls}, func() {})
+	return newArrivals(holding{bytes: bytes, calls: calls})
 }
 
 func from(address string) *line { return &line{from: hostOf(address)} }
@@ -201,10 +202,14 @@ func TestWhatFindsNoRoomIsInNobodysWay(t *testing.T) {
 
 func guard(t testing.TB, limits holding) *Guard {
 	t.Helper()
-	g, err := NewGuard("otlp", nil, componenttest.NewNopTelemetrySettings())
+	g, err := NewGuard("otlp", Config{
+		Inner:   confighttp.NewDefaultServerConfig(),
+		Signals: map[string]string{"/v1/traces": "traces", "/v1/metrics": "metrics", "/v1/logs": "logs"},
+	}, componenttest.NewNopTelemetrySettings())
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.Take("traces")
 	g.arriving.limits = limits
 	return g
 }

@@ -2,12 +2,15 @@ package admission
 
 import (
 	"net"
+	"strings"
 
 	"google.golang.org/grpc/credentials"
 )
 
 const (
-	prefaceBytes     = 24
+	// RFC 9113, 3.4.
+	greeting         = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+	prefaceBytes     = len(greeting)
 	frameHeaderBytes = 9
 	// Of memory that grpc-go needs for a frame, whatever is in it: 8 MiB in frames of one byte are 1 GB.
 	frameBytes = 128
@@ -23,6 +26,7 @@ type following struct {
 func (f following) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	plain, info, err := f.TransportCredentials.ServerHandshake(raw)
 	if err != nil {
+		f.guard.failedHandshake(overGRPC, err.Error())
 		return nil, nil, err
 	}
 	followed := &connection{
@@ -44,6 +48,8 @@ type connection struct {
 	guard     *Guard
 	address   net.Addr
 	line      line
+	greeted   bool
+	early     []byte
 	// Of the frames: what is to come of one, or what there is of the next one's header.
 	skip   int
 	header [frameHeaderBytes]byte
@@ -55,10 +61,31 @@ func (c *connection) RemoteAddr() net.Addr { return c.address }
 
 func (c *connection) Read(into []byte) (int, error) {
 	n, err := c.Conn.Read(into)
+	if n > 0 && !c.greeted {
+		c.greeted = true
+		if !strings.HasPrefix(greeting, string(into[:min(n, len(greeting))])) {
+			c.stranger(into[:n])
+			return 0, errNoGRPC
+		}
+		if _, err := c.Conn.Write(c.early); err != nil {
+			return 0, err
+		}
+		c.early = nil
+	}
 	if n > 0 {
 		c.brought(into[:n])
 	}
 	return n, err
+}
+
+// Write keeps what grpc-go says first, its settings, until it is known that the other side speaks HTTP/2
+// too: an HTTP client could not read our answer behind it. Nobody waits for it: a client greets first.
+func (c *connection) Write(content []byte) (int, error) {
+	if !c.greeted {
+		c.early = append(c.early, content...)
+		return len(content), nil
+	}
+	return c.Conn.Write(content)
 }
 
 func (c *connection) brought(read []byte) {

@@ -17,7 +17,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -36,8 +38,8 @@ var _ extensionmiddleware.GRPCServer = (*Guard)(nil)
 
 func (g *Guard) GetGRPCServerOptions(ctx context.Context) ([]grpc.ServerOption, error) {
 	base := insecure.NewCredentials()
-	if g.tls != nil {
-		config, err := g.tls.LoadTLSConfig(ctx)
+	if g.config.GRPC != nil {
+		config, err := g.config.GRPC.LoadTLSConfig(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -50,18 +52,97 @@ func (g *Guard) GetGRPCServerOptions(ctx context.Context) ([]grpc.ServerOption, 
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto"), g}),
 		grpc.ChainUnaryInterceptor(g.answerRPC),
 		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.StatsHandler(listening{g}),
+		grpc.UnknownServiceHandler(unknown),
 	}, nil
 }
 
 type callKey struct{}
 
+// unknown is for a method that nothing is registered for.
+func unknown(_ any, stream grpc.ServerStream) error {
+	method, _ := grpc.MethodFromServerStream(stream)
+	why := "only OTLP's traces, metrics and logs are taken over gRPC"
+	if signal := signalOfMethod(method); signal != "" {
+		why = "no pipeline takes " + signal + " from this receiver: name it in one of that signal"
+	}
+	refuse(stream.Context(), reasonPath, why, method)
+	return status.Error(codes.Unimplemented, why)
+}
+
+func signalOfMethod(method string) string {
+	for _, signal := range []string{"trace", "metrics", "logs"} {
+		if strings.HasPrefix(method, "/opentelemetry.proto.collector."+signal+".v1.") && strings.HasSuffix(method, "Service/Export") {
+			return strings.TrimSuffix(signal, "s") + "s"
+		}
+	}
+	return ""
+}
+
+// listening counts the calls that are refused, whoever refuses them: grpc-go itself, authentication, a
+// pipeline.
+type listening struct{ guard *Guard }
+
+func (l listening) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
+	n := &note{protocol: overGRPC, path: info.FullMethodName, agent: agentOf(ctx)}
+	if signalOfMethod(n.path) == "" {
+		n.path = "other"
+	}
+	return context.WithValue(ctx, noteKey{}, n)
+}
+
+func agentOf(ctx context.Context) string {
+	sent, _ := metadata.FromIncomingContext(ctx)
+	return strings.Join(sent.Get("user-agent"), " ")
+}
+
+func (l listening) HandleRPC(ctx context.Context, event stats.RPCStats) {
+	end, is := event.(*stats.End)
+	if !is || end.Error == nil {
+		return
+	}
+	said := status.Convert(end.Error)
+	switch code := said.Code(); {
+	case code == codes.Unauthenticated || code == codes.PermissionDenied:
+		refuse(ctx, reasonAuth, whyAuth, "")
+	case strings.HasPrefix(said.Message(), "grpc: received message larger than max"),
+		strings.HasPrefix(said.Message(), "grpc: message after decompression larger than max"):
+		refuse(ctx, reasonHeavy, "the message is larger than max_recv_msg_size_mib: send it in parts", "")
+	case strings.HasPrefix(said.Message(), "grpc: Decompressor is not installed"), strings.HasPrefix(said.Message(), "grpc: failed to decompress"):
+		refuse(ctx, reasonEncoding, "the message is not compressed as grpc-encoding says, or that is not known here", "")
+	case code == codes.DeadlineExceeded:
+		refuse(ctx, reasonSlow, whySlow, "")
+	case code == codes.Canceled:
+		// The sender's own doing, unless it had to give way.
+		if call, is := ctx.Value(callKey{}).(*arrival); is && l.guard.arriving.gaveWay(call) {
+			refuse(ctx, reasonSlow, whySlow, "")
+		}
+	case code == codes.ResourceExhausted || code == codes.Unavailable:
+		refuse(ctx, reasonBusy, "the pipeline has no room: memory_limiter, or a queue that is full", "")
+	case code == codes.InvalidArgument:
+		refuse(ctx, reasonMalform, "the message is no OTLP", "")
+	default:
+		refuse(ctx, reasonFailed, "the pipeline refused it: see `make logs SERVICE=collector`", "")
+	}
+	if n := noteOf(ctx); n.reason != "" {
+		l.guard.refusals.add(ctx, n)
+	}
+}
+
+func (listening) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+func (listening) HandleConn(context.Context, stats.ConnStats) {}
+
 // arrive is called for each RPC's headers; the context that it returns ends with the RPC.
-func (g *Guard) arrive(ctx context.Context, _ *tap.Info) (context.Context, error) {
+func (g *Guard) arrive(ctx context.Context, info *tap.Info) (context.Context, error) {
 	limited, cancel := context.WithTimeout(ctx, rpcSeconds)
 	call := g.arriving.begin(g.lineOf(ctx), 1, cancel)
 	if call == nil {
 		cancel()
-		g.turnAway(ctx, reasonBusy, errBusy.Error())
+		// Nobody else hears of it.
+		ctx := listening{g}.TagRPC(ctx, &stats.RPCTagInfo{FullMethodName: info.FullMethodName})
+		refuse(ctx, reasonBusy, errBusy.Error(), "")
+		g.refusals.add(ctx, noteOf(ctx))
 		return ctx, g.withRetryInfo(status.Error(codes.ResourceExhausted, errBusy.Error()))
 	}
 	context.AfterFunc(limited, func() {
@@ -93,8 +174,9 @@ func (g *Guard) answerRPC(ctx context.Context, request any, _ *grpc.UnaryServerI
 	if !found {
 		return handler(ctx, request)
 	}
-	if refused, is := noted.(error); is {
-		return nil, refused
+	if refused, is := noted.(refusedMessage); is {
+		refuse(ctx, refused.reason, refused.why, "")
+		return nil, refused.error
 	}
 	defer g.atWork.leave(noted.(int))
 	response, err := handler(ctx, request)
@@ -120,6 +202,11 @@ func (g *Guard) withRetryInfo(err error) error {
 // codec weighs a message before it is decoded: an interceptor would come too late. What it says
 // against a message waits for the interceptor, because grpc-go makes every error of a codec INTERNAL,
 // which no SDK tries again.
+type refusedMessage struct {
+	error
+	reason, why string
+}
+
 type codec struct {
 	encoding.CodecV2
 	guard *Guard
@@ -135,19 +222,18 @@ func (c codec) Unmarshal(data mem.BufferSlice, into any) error {
 	body := content.ReadOnlyData()
 	weight, err := weigh(signal, body)
 	if err != nil {
-		c.guard.turnAway(context.Background(), reasonBad, err.Error())
-		c.guard.held.Store(into, status.Error(codes.InvalidArgument, err.Error()))
+		c.guard.held.Store(into, refusedMessage{status.Error(codes.InvalidArgument, err.Error()), reasonOf(err), err.Error()})
 		return nil
 	}
 	weight += copies * len(body)
 	if !c.guard.atWork.take(weight) {
-		c.guard.turnAway(context.Background(), reasonBusy, errBusy.Error())
-		c.guard.held.Store(into, c.guard.withRetryInfo(status.Error(codes.ResourceExhausted, errBusy.Error())))
+		again := c.guard.withRetryInfo(status.Error(codes.ResourceExhausted, errBusy.Error()))
+		c.guard.held.Store(into, refusedMessage{again, reasonBusy, errBusy.Error()})
 		return nil
 	}
 	if err := c.CodecV2.Unmarshal(mem.BufferSlice{content}, into); err != nil {
 		c.guard.atWork.leave(weight)
-		c.guard.held.Store(into, status.Error(codes.InvalidArgument, err.Error()))
+		c.guard.held.Store(into, refusedMessage{status.Error(codes.InvalidArgument, err.Error()), reasonMalform, errMalformed.Error()})
 		return nil
 	}
 	c.guard.held.Store(into, weight)

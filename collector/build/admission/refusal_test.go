@@ -40,6 +40,11 @@ func posted(t *testing.T, g *Guard, next http.HandlerFunc, body []byte) *http.Re
 
 func postedFrom(t *testing.T, g *Guard, next http.HandlerFunc, body io.Reader) *http.Response {
 	t.Helper()
+	return postedAs(t, g, next, "/v1/traces", typeProtobuf, body)
+}
+
+func postedAs(t *testing.T, g *Guard, next http.HandlerFunc, path, kind string, body io.Reader) *http.Response {
+	t.Helper()
 	wrap, err := g.GetHTTPHandler(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -48,8 +53,8 @@ func postedFrom(t *testing.T, g *Guard, next http.HandlerFunc, body io.Reader) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := httptest.NewRequest(http.MethodPost, "/v1/traces", body)
-	request.Header.Set("Content-Type", typeProtobuf)
+	request := httptest.NewRequest(http.MethodPost, path, body)
+	request.Header.Set("Content-Type", kind)
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, request)
 	return answer.Result()

@@ -19,7 +19,7 @@ const (
 )
 
 var (
-	errMalformed = errors.New("this is no OTLP")
+	errMalformed = errors.New("the body is no OTLP of this signal in protobuf; JSON needs Content-Type: application/json")
 	errDeep      = fmt.Errorf("values are nested deeper than %d", maxDepth)
 	errHeavy     = fmt.Errorf("the request would take more than %d MiB decoded: send it in parts", maxWeight>>20)
 )
@@ -127,69 +127,3 @@ func (m *message) add(content []byte, depth int, weight *int) error {
 	}
 	return nil
 }
-
-const (
-	// A list in a list takes three of JSON's levels; ten lead to the first value.
-	maxJSONDepth = 10 + 3*maxDepth
-	// Of an object or a list, whatever it will be: {"key":"a"} is an attribute, {} can be a span. So
-	// can each null of a list, and each number before upstream sees that it is none: at 317 bytes each,
-	// 7 MB of `1,` took 1.1 GB.
-	jsonObject = 200
-	// Of a number in a list of numbers.
-	jsonNumber = 16
-)
-
-// What upstream reads lists of numbers from. Any other list is one of messages.
-var numberLists = map[string]bool{
-	"bucketCounts": true, "bucket_counts": true, "explicitBounds": true, "explicit_bounds": true,
-}
-
-// weighJSON is `weigh` for OTLP/JSON. It only follows the brackets; the decoder judges the rest.
-func weighJSON(body []byte) (int, error) {
-	weight, depth := len(body), 0
-	var element [maxJSONDepth + 1]int // of the list at that depth, 0 for an object
-	var text, key []byte              // the text last read, and the key that a list stands behind
-	begins := false                   // an element is to come
-	for at := 0; at < len(body); at++ {
-		c := body[at]
-		if begins && !space(c) {
-			if begins = false; c != '{' && c != '[' && c != ']' {
-				weight += element[depth]
-			}
-		}
-		switch c {
-		case '"':
-			from := at + 1
-			for at++; at < len(body) && body[at] != '"'; at++ {
-				if body[at] == '\\' {
-					at++
-				}
-			}
-			text = body[from:min(at, len(body))]
-		case ':':
-			key = text
-		case '{', '[':
-			if depth++; depth > maxJSONDepth {
-				return weight, errDeep
-			}
-			weight += jsonObject
-			element[depth] = 0
-			if c == '[' {
-				if element[depth], begins = jsonObject, true; numberLists[string(key)] {
-					element[depth] = jsonNumber
-				}
-			}
-			key = nil
-		case '}', ']':
-			depth = max(depth-1, 0)
-		case ',':
-			key, begins = nil, element[depth] > 0
-		}
-		if weight > maxWeight {
-			return weight, errHeavy
-		}
-	}
-	return weight, nil
-}
-
-func space(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

@@ -8,11 +8,14 @@ import (
 	"sync"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/config/configmiddleware"
-	"go.opentelemetry.io/collector/config/configtls"
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/receiver"
 	upstream "go.opentelemetry.io/collector/receiver/otlpreceiver"
+
+	"go.uber.org/zap"
 
 	"otel-stack/admission"
 )
@@ -27,9 +30,11 @@ func NewFactory() receiver.Factory {
 			if err != nil {
 				return nil, err
 			}
+			guard.Take("traces")
 			if next, err = guard.Traces(next); err != nil {
 				return nil, err
 			}
+			set.Logger = set.Logger.WithOptions(zap.Hooks(guard.Hear))
 			inner, err := base.CreateTraces(ctx, set, guarded, next)
 			return shell{inner, guard, cfg}, err
 		}, base.TracesStability()),
@@ -38,9 +43,11 @@ func NewFactory() receiver.Factory {
 			if err != nil {
 				return nil, err
 			}
+			guard.Take("metrics")
 			if next, err = guard.Metrics(next); err != nil {
 				return nil, err
 			}
+			set.Logger = set.Logger.WithOptions(zap.Hooks(guard.Hear))
 			inner, err := base.CreateMetrics(ctx, set, guarded, next)
 			return shell{inner, guard, cfg}, err
 		}, base.MetricsStability()),
@@ -49,9 +56,11 @@ func NewFactory() receiver.Factory {
 			if err != nil {
 				return nil, err
 			}
+			guard.Take("logs")
 			if next, err = guard.Logs(next); err != nil {
 				return nil, err
 			}
+			set.Logger = set.Logger.WithOptions(zap.Hooks(guard.Hear))
 			inner, err := base.CreateLogs(ctx, set, guarded, next)
 			return shell{inner, guard, cfg}, err
 		}, base.LogsStability()),
@@ -76,24 +85,31 @@ func prepare(set receiver.Settings, cfg component.Config) (*admission.Guard, *up
 	if known, found := pairs.of[own]; found {
 		return known.guard, known.config, nil
 	}
-	var tls *configtls.ServerConfig
-	if own.Protocols.GRPC.HasValue() {
-		tls = own.Protocols.GRPC.Get().TLS.Get()
-	}
-	guard, err := admission.NewGuard(set.ID.String(), tls, set.TelemetrySettings)
-	if err != nil {
-		return nil, nil, err
-	}
 	ours := configmiddleware.Config{ID: admission.ID}
 	guarded := *own
-	// Ours is the first behind decompression and before whatever the config names.
+	seen := admission.Config{Signals: map[string]string{}}
 	if guarded.Protocols.HTTP.HasValue() {
 		http := guarded.Protocols.HTTP.Get()
-		http.ServerConfig.Middlewares = slices.Insert(slices.Clone(http.ServerConfig.Middlewares), 0, ours)
+		seen.Signals[string(http.TracesURLPath)] = "traces"
+		seen.Signals[string(http.MetricsURLPath)] = "metrics"
+		seen.Signals[string(http.LogsURLPath)] = "logs"
+		seen.Inner = http.ServerConfig
+		seen.Inner.ResponseHeaders = nil
+		// What upstream's server keeps is in front of the guard: headers, time and size.
+		http.ServerConfig.Auth = configoptional.None[confighttp.AuthConfig]()
+		http.ServerConfig.CORS = configoptional.None[confighttp.CORSConfig]()
+		http.ServerConfig.CompressionAlgorithms = []string{}
+		http.ServerConfig.Middlewares = []configmiddleware.Config{ours}
 	}
 	if guarded.Protocols.GRPC.HasValue() {
 		grpc := guarded.Protocols.GRPC.Get()
+		seen.GRPC = grpc.TLS.Get()
+		// Ours is the first of those that the config names.
 		grpc.Middlewares = slices.Insert(slices.Clone(grpc.Middlewares), 0, ours)
+	}
+	guard, err := admission.NewGuard(set.ID.String(), seen, set.TelemetrySettings)
+	if err != nil {
+		return nil, nil, err
 	}
 	if pairs.of == nil {
 		pairs.of = map[component.Config]pair{}
@@ -117,6 +133,7 @@ func (s shell) Shutdown(ctx context.Context) error {
 }
 
 func (s shell) Start(ctx context.Context, host component.Host) error {
+	s.guard.Extensions = host.GetExtensions()
 	return s.Traces.Start(ctx, guarding{host, s.guard})
 }
 
