@@ -81,9 +81,7 @@ def run(
             Console().print(_recorded(recorded))
         for one in lost:
             Console().print(_lost(one), soft_wrap=True)
-        for receiver, sentence in sentences(refused, rejected, time.time()):
-            told = shown(hide.text(sentence))
-            Console().print(f"[yellow]{shown(receiver)}[/]: {told}", soft_wrap=True)
+        _print_refusals(refused, rejected, hide)
         for said in filter(None, about_queue_files(entries)):
             Console().print(f"[red]queues[/]: {shown(said)}", soft_wrap=True)
         for queue, said in errors.items():
@@ -105,6 +103,12 @@ def _ledger(plan: Plan) -> tuple[list[Entry], list[Intake], str]:
     except StackError as away:
         # The services' table, which says why, is worth more than an error alone.
         return [], [], str(away)
+
+
+def _print_refusals(refused: list[Refusal], rejected: list[Rejected], hide: Redactor) -> None:
+    for receiver, sentence in sentences(refused, rejected, time.time()):
+        told = shown(hide.text(sentence))
+        Console().print(f"[yellow]{shown(receiver)}[/]: {told}", soft_wrap=True)
 
 
 def _letters(plan: Plan) -> tuple[list[Pile], str]:
