@@ -36,9 +36,12 @@ def test_each_pipeline_is_its_own_and_cleans_as_the_bases_do(fragment: Fragment)
     for name, pipeline in fragment.tree["service"]["pipelines"].items():
         signal, _, whose = name.partition("/")
         cleaning = BASE["service"]["pipelines"][signal]["processors"]
-        assert whose == fragment.name
-        assert pipeline["processors"][: len(cleaning)] == cleaning
-        assert set(pipeline["processors"][len(cleaning) :]) <= {"cumulativetodelta"}
+        assert whose == fragment.name or whose.startswith(f"{fragment.name}-")
+        own = fragment.tree.get("processors", {})
+        others = [one for one in pipeline["processors"] if one not in own]
+        assert others[: len(cleaning)] == cleaning
+        assert set(others[len(cleaning) :]) <= {"cumulativetodelta"}
+        assert pipeline["processors"][0] == "memory_limiter"
 
 
 def test_each_exporter_waits_on_disk_and_tries_for_ever(fragment: Fragment) -> None:
