@@ -52,6 +52,8 @@ def routes(config: Mapping[str, Any]) -> list[Route]:
             if _type(name) != signal:
                 continue
             hop = next((behind[r] for r in pipeline["receivers"] if r in behind), None)
+            if hop is None and set(hops.values()).issuperset(pipeline["receivers"]):
+                continue  # its loopback exporter is in no pipeline: nothing comes in here
             found += [
                 Route(vendor(exporter), signal, exporter, hop or exporter)
                 for exporter in pipeline["exporters"]

@@ -96,6 +96,12 @@ def test_a_config_without_traps_has_none(tmp_path: Path) -> None:
     assert traps_of(tmp_path, GOOD) == []
 
 
+def test_a_vendor_taken_out_of_its_pipeline_is_no_problem(tmp_path: Path) -> None:
+    [trap] = traps_of(tmp_path, GOOD.replace("otlp_http/aws, file]", "file]"))
+    assert trap.severity == "warning"
+    assert trap.what == "exporter otlp_http/aws is defined and does nothing"
+
+
 SPOILT = {
     "authenticator that is nowhere": (
         "endpoint: https://api.honeycomb.io",
