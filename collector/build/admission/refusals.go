@@ -88,21 +88,27 @@ func newRefusals(receiver string, logger *zap.Logger, meter metric.Meter) (*refu
 		return nil, err
 	}
 	r := &refusals{logger: logger, receiver: receiver, count: count, last: map[refusal]sender{}}
-	_, err = meter.Int64ObservableGauge("otelcol_receiver_refused_requests_last",
-		metric.WithUnit("s"), metric.WithDescription("When the last of these was refused (Unix time), whose it was, and why."),
-		metric.WithInt64Callback(r.observe))
+	last, err := meter.Int64ObservableGauge("otelcol_receiver_refused_requests_last",
+		metric.WithUnit("s"), metric.WithDescription("When the last of these was refused (Unix time), whose it was, and why."))
+	if err != nil {
+		return nil, err
+	}
+	// A callback that the gauge is made with counts for the first of several receivers alone.
+	_, err = meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
+		r.observe(last, to)
+		return nil
+	}, last)
 	return r, err
 }
 
-func (r *refusals) observe(_ context.Context, to metric.Int64Observer) error {
+func (r *refusals) observe(last metric.Int64Observable, to metric.Observer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for of, last := range r.last {
-		to.Observe(last.at, metric.WithAttributes(append(r.labels(of),
-			attribute.String("user_agent", last.agent), attribute.String("why", last.why), attribute.String("detail", last.detail),
+	for of, one := range r.last {
+		to.ObserveInt64(last, one.at, metric.WithAttributes(append(r.labels(of),
+			attribute.String("user_agent", one.agent), attribute.String("why", one.why), attribute.String("detail", one.detail),
 		)...))
 	}
-	return nil
 }
 
 func (r *refusals) labels(of refusal) []attribute.KeyValue {
