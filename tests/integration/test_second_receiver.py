@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from stack.waiting import wait_for
 from tests.integration.harness.checkout import Checkout, running_checkout
@@ -66,3 +67,29 @@ def test_status_has_a_row_for_each_receiver(checkout: tuple[Checkout, int]) -> N
     rows = [line.split() for line in said.output.splitlines() if "awsxray" in line]
     assert [word for word in rows[0] if word.isalnum()] == ["awsxray", "traces", "1", "2", "1"]
     assert said.code == 0, said.output
+
+
+def test_status_and_doctor_tell_what_each_receiver_refused(
+    checkout: tuple[Checkout, int],
+) -> None:
+    # given: the slip that is made most often, and half a segment
+    up, port = checkout
+    twice = f"http://127.0.0.1:{up.ports['OTLP_HTTP_PORT']}/v1/traces/v1/traces"
+    refused = requests.post(twice, json={}, headers={"User-Agent": "shop/1.0"}, timeout=10)
+    assert refused.status_code == 404
+    assert "the endpoint already has /v1/" in refused.json()["message"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.sendto(b'{"format": "json", "version": 1}\n{half', ("127.0.0.1", port))
+    # when
+    told = wait_for(
+        "a line for each receiver",
+        lambda: up.run("status").output,
+        until=lambda said: "awsxray: " in said and "otlp: " in said,
+        seconds=SECONDS,
+    )
+    # then
+    assert "1 request over http to /v1/traces/v1/traces refused (path)" in told
+    assert "from shop/1.0" in told
+    assert "refused (malformed)" in told
+    doctor = " ".join(up.run("doctor").output.split())
+    assert "→ the endpoint already has /v1/" in doctor
