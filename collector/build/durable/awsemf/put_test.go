@@ -362,11 +362,45 @@ func TestAPointOnWhichTheTranslationPanicsIsRefusedAlone(t *testing.T) {
 	}
 }
 
-// Of several that AWS refuses, the hop answers 400, and the queue before it sends less.
-func TestOfSeveralThatAreRefusedTheQueueFindsTheOne(t *testing.T) {
-	refused := apiError{"InvalidParameterException"}
-	v := &vendor{fails: func([]string) error { return refused }}
-	if err := putting(v).ConsumeMetrics(context.Background(), counts(2, time.Now(), "a")); !errors.Is(err, refused) {
-		t.Errorf("%v", err)
+// choosy refuses requests with such a point, as AWS does: 400 for all that is in one.
+type choosy struct {
+	vendor
+	refuses  func(point string) bool
+	requests int
+}
+
+func (c *choosy) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
+	c.requests++
+	if _, points := contents(md); slices.ContainsFunc(points, c.refuses) {
+		return apiError{"InvalidParameterException"}
+	}
+	return c.vendor.ConsumeMetrics(ctx, md)
+}
+
+func TestOfSeveralThatAreRefusedTheOneIsFoundAndTheOthersArePutOnce(t *testing.T) {
+	c := &choosy{vendor: vendor{fails: never}, refuses: func(point string) bool { return point == "a/requests/3" }}
+	p := putting(&c.vendor)
+	p.Metrics = c
+
+	if _, why := refusals(t, p.ConsumeMetrics(context.Background(), counts(100, time.Now(), "a"))); why != "1: InvalidParameterException\n" {
+		t.Error(why)
+	}
+	put := slices.Concat(c.calls...)
+	if slices.Sort(put); len(put) != 99 || len(slices.Compact(put)) != 99 || slices.Contains(put, "a/requests/3") {
+		t.Errorf("%d put: %v", len(put), put)
+	}
+	if p.taken.Any() {
+		t.Error("a batch that is whole is remembered")
+	}
+}
+
+func TestOfABatchThatIsRefusedWholeNotEachPointIsAskedFor(t *testing.T) {
+	c := &choosy{vendor: vendor{fails: never}, refuses: func(string) bool { return true }}
+	p := putting(&c.vendor)
+	p.Metrics = c
+
+	_, why := refusals(t, p.ConsumeMetrics(context.Background(), counts(2000, time.Now(), "a")))
+	if why != "2000: InvalidParameterException\n" || c.requests > 2*mostTurnedDown {
+		t.Errorf("%s in %d requests", why, c.requests)
 	}
 }
