@@ -46,11 +46,19 @@ class Rejected:
     items: int
 
 
-def read_refusals(metrics_url: str) -> tuple[list[Refusal], list[Rejected]]:
-    """The latest refusals first. Raises StackError when the metrics cannot be read."""
+def read_refusals(
+    metrics_url: str, receivers: Iterable[str]
+) -> tuple[list[Refusal], list[Rejected]]:
+    """The latest refusals first, of these receivers: a hop's own receiver refuses the collector
+    itself, which keeps what it could not send. Raises StackError when the metrics cannot be read.
+    """
+    fronts = set(receivers)
     samples = read_samples(metrics_url)
     with understood(metrics_url):
-        return _refusals(samples), _rejected(samples)
+        return (
+            [one for one in _refusals(samples) if one.receiver in fronts],
+            [one for one in _rejected(samples) if one.receiver in fronts],
+        )
 
 
 def _refusals(samples: Mapping[str, list[Sample]]) -> list[Refusal]:

@@ -128,7 +128,7 @@ def _pile(pile: Pile, hide: Redactor) -> str:
 
 def _refusals(plan: Plan) -> tuple[list[Refusal], list[Rejected]]:
     try:
-        return read_refusals(plan.metrics_url)
+        return read_refusals(plan.metrics_url, front_receivers(applied_config(plan)))
     except StackError:
         return [], []  # the ledger's line says it
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stack.doctor.finding import About, Finding
 from stack.refusals import about, about_rejected, read_refusals
+from stack.routes import front_receivers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ def check_refusals(setup: Setup) -> Iterator[Finding]:
     if not setup.up:
         yield said.ok("the stack is not up")
         return
-    refused, rejected = read_refusals(setup.plan.metrics_url)
+    refused, rejected = read_refusals(setup.plan.metrics_url, front_receivers(setup.config.tree))
     for refusal in refused:
         yield said.warning(about(refusal, time.time()), refusal.why)
     for left_out in rejected:

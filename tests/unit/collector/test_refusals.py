@@ -115,7 +115,7 @@ def shared(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 
 
 def refusals(collector: Collector) -> list[Refusal]:
-    return read_refusals(f"{collector.url('COLLECTOR_METRICS_PORT')}/metrics")[0]
+    return read_refusals(f"{collector.url('COLLECTOR_METRICS_PORT')}/metrics", ["otlp"])[0]
 
 
 def last(collector: Collector, reason: str, path: str) -> Refusal | None:
@@ -292,7 +292,7 @@ def test_one_span_that_cannot_be_read_is_lost_alone_and_counted(shared: Collecto
 
     assert answer.json()["partialSuccess"]["rejectedSpans"] == "1", answer.text
     assert "GET /bad" not in shared.wait_for_file("traces", "GET /good")
-    rejected = read_refusals(f"{shared.url('COLLECTOR_METRICS_PORT')}/metrics")[1]
+    rejected = read_refusals(f"{shared.url('COLLECTOR_METRICS_PORT')}/metrics", ["otlp"])[1]
     assert ("traces", "malformed", 1) in [(one.signal, one.reason, one.items) for one in rejected]
 
 
