@@ -30,11 +30,11 @@ doctor: .venv/stack ## Settings, keys, ports, clock, versions: what is wrong and
 	@$(STACK) doctor
 
 .PHONY: break
-break: .venv/stack ## Spoil a stand-in: make break VENDOR=xray MODE=hang
+break: .venv/stack ## Spoil an emulator: make break VENDOR=xray MODE=hang
 	@$(STACK) break $(VENDOR) $(MODE)
 
 .PHONY: heal
-heal: .venv/stack ## Every stand-in is well again
+heal: .venv/stack ## Every emulator is well again
 	@$(STACK) heal
 
 .PHONY: provision

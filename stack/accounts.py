@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from stack.vendors import Vendor
 
 HERE = "127.0.0.1"
-"""Where a command, which is never in a container, reaches the stand-ins."""
+"""Where a command, which is never in a container, reaches the emulators."""
 
 
 def aws_target(settings: Settings) -> Target:
-    """The account that the collector sends to, or the stand-ins that play it."""
+    """The account that the collector sends to, or the emulators that play it."""
     xray, cloudwatch = _vendor(settings, "xray"), _vendor(settings, "cloudwatch")
     keys = xray.collector
     played = {
@@ -38,7 +38,7 @@ def aws_target(settings: Settings) -> Target:
 
 
 def honeycomb(settings: Settings) -> Honeycomb:
-    """The Honeycomb team that the collector sends to, or the stand-in."""
+    """The Honeycomb team that the collector sends to, or the emulator."""
     vendor = _vendor(settings, "honeycomb")
     return Honeycomb(vendor.url, vendor.collector["HONEYCOMB_API_KEY"])
 

@@ -39,7 +39,7 @@ def announce(plan: Plan, *, running: bool = True) -> None:
         f"{how}: {', '.join(names)}"
         for how, names in (
             ("live", [vendor.name for vendor in shown if vendor.live]),
-            ("played by stand-ins", [vendor.name for vendor in shown if not vendor.live]),
+            ("played by emulators", [vendor.name for vendor in shown if not vendor.live]),
             ("with", [*dict.fromkeys((*others, *plan.settings.fragments))]),
             ("OTLP asks for", asked),
         )

@@ -89,15 +89,15 @@ def all_variables(root: Path = ROOT) -> frozenset[str]:
     return frozenset(name for one in names(root) for name in variables(load(one, root)))
 
 
-def aws_endpoint(name: str, region: str, standin: str | None) -> str | None:
+def aws_endpoint(name: str, region: str, emulator: str | None) -> str | None:
     """The value of one of AWS's endpoints, None for another name.
 
-    `standin`: the URL of what plays AWS, None where AWS is live.
+    `emulator`: the URL of what plays AWS, None where AWS is live.
     """
     if name not in AWS_ENDPOINTS:
         return None
     service, path = AWS_ENDPOINTS[name]
-    return (standin or f"https://{service}.{region}.amazonaws.com") + path
+    return (emulator or f"https://{service}.{region}.amazonaws.com") + path
 
 
 def check_keys(

@@ -29,7 +29,7 @@ _PERMISSIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Honeycomb:
-    """Where and as whom: `endpoint` is https://api.honeycomb.io, the EU's or a stand-in's."""
+    """Where and as whom: `endpoint` is https://api.honeycomb.io, the EU's or an emulator's."""
 
     endpoint: str
     key: str = field(repr=False)
@@ -152,7 +152,7 @@ def _call(honeycomb: Honeycomb, method: str, path: str, body: Any = None) -> Any
     """Return the answer's JSON. Raises StackError in one line, without the key."""
     url = f"{honeycomb.endpoint.rstrip('/')}/1/{path}"
     with requests.Session() as session:
-        # A proxy in the environment is for the world outside, not for a stand-in.
+        # A proxy in the environment is for the world outside, not for an emulator.
         session.trust_env = urlsplit(url).hostname not in _LOOPBACK
         try:
             response = session.request(

@@ -65,7 +65,7 @@ class Recipe:
 def ensure_images(
     root: Path = ROOT, settings: Settings | None = None, names: Iterable[str] = NAMES
 ) -> dict[str, str]:
-    """References of the images by name; `standins` is made only when it is asked for.
+    """References of the images by name; `emulators` is made only when it is asked for.
 
     The tag of each is a digest of its sources, so that an unchanged tree costs a few questions to
     the engine. Needs an engine that answers. Raises StackError.
@@ -80,17 +80,17 @@ def ensure_images(
                 images[name] = _collector(root, settings)
             elif name == "frontend":
                 images[name] = ensure_image(_page(root, base), root)
-            elif name == "standins":
-                images[name] = ensure_image(_standins(root, base), root)
+            elif name == "emulators":
+                images[name] = ensure_image(_emulators(root, base), root)
             else:
                 images[name] = ensure_image(_service(root, name, base), root)
     return images
 
 
-def _standins(root: Path, base: BaseImage) -> Recipe:
-    folder = root / "standins"
+def _emulators(root: Path, base: BaseImage) -> Recipe:
+    folder = root / "emulators"
     return Recipe(
-        name="standins",
+        name="emulators",
         context=folder,
         dockerfile=folder / "Dockerfile",
         sources=(folder,),

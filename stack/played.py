@@ -1,22 +1,22 @@
-"""The stand-ins of a running stack, by the names that people call vendors."""
+"""The emulators of a running stack, by the names that people call vendors."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from emulators.client import Client, EmulatorError
+from emulators.faults import MODES
 from stack.errors import StackError
 from stack.suggest import suggest
-from standins.client import Client, StandInError
-from standins.faults import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from emulators.faults import Mode
     from stack.plan import Plan
-    from standins.faults import Mode
 
-STANDIN_OF_VENDOR = {
+EMULATOR_OF_VENDOR = {
     "honeycomb": "honeycomb",
     "xray": "xray",
     "cloudwatch": "aws",
@@ -25,24 +25,24 @@ STANDIN_OF_VENDOR = {
 
 
 @contextmanager
-def standins(plan: Plan) -> Iterator[Client]:
-    """The stand-ins' control API. Raises StackError when there are none, or they do not answer."""
+def emulators(plan: Plan) -> Iterator[Client]:
+    """The emulators' control API. Raises StackError when there are none, or they do not answer."""
     if plan.control_url is None:
-        raise StackError("every vendor is live, no stand-in runs", "take its key out of .env")
+        raise StackError("every vendor is live, no emulator runs", "take its key out of .env")
     try:
         with Client(plan.control_url) as client:
             yield client
-    except StandInError as failed:
+    except EmulatorError as failed:
         raise StackError(str(failed), "see `make status`") from None
 
 
 def check_breakable(plan: Plan, vendor: str, mode: str) -> tuple[str, Mode]:
-    """The stand-in's own name for the vendor, and the mode. Raises StackError if it cannot be."""
-    if vendor not in STANDIN_OF_VENDOR:
-        raise StackError(f"there is no vendor {vendor}", suggest(vendor, STANDIN_OF_VENDOR))
+    """The emulator's own name for the vendor, and the mode. Raises StackError if it cannot be."""
+    if vendor not in EMULATOR_OF_VENDOR:
+        raise StackError(f"there is no vendor {vendor}", suggest(vendor, EMULATOR_OF_VENDOR))
     modes = {str(known): known for known in MODES}
     if mode not in modes:
         raise StackError(f"there is no mode {mode}", suggest(mode, modes))
     if any(each.name == vendor and each.live for each in plan.vendors):
         raise StackError(f"{vendor} is live, nothing plays it", "take its key out of .env")
-    return STANDIN_OF_VENDOR[vendor], modes[mode]
+    return EMULATOR_OF_VENDOR[vendor], modes[mode]

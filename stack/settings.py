@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from emulators.settings import Settings as EmulatorSettings
 from stack.access import Access
 from stack.collector_config import CONFIG_FILE, env_defaults, env_required, parse, read
 from stack.env_file import (
@@ -31,7 +32,6 @@ from stack.env_file import (
 from stack.errors import StackError, quoted
 from stack.fragments import all_variables, load, variables
 from stack.key_shapes import SECRET_NAME, check_misplaced, check_shapes
-from standins.settings import Settings as StandinSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ def _names(value: object) -> object:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
-PLAYED = StandinSettings()
+PLAYED = EmulatorSettings()
 
 IDENTITY = ("PROJECT", "RUN_DIR")
 """By these a machine's stacks are told apart."""
@@ -120,13 +120,13 @@ class Settings(BaseModel):
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
     aws_session_token: SecretStr | None = None
-    standin_control_port: Port = PLAYED.control_port
-    standin_honeycomb_port: Port = PLAYED.honeycomb_port
-    standin_xray_port: Port = PLAYED.xray_port
-    standin_aws_port: Port = PLAYED.aws_port
-    standin_rollbar_port: Port = PLAYED.rollbar_port
-    standin_otlp_port: Port = PLAYED.otlp_port
-    standin_otlp_grpc_port: Port = PLAYED.otlp_grpc_port
+    emulator_control_port: Port = PLAYED.control_port
+    emulator_honeycomb_port: Port = PLAYED.honeycomb_port
+    emulator_xray_port: Port = PLAYED.xray_port
+    emulator_aws_port: Port = PLAYED.aws_port
+    emulator_rollbar_port: Port = PLAYED.rollbar_port
+    emulator_otlp_port: Port = PLAYED.otlp_port
+    emulator_otlp_grpc_port: Port = PLAYED.otlp_grpc_port
     collector: dict[str, str] = {}
     """What `${env:…}` in the collector's config is replaced by: its defaults, and what the user
     set instead."""

@@ -1,11 +1,11 @@
-"""Each vendor, live or played by a stand-in, and what the collector and the app need for it."""
+"""Each vendor, live or played by an emulator, and what the collector and the app need for it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from standins.settings import Settings as StandinSettings
+from emulators.settings import Settings as EmulatorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HONEYCOMB_HOSTS = {"us": "api.honeycomb.io", "eu": "api.eu1.honeycomb.io"}
 ROLLBAR_URL = "https://api.rollbar.com/api/1/"
 
-STANDIN_PORTS = (
+EMULATOR_PORTS = (
     "control_port",
     "honeycomb_port",
     "xray_port",
@@ -50,23 +50,23 @@ class Vendor:
     page: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def vendors(settings: Settings, standin_host: str) -> tuple[Vendor, ...]:
-    """Honeycomb, X-Ray, CloudWatch and Rollbar. `standin_host` is where processes of the chosen
-    runtime reach the stand-ins.
+def vendors(settings: Settings, emulator_host: str) -> tuple[Vendor, ...]:
+    """Honeycomb, X-Ray, CloudWatch and Rollbar. `emulator_host` is where processes of the chosen
+    runtime reach the emulators.
     """
-    played = standin_settings(settings)
+    played = emulator_settings(settings)
     return (
-        _honeycomb(settings, played, standin_host),
-        *_aws(settings, played, standin_host),
-        _rollbar(settings, played, standin_host),
+        _honeycomb(settings, played, emulator_host),
+        *_aws(settings, played, emulator_host),
+        _rollbar(settings, played, emulator_host),
     )
 
 
-def standin_settings(settings: Settings) -> StandinSettings:
-    """The stand-ins' ports, as the user set them, and the keys that they take."""
-    return StandinSettings(
+def emulator_settings(settings: Settings) -> EmulatorSettings:
+    """The emulators' ports, as the user set them, and the keys that they take."""
+    return EmulatorSettings(
         page_origins=",".join(page_origins(settings)),
-        **{name: getattr(settings, f"standin_{name}") for name in STANDIN_PORTS},
+        **{name: getattr(settings, f"emulator_{name}") for name in EMULATOR_PORTS},
     )
 
 
@@ -76,7 +76,7 @@ def page_origins(settings: Settings) -> tuple[str, str]:
     return f"http://127.0.0.1:{port}", f"http://localhost:{port}"
 
 
-def _honeycomb(settings: Settings, played: StandinSettings, host: str) -> Vendor:
+def _honeycomb(settings: Settings, played: EmulatorSettings, host: str) -> Vendor:
     key = settings.honeycomb_api_key
     url = (
         f"https://{HONEYCOMB_HOSTS[settings.honeycomb_region]}"
@@ -95,7 +95,7 @@ def _honeycomb(settings: Settings, played: StandinSettings, host: str) -> Vendor
     )
 
 
-def _aws(settings: Settings, played: StandinSettings, host: str) -> tuple[Vendor, Vendor]:
+def _aws(settings: Settings, played: EmulatorSettings, host: str) -> tuple[Vendor, Vendor]:
     if settings.aws_telemetry == "live":
         given = {
             "AWS_REGION": settings.aws_region,
@@ -140,7 +140,7 @@ def _aws(settings: Settings, played: StandinSettings, host: str) -> tuple[Vendor
     return xray, cloudwatch
 
 
-def _rollbar(settings: Settings, played: StandinSettings, host: str) -> Vendor:
+def _rollbar(settings: Settings, played: EmulatorSettings, host: str) -> Vendor:
     token = settings.rollbar_access_token
     client = settings.rollbar_client_token
     url = ROLLBAR_URL if token else f"http://{host}:{played.rollbar_port}/api/1/"

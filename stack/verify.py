@@ -13,16 +13,16 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from emulators.client import Client, EmulatorError
 from stack import otlp_json, page_visit
 from stack.applied_config import applied_config
 from stack.errors import StackError
 from stack.ledger import Entry, read_ledger
 from stack.plan import PAGE
-from stack.played import STANDIN_OF_VENDOR
+from stack.played import EMULATOR_OF_VENDOR
 from stack.routes import LOCAL_RECORD, Route, front_receivers, routes
 from stack.telemetry import RECORD, Span, read_spans, size
 from stack.traced_request import get_in_trace
-from standins.client import Client, StandInError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,7 +53,7 @@ class Start(StrEnum):
 class Delivery:
     """`state`: `arrived`, `missing` or `rejected`. `seconds`: from sending to arrival.
 
-    `by`: how it is known, for example what the stand-in holds. `why`: what the vendor said, or what
+    `by`: how it is known, for example what the emulator holds. `why`: what the vendor said, or what
     the trace lacks.
     """
 
@@ -236,7 +236,7 @@ def _witnesses(
             file = plan.telemetry_dir / RECORD[route.signal]
             yield _record_witness(file, route, trace_id, clicked)
         elif route.vendor in played and client is not None:
-            yield _standin_witness(client, ledger, route, trace_id, clicked)
+            yield _emulator_witness(client, ledger, route, trace_id, clicked)
         else:
             yield _ledger_witness(ledger, route)
     if "rollbar" in played and client is not None and _has_test_routes(plan):
@@ -269,31 +269,31 @@ def _record_witness(file: Path, route: Route, trace_id: str, clicked: _Click | N
     return Witness(route.vendor, route.signal, f"read in {file.name}", arrived, lambda: "")
 
 
-def _standin_witness(
+def _emulator_witness(
     client: Client, ledger: _Ledger, route: Route, trace_id: str, clicked: _Click | None
 ) -> Witness:
-    standin = STANDIN_OF_VENDOR[route.vendor]
+    emulator = EMULATOR_OF_VENDOR[route.vendor]
     began = time.time()
 
     def arrived() -> bool:
-        if (standin, route.signal) == ("aws", "metrics"):
+        if (emulator, route.signal) == ("aws", "metrics"):
             # CloudWatch keeps no trace id with a metric: it is known by its value.
             value = otlp_json.gauge_value(trace_id)
             points = client.metrics(name=METRIC)
             return any(value == number for p in points for number, _ in p.get("values", ()))
-        held = _held(client, standin, trace_id).get(route.signal, [])
+        held = _held(client, emulator, trace_id).get(route.signal, [])
         if clicked and route.signal == "traces":
             whole = clicked.whole()
             return bool(whole) and whole <= {_span_id(item) for item in held}
         return bool(held)
 
     def reason() -> str:
-        return _refusal(client, standin, began, route.signal)
+        return _refusal(client, emulator, began, route.signal)
 
     return Witness(
         route.vendor,
         route.signal,
-        "held by the stand-in",
+        "held by the emulator",
         arrived,
         reason,
         lambda: ledger.lost(route) > 0,
@@ -301,7 +301,7 @@ def _standin_witness(
 
 
 def _span_id(item: Mapping[str, Any]) -> str:
-    """Of a span as Honeycomb's stand-in holds it, or of a segment as X-Ray's does."""
+    """Of a span as Honeycomb's emulator holds it, or of a segment as X-Ray's does."""
     return str(item["event"]["trace.span_id"] if "event" in item else item["id"])
 
 
@@ -315,7 +315,7 @@ def _rollbar_witness(client: Client, trace_id: str, items: int) -> Witness:
         return _refusal(client, "rollbar", began, ERRORS)
 
     return Witness(
-        "rollbar", ERRORS, "held by the stand-in", arrived, reason, lambda: bool(reason())
+        "rollbar", ERRORS, "held by the emulator", arrived, reason, lambda: bool(reason())
     )
 
 
@@ -331,18 +331,18 @@ def _ledger_witness(ledger: _Ledger, route: Route) -> Witness:
     )
 
 
-def _held(client: Client, standin: str, trace_id: str) -> dict[str, list[dict[str, object]]]:
+def _held(client: Client, emulator: str, trace_id: str) -> dict[str, list[dict[str, object]]]:
     try:
-        return client.holds(standin, trace_id)
-    except StandInError as away:
+        return client.holds(emulator, trace_id)
+    except EmulatorError as away:
         raise StackError(str(away), "see `make status`") from None
 
 
-def _refusal(client: Client, standin: str, began: float, signal: str) -> str:
-    """Why the stand-in said no since `began`, in the words of its own request log."""
-    for request in reversed(client.requests(standin)):
+def _refusal(client: Client, emulator: str, began: float, signal: str) -> str:
+    """Why the emulator said no since `began`, in the words of its own request log."""
+    for request in reversed(client.requests(emulator)):
         status = int(request["status"])
-        mentions = signal in str(request["path"]) or standin != "honeycomb"
+        mentions = signal in str(request["path"]) or emulator != "honeycomb"
         if float(request["at"]) >= began and mentions and not 200 <= status < 300:  # noqa: PLR2004
             answer = str(status) if status else "no answer"
             why = request.get("why") or (request.get("fault") or {})

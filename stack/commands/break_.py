@@ -1,4 +1,4 @@
-"""`make break VENDOR=xray MODE=hang`: spoil a stand-in and watch the others not care."""
+"""`make break VENDOR=xray MODE=hang`: spoil an emulator and watch the others not care."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from emulators.faults import MODES
 from stack.console import console
-from stack.played import check_breakable, standins
+from stack.played import check_breakable, emulators
 from stack.runtimes.chosen import running_plan
-from standins.faults import MODES
 
 
 def run(
@@ -19,10 +19,10 @@ def run(
         float | None, typer.Option(min=0, help="How long it stays so; until healed without it.")
     ] = None,
 ) -> None:
-    """Have a stand-in fail in one of the ways that vendors fail."""
+    """Have an emulator fail in one of the ways that vendors fail."""
     plan = running_plan()
-    standin, how = check_breakable(plan, vendor, mode)
-    with standins(plan) as client:
-        client.break_(standin, how, duration=seconds)
+    emulator, how = check_breakable(plan, vendor, mode)
+    with emulators(plan) as client:
+        client.break_(emulator, how, duration=seconds)
     lasts = f"for {seconds:g} s" if seconds else "until `make heal`"
     console.print(f"{vendor} fails now: {mode}, {lasts}. See `make status` and `make verify`.")

@@ -27,7 +27,7 @@ MANY = 2**31
 
 
 class Runtime(enum.Enum):
-    """Of the collector; the stand-ins are processes."""
+    """Of the collector; the emulators are processes."""
 
     NATIVE = "native"
     DOCKER = "docker"

@@ -10,7 +10,7 @@ from stack.settings import ROOT
 
 LOCKS = (
     "services/requirements",
-    "standins/requirements",
+    "emulators/requirements",
     "services/frontend/server/requirements",
     "requirements",
     "requirements-dev",

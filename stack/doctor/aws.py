@@ -78,7 +78,7 @@ class _TellError(Exception):
 
 
 class Account:
-    """Calls to AWS, or to the stand-ins that play it, for one check.
+    """Calls to AWS, or to the emulators that play it, for one check.
 
     A call that fails raises `_TellError` with the finding that says why.
     """
@@ -86,7 +86,7 @@ class Account:
     def __init__(self, about: About, vendor: Vendor) -> None:
         self.about = about
         self.vendor = vendor
-        self.who = "AWS" if vendor.live else "the stand-in for AWS"
+        self.who = "AWS" if vendor.live else "the emulator for AWS"
 
     def client(self, service: Service) -> Any:
         given = self.vendor.collector
@@ -224,10 +224,10 @@ def _may_put_segments(account: Account, _names: list[str]) -> Iterator[Finding]:
     try:
         account.call("xray", "PutTraceSegments", TraceSegmentDocuments=[])
     except _TellError as told:
-        # AWS may find fault with an empty put, past the permission; the stand-in takes it.
+        # AWS may find fault with an empty put, past the permission; the emulator takes it.
         if not (account.vendor.live and _code(told) == "InvalidRequestException"):
             raise
-    name = "X-Ray" if account.vendor.live else "the stand-in for X-Ray"
+    name = "X-Ray" if account.vendor.live else "the emulator for X-Ray"
     yield account.about.ok(f"{name} would take segments")
 
 

@@ -39,7 +39,7 @@ def check_settings(setup: Setup) -> Iterator[Finding]:
     live = [vendor.name for vendor in setup.vendors if vendor.live]
     played = [vendor.name for vendor in setup.vendors if not vendor.live]
     parts = [f"live: {', '.join(live)}"] if live else []
-    parts += [f"played by stand-ins: {', '.join(played)}"] if played else []
+    parts += [f"played by emulators: {', '.join(played)}"] if played else []
     yield about.ok(f"{source}; {'; '.join(parts)}")
     keys = live or any(map(SECRET_NAME.search, setup.settings.config_values))
     holders = [*([file] if file.exists() and keys else []), *setup.settings.key_files]

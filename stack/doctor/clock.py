@@ -26,7 +26,7 @@ def check_clock(setup: Setup) -> Iterator[Finding]:
     about = About("clock")
     urls = {vendor.url: vendor.name for vendor in setup.vendors if vendor.live}
     if not urls:
-        yield about.ok("no live vendor to compare the clock with; stand-ins share this machine's")
+        yield about.ok("no live vendor to compare the clock with; emulators share this machine's")
         return
     silent = []
     for url, name in urls.items():

@@ -20,13 +20,13 @@ HEAL = "`make heal` ends what `make break` began; else see `make logs`"
 
 
 def check_honeycomb(setup: Setup) -> Iterator[Finding]:
-    """Ask Honeycomb, or its stand-in, whose key this is."""
+    """Ask Honeycomb, or its emulator, whose key this is."""
     about = About("honeycomb")
     vendor = setup.vendor("honeycomb")
     if not setup.reachable(vendor):
         yield played(about, "Honeycomb", vendor)
         return
-    who = "Honeycomb" if vendor.live else "the stand-in for Honeycomb"
+    who = "Honeycomb" if vendor.live else "the emulator for Honeycomb"
     try:
         answer = ask(
             "GET",
@@ -41,8 +41,8 @@ def check_honeycomb(setup: Setup) -> Iterator[Finding]:
 
 
 def played(about: About, name: str, vendor: Vendor) -> Finding:
-    """What there is to say about a vendor whose stand-in does not run at the moment."""
-    return about.ok(f"{name} is played by a stand-in ({vendor.why}), which comes with `make up`")
+    """What there is to say about a vendor whose emulator does not run at the moment."""
+    return about.ok(f"{name} is played by an emulator ({vendor.why}), which comes with `make up`")
 
 
 def _judge(

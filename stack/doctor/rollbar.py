@@ -23,7 +23,7 @@ def check_rollbar(setup: Setup) -> Iterator[Finding]:
     if not setup.reachable(vendor):
         yield played(about, "Rollbar", vendor)
         return
-    who = "Rollbar" if vendor.live else "the stand-in for Rollbar"
+    who = "Rollbar" if vendor.live else "the emulator for Rollbar"
     unwell = "see https://status.rollbar.com" if vendor.live else HEAL
     local = not vendor.live
     try:

@@ -41,7 +41,7 @@ class Setup:
         return next(vendor for vendor in self.vendors if vendor.name == name)
 
     def reachable(self, vendor: Vendor) -> bool:
-        """Whether there is anybody to ask: the vendor itself, or its stand-in while it runs."""
+        """Whether there is anybody to ask: the vendor itself, or its emulator while it runs."""
         return vendor.live or self.up
 
     @cached_property

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from stack.errors import StackError
 from stack.plan.collector import INSIDE_THE_CONTAINER, collector
-from stack.plan.model import BACKEND, COLLECTOR_HOSTS, FLASK, PAGE, STANDIN_HOSTS, Plan
+from stack.plan.emulators import emulators
+from stack.plan.model import BACKEND, COLLECTOR_HOSTS, EMULATOR_HOSTS, FLASK, PAGE, Plan
 from stack.plan.page import has_page, page
 from stack.plan.process import Process
 from stack.plan.services import backend, otel_env, profiles
-from stack.plan.standins import standins
 from stack.vendors import vendors
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def make_plan(settings: Settings, root: Path, runtime: str) -> Plan:
         ),
         **{name: str(folder) for name, folder in empty.folders.items()},
     }
-    draft = replace(empty, environment=shared, vendors=vendors(settings, STANDIN_HOSTS[runtime]))
-    played = () if draft.control_url is None else (standins(draft),)
+    draft = replace(empty, environment=shared, vendors=vendors(settings, EMULATOR_HOSTS[runtime]))
+    played = () if draft.control_url is None else (emulators(draft),)
     served = (page(draft),) if has_page(settings, root) else ()
     processes = (*played, collector(draft), profiles(draft), backend(draft), *served)
     _check_distinct([process.ports for process in processes])

@@ -6,7 +6,7 @@ from stack.collector_config import escaped, go_memory_limit
 from stack.collector_config import load as load_config
 from stack.errors import StackError
 from stack.fragments import aws_endpoint, load, variables
-from stack.plan.model import STANDIN_HOSTS, Plan, merged
+from stack.plan.model import EMULATOR_HOSTS, Plan, merged
 from stack.plan.process import Process
 from stack.plan.sending import seen
 
@@ -69,15 +69,15 @@ def _named_in_config(plan: Plan) -> dict[str, str]:
     value is left out.
     """
     settings = plan.settings
-    host = STANDIN_HOSTS[plan.runtime]
+    host = EMULATOR_HOSTS[plan.runtime]
     live = settings.aws_telemetry == "live"
-    standin = None if live else f"http://{host}:{settings.standin_otlp_port}"
+    emulator = None if live else f"http://{host}:{settings.emulator_otlp_port}"
     shared = {*settings.collector, *merged(vendor.collector for vendor in plan.vendors)}
     found = {name: value for name, value in settings.config_values.items() if name not in shared}
     for fragment in settings.fragments:
         for name, default in variables(load(fragment, plan.root)).items():
             value = settings.config_values.get(name, default)
-            value = value or aws_endpoint(name, settings.aws_region, standin)
+            value = value or aws_endpoint(name, settings.aws_region, emulator)
             if value is not None and name not in shared:
                 found[name] = value
     return found

@@ -27,8 +27,8 @@ FLASK = (BACKEND, "profiles-flask")
 
 COLLECTOR_HOSTS = {"native": "127.0.0.1", "docker": "collector"}
 
-STANDIN_HOSTS = {"native": "127.0.0.1", "docker": "standins"}
-"""Where the stack's own processes reach the stand-ins."""
+EMULATOR_HOSTS = {"native": "127.0.0.1", "docker": "emulators"}
+"""Where the stack's own processes reach the emulators."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,10 @@ class Plan:
 
     @property
     def control_url(self) -> str | None:
-        """The stand-ins' control port; None where every vendor is live."""
+        """The emulators' control port; None where every vendor is live."""
         if all(vendor.live for vendor in self.vendors):
             return None
-        return f"http://127.0.0.1:{self.settings.standin_control_port}"
+        return f"http://127.0.0.1:{self.settings.emulator_control_port}"
 
     @property
     def backend_url(self) -> str:

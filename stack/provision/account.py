@@ -1,4 +1,4 @@
-"""An AWS account, or the stand-ins that play one, and what it answers.
+"""An AWS account, or the emulators that play one, and what it answers.
 
 The same calls go to both; only `Target` tells them apart.
 """
@@ -48,7 +48,7 @@ class AlreadyThereError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An account, or the stand-ins that play one.
+    """An account, or the emulators that play one.
 
     `endpoints` maps a service of boto3 (`xray`, `logs`, `cloudwatch`, `sts`) to a URL; a service
     that is not in it goes to AWS. Without keys boto3 looks for credentials as it always does.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stack.plan import Plan, Process
 
 COMPOSE_FILE = Path("compose/compose.yaml")
-STANDINS_FILE = Path("compose/local.yaml")
+EMULATORS_FILE = Path("compose/local.yaml")
 PAGE_FILE = Path("compose/page.yaml")
 
 IMAGES_OWN = {"PAGE_DIR", "PATH", "PYTHONPATH", "PYTHONUNBUFFERED"}
@@ -33,11 +33,11 @@ UNPRIVILEGED = 10001
 
 def compose_files(plan: Plan) -> list[Path]:
     """The compose files of what the plan runs."""
-    played = any(process.name == "standins" for process in plan.processes)
+    played = any(process.name == "emulators" for process in plan.processes)
     added = [COMPOSE_FILE.with_name(f"with-{name}.yaml") for name in plan.settings.fragments]
     return [
         COMPOSE_FILE,
-        *([STANDINS_FILE] if played else []),
+        *([EMULATORS_FILE] if played else []),
         *([PAGE_FILE] if plan.page_url else []),
         *(file for file in added if (plan.root / file).is_file()),
     ]

@@ -13,6 +13,7 @@ import pytest
 import requests
 from playwright.sync_api import sync_playwright
 
+from emulators.client import Client
 from stack.checks import BROWSERS
 from stack.page_build import can_serve_page
 from stack.plan import PAGE, make_plan
@@ -20,7 +21,6 @@ from stack.runtimes import native
 from stack.settings import ROOT
 from stack.telemetry import Span, read_spans
 from stack.waiting import wait_for
-from standins.client import Client
 from tests.integration.harness.plans import shipped_plan
 from tests.ports import free_ports
 
@@ -53,7 +53,7 @@ class Site:
     """
 
     plan: Plan
-    standins: Client
+    emulators: Client
     other_port: int
 
     @property
@@ -74,8 +74,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     [port] = free_ports(1)
     plan = _let_in(make_plan(settings, ROOT, "native"), f"http://127.0.0.1:{port}")
     native.up(plan)
-    with Client(str(plan.control_url)) as standins:
-        yield Site(plan, standins, port)
+    with Client(str(plan.control_url)) as emulators:
+        yield Site(plan, emulators, port)
     native.down(plan)
     shutil.rmtree(folder)
 

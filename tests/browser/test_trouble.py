@@ -106,7 +106,7 @@ def test_one_click_two_errors_one_trace(site: Site, visit: Visit) -> None:
     )[-1]
 
     def items() -> list[dict[str, Any]]:
-        return site.standins.holds("rollbar", span.trace_id).get("items", [])
+        return site.emulators.holds("rollbar", span.trace_id).get("items", [])
 
     found = wait_for(
         "both items", items, until=lambda held: len(held) == 2, seconds=ARRIVAL_SECONDS

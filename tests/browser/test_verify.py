@@ -43,16 +43,16 @@ def no_profiles(site: Site) -> Iterator[None]:
 
 @pytest.fixture
 def bad_key(site: Site) -> Iterator[None]:
-    site.standins.break_("honeycomb", "401")
+    site.emulators.break_("honeycomb", "401")
     yield
-    site.standins.heal()
+    site.emulators.heal()
 
 
 @pytest.fixture
 def half_taken(site: Site) -> Iterator[None]:
-    site.standins.break_("honeycomb", "partial", share=0.5)
+    site.emulators.break_("honeycomb", "partial", share=0.5)
     yield
-    site.standins.heal()
+    site.emulators.heal()
 
 
 def test_a_click_arrives_everywhere_as_one_trace(site: Site) -> None:
@@ -79,7 +79,7 @@ def test_a_click_arrives_everywhere_as_one_trace(site: Site) -> None:
     assert [step.depth for step in report.steps].count(0) == 1
     assert "SELECT cruddur" in {step.name for step in report.steps}
     # and Rollbar has an item of the backend and one of the page
-    items = site.standins.holds("rollbar", report.trace_id)["items"]
+    items = site.emulators.holds("rollbar", report.trace_id)["items"]
     assert [item.get("platform") == "browser" for item in items].count(True) == 1
     assert len(items) == 2
 
@@ -112,7 +112,7 @@ def test_a_trace_without_profiles_is_not_whole(site: Site, no_profiles: None) ->
 def test_a_vendor_with_part_of_the_spans_has_not_the_trace(site: Site, half_taken: None) -> None:
     del half_taken
     report = verify(site.plan, SHORT, start=Start.PAGE)
-    held = site.standins.holds("honeycomb", report.trace_id)["traces"]
+    held = site.emulators.holds("honeycomb", report.trace_id)["traces"]
     assert 0 < len(held) < len(report.steps)
     found = states(report.deliveries)
     assert found["honeycomb", "traces"] != "arrived"

@@ -16,7 +16,7 @@ FILES = (
 )
 ADOT = "ADOT, which has no authenticator, is not run without one that was asked for"
 LISTENERS = (
-    "every listening socket is on 127.0.0.1: collector, services, page, stand-ins, supervisor, the "
+    "every listening socket is on 127.0.0.1: collector, services, page, emulators, supervisor, the "
     "engine that was started here"
 )
 OPENING = "opening takes two words, opens OTLP alone, and `doctor` says so"
@@ -31,7 +31,7 @@ HEADERS = "browsers frame, sniff and run nothing foreign"
 PUBLISHED = "containers publish on 127.0.0.1 alone"
 BROWSERS = "browsers: only the page may send to the collector"
 BACKEND = "and only the page may read the backend"
-STANDINS = "no page, and no rebound name, reaches the stand-ins or their control port"
+EMULATORS = "no page, and no rebound name, reaches the emulators or their control port"
 CONTAINERS = (
     "containers: no root, nothing to write, no capability, no new privileges, bounded memory, "
     "processes and logs; read from the kernel too"
@@ -45,7 +45,7 @@ TOKENS, CERTIFICATES, TLS = (f"collector/access/{name}.yaml" for name in ("token
 CONFIG = "collector/otel-config.yaml"
 ACCESS = "stack/access.py"
 FORWARD, PAGE = (f"services/frontend/server/page/{name}.py" for name in ("forward", "__init__"))
-GUARD = "standins/guard.py"
+GUARD = "emulators/guard.py"
 COMPOSE = "compose/compose.yaml"
 PROXY = "collector/build/awsproxy/factory.go"
 
@@ -67,7 +67,7 @@ NOT_SIGNED = "collector/build/awsproxy/factory_test.go::TestNothingElseIsSigned"
 SERVER = "tests/security/test_page_server.py::"
 NOT_THE_PAGES = f"{SERVER}test_what_is_not_the_pages_is_refused"
 TOLD = f"{SERVER}test_every_answer_tells_browsers_what_to_refuse[/config.js]"
-NO_PAGE = "tests/unit/standins/test_control.py::test_web_pages_are_not_answered"
+NO_PAGE = "tests/unit/emulators/test_control.py::test_web_pages_are_not_answered"
 OF_COMPOSE = "tests/unit/docker/test_compose_file.py::"
 HARDENED = f"{OF_COMPOSE}test_every_service_is_hardened[profiles-flask]"
 AS_BUILT = "tests/security/test_images.py::"
@@ -288,8 +288,8 @@ CASES: tuple[TakenOut, ...] = (
     ),
     TakenOut(
         LISTENERS,
-        "for the stand-ins",
-        (Change("standins/settings.py", 'bind: str = "127.0.0.1"', 'bind: str = "0.0.0.0"'),),
+        "for the emulators",
+        (Change("emulators/settings.py", 'bind: str = "127.0.0.1"', 'bind: str = "0.0.0.0"'),),
         (AS_SHIPPED,),
     ),
     TakenOut(
@@ -473,14 +473,14 @@ CASES: tuple[TakenOut, ...] = (
         ("tests/unit/services/test_errors.py::test_another_page_may_not",),
     ),
     TakenOut(
-        STANDINS,
+        EMULATORS,
         "the check of Host",
         (Change(GUARD, "if host not in allowed:", "if False:"),),
         (NO_PAGE,),
     ),
-    TakenOut(STANDINS, "of Origin", (Change(GUARD, '"Origin" in headers or '),), (NO_PAGE,)),
+    TakenOut(EMULATORS, "of Origin", (Change(GUARD, '"Origin" in headers or '),), (NO_PAGE,)),
     TakenOut(
-        STANDINS,
+        EMULATORS,
         "of Sec-Fetch-Site",
         (Change(GUARD, ' or headers.get("Sec-Fetch-Site", "none") != "none"'),),
         (NO_PAGE,),
@@ -533,8 +533,8 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         IMAGES,
         "from the base",
-        (Change("standins/Dockerfile", "RUN rm -rf /usr/share/python-wheels", "RUN true"),),
-        (f"{NO_TOOLS}[standins]",),
+        (Change("emulators/Dockerfile", "RUN rm -rf /usr/share/python-wheels", "RUN true"),),
+        (f"{NO_TOOLS}[emulators]",),
         runtime="docker",
     ),
     TakenOut(

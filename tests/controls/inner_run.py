@@ -31,7 +31,7 @@ TEST_SECONDS = 600
 RUN_SECONDS = 2400
 """Past this nothing ends what the tests started."""
 
-ENVIRONMENTS = (".run/services-venv", ".run/standins-venv", ".run/page-venv")
+ENVIRONMENTS = (".run/services-venv", ".run/emulators-venv", ".run/page-venv")
 LINKED = (".venv", ".run/go", ".run/cache", str(PAGE_SOURCES / "node_modules"))
 COPIED = (".run/bin", ".run/page", ".run/page.sha256")
 """What is made anew in place when its sources changed."""

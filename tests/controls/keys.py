@@ -437,12 +437,12 @@ CASES: tuple[TakenOut, ...] = (
     ),
     TakenOut(
         IMAGE,
-        "of the stand-ins', where it is the last one",
+        "of the emulators', where it is the last one",
         (
             Change(
-                "standins/Dockerfile",
-                'CMD ["python3", "-m", "standins"]\n',
-                'CMD ["python3", "-m", "standins"]\n\nFROM packages AS development\n',
+                "emulators/Dockerfile",
+                'CMD ["python3", "-m", "emulators"]\n',
+                'CMD ["python3", "-m", "emulators"]\n\nFROM packages AS development\n',
             ),
         ),
         (f"{IMAGES_UNIT}::test_each_image_is_the_stage_that_runs",),

@@ -38,7 +38,7 @@ ON_A_PANIC = (
 )
 WHILE_DOWN = "collector/build/durable/isolate_test.go::TestAVendorThatIsDownForLongRefusesNothing"
 A_CLOCK_AHEAD = (
-    "tests/unit/standins/test_faults.py"
+    "tests/unit/emulators/test_faults.py"
     "::test_a_clock_that_is_ahead_refuses_signatures_until_they_are_corrected"
 )
 
@@ -145,7 +145,7 @@ CASES: tuple[TakenOut, ...] = (
         "the vendor's `Date`, from which the client learns",
         (
             Change(
-                "standins/vendor.py",
+                "emulators/vendor.py",
                 "formatdate(time.time() + request[AHEAD], usegmt=True)",
                 "formatdate(time.time(), usegmt=True)",
             ),
@@ -154,8 +154,8 @@ CASES: tuple[TakenOut, ...] = (
     ),
     TakenOut(
         CLOCK,
-        "the stand-in's wrong clock",
-        (Change("standins/awsvendor.py", "request.get(AHEAD, 0.0)", "0.0"),),
+        "the emulator's wrong clock",
+        (Change("emulators/awsvendor.py", "request.get(AHEAD, 0.0)", "0.0"),),
         (A_CLOCK_AHEAD,),
     ),
     TakenOut(
@@ -163,7 +163,7 @@ CASES: tuple[TakenOut, ...] = (
         "its check of a signature's time",
         (
             Change(
-                "standins/sigv4.py", "abs(now - when) > MAX_SKEW", "abs(now - when) < 0 * MAX_SKEW"
+                "emulators/sigv4.py", "abs(now - when) > MAX_SKEW", "abs(now - when) < 0 * MAX_SKEW"
             ),
         ),
         (A_CLOCK_AHEAD,),

@@ -6,13 +6,13 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Union
 
-from standins.faults import STATUS_MODES
+from emulators.faults import STATUS_MODES
 from tests.faults.harness.far import TROUBLES, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from standins.faults import Mode
+    from emulators.faults import Mode
 
 Stamps = Literal["stamps ahead", "stamps old"]
 Kind = Union["Mode", Trouble, Stamps]

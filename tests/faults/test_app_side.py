@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from emulators.client import Client
 from stack.plan import otel_env
 from stack.settings import ROOT
 from stack.telemetry import lost_by_service
 from stack.waiting import wait_for
-from standins.client import Client
 from tests.faults.harness.feed import SPANS_A_REQUEST
 from tests.faults.harness.visitors import PER_SECOND, SPANS_A_VISIT, Visitors
 from tests.integration.harness.native import NativeStack
@@ -57,7 +57,7 @@ def visitors(app: NativeStack) -> Visitors:
 
 
 def copies(app: NativeStack) -> dict[str, Counter[str]]:
-    """How often Honeycomb's stand-in holds each span, by trace."""
+    """How often Honeycomb's emulator holds each span, by trace."""
     found: dict[str, Counter[str]] = {}
     for name, count in Client(app.control_url, timeout=30).ids("honeycomb").items():
         trace, _, span = name.partition(":")

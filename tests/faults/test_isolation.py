@@ -16,7 +16,7 @@ from tests.faults.harness.windows import noticed, take_turns
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from standins.faults import Mode
+    from emulators.faults import Mode
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 

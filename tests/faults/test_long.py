@@ -1,7 +1,7 @@
 """The two outages that upstream's exporters do not stand, at the length at which they do not.
 
 People visit the backend 100 times a second: gunicorn, two services, the SDK, the collector and the
-vendors' stand-ins all at once. Windows with X-Ray well and windows with X-Ray sick take turns, so
+vendors' emulators all at once. Windows with X-Ray well and windows with X-Ray sick take turns, so
 that what the machine does besides is in both.
 """
 
@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from emulators.client import Client
 from stack.waiting import wait_for
-from standins.client import Client
 from tests.faults.harness.visitors import SPANS_A_VISIT, Visitors
 from tests.integration.harness.native import NativeStack
-from tests.integration.harness.stack import STANDINS, Change
+from tests.integration.harness.stack import EMULATORS, Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from standins.faults import Mode
+    from emulators.faults import Mode
     from tests.faults.harness.visitors import Visit, Visits
 
 pytestmark = [
@@ -72,7 +72,7 @@ def percentile(values: list[float], part: float) -> float:
 def app(tmp_path: Path) -> Iterator[NativeStack]:
     stack = NativeStack(tmp_path)
     # The longest window is 70,000 spans, at each vendor.
-    stack.change(Change(environment={STANDINS: {"STANDIN_MAX_BYTES": str(1 << 30)}}))
+    stack.change(Change(environment={EMULATORS: {"EMULATOR_MAX_BYTES": str(1 << 30)}}))
     yield stack
     stack.close()
 

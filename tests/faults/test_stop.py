@@ -9,7 +9,7 @@ import pytest
 
 from stack.waiting import wait_for
 from tests.faults.harness.bench import Bench
-from tests.faults.harness.held import ROUTES, STANDIN
+from tests.faults.harness.held import EMULATOR, ROUTES
 from tests.faults.harness.run import look
 from tests.faults.harness.sender import Sender
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from standins.faults import Mode
+    from emulators.faults import Mode
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 
@@ -38,7 +38,7 @@ def own_bench(tmp_path: Path) -> Iterator[Bench]:
 )
 def test_a_stop_while_vendors_hang(own_bench: Bench, vendors: tuple[str, ...], mode: Mode) -> None:
     for vendor in vendors:
-        own_bench.client.break_(STANDIN[vendor], mode)
+        own_bench.client.break_(EMULATOR[vendor], mode)
     with Sender(own_bench.otlp_url) as sender:
         time.sleep(UNDER_WAY_SECONDS)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emulators.client import Client
 from stack.waiting import wait_for
-from standins.client import Client
 from tests.integration.harness.account import aws
 from tests.integration.harness.checkout import Checkout, running_checkout
 from tests.integration.harness.traffic import send
@@ -34,14 +34,14 @@ def checkout(
 
 
 @pytest.fixture
-def standins(checkout: Checkout) -> Iterator[Client]:
-    with Client(f"http://127.0.0.1:{checkout.ports['STANDIN_CONTROL_PORT']}") as client:
+def emulators(checkout: Checkout) -> Iterator[Client]:
+    with Client(f"http://127.0.0.1:{checkout.ports['EMULATOR_CONTROL_PORT']}") as client:
         yield client
         client.heal()
 
 
 def test_a_record_is_in_cloudwatch_once_with_its_trace_and_nowhere_else(
-    checkout: Checkout, standins: Client
+    checkout: Checkout, emulators: Client
 ) -> None:
     # when
     exchange = send(f"{checkout.url}/api/activities/home")
@@ -50,7 +50,7 @@ def test_a_record_is_in_cloudwatch_once_with_its_trace_and_nowhere_else(
         "the access log's record",
         lambda: [
             log
-            for log in standins.holds("aws", exchange.trace_id).get("logs", [])
+            for log in emulators.holds("aws", exchange.trace_id).get("logs", [])
             if log["stream"] == "backend-flask"
         ],
         until=lambda logs: any(log["parsed"]["logger"] == "access" for log in logs),
@@ -62,7 +62,7 @@ def test_a_record_is_in_cloudwatch_once_with_its_trace_and_nowhere_else(
     # and by the time the trace is at Honeycomb, no log record of the backend is
     held = wait_for(
         "the trace at Honeycomb",
-        lambda: standins.holds("honeycomb", exchange.trace_id),
+        lambda: emulators.holds("honeycomb", exchange.trace_id),
         until=lambda held: "traces" in held,
         seconds=60,
     )
@@ -70,7 +70,7 @@ def test_a_record_is_in_cloudwatch_once_with_its_trace_and_nowhere_else(
 
 
 def test_a_refused_request_is_counted_by_client_on_this_route_too(
-    checkout: Checkout, standins: Client
+    checkout: Checkout, emulators: Client
 ) -> None:
     # given an account that `make provision` made for this route
     made = checkout.run("provision")
@@ -80,7 +80,7 @@ def test_a_refused_request_is_counted_by_client_on_this_route_too(
     exchange = send(f"{checkout.url}/nothing")
     wait_for(
         "the record of the refused request",
-        lambda: standins.holds("aws", exchange.trace_id).get("logs"),
+        lambda: emulators.holds("aws", exchange.trace_id).get("logs"),
         seconds=60,
     )
 
@@ -106,10 +106,10 @@ def test_a_refused_request_is_counted_by_client_on_this_route_too(
 
 @pytest.mark.only_native
 def test_a_cloudwatch_that_hangs_does_not_keep_the_app_from_starting_or_serving(
-    checkout: Checkout, standins: Client
+    checkout: Checkout, emulators: Client
 ) -> None:
     # given
-    standins.break_("aws", "hang")
+    emulators.break_("aws", "hang")
     # when the app starts anew, then it serves
     exchange = started_anew(checkout)
     # The port is there before the workers are, so they start on this clock: 1 s, 3.2 on two busy
@@ -121,10 +121,10 @@ def test_a_cloudwatch_that_hangs_does_not_keep_the_app_from_starting_or_serving(
         took.append(exchange.response.elapsed.total_seconds())
     assert min(took) < TRY_SECONDS, took
     # and what it logged while CloudWatch hung gets there
-    standins.heal()
+    emulators.heal()
     wait_for(
         "the record from before",
-        lambda: standins.holds("aws", exchange.trace_id).get("logs"),
+        lambda: emulators.holds("aws", exchange.trace_id).get("logs"),
         seconds=90,
     )
 

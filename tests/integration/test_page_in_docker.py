@@ -24,7 +24,7 @@ def checkout(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Checkou
         pytest.skip("about a container")
     assert can_serve_page(ROOT), "the page needs Node, or to be built already"
     # Not on the clock of the command that starts it; what it is known by is the same there.
-    ensure_images(ROOT, names=("backend", "profiles", "collector", "standins", "frontend"))
+    ensure_images(ROOT, names=("backend", "profiles", "collector", "emulators", "frontend"))
     made = Checkout(tmp_path / "project", page=True)
     made.settings["RUNTIME"] = "docker"
     yield made

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from emulators.client import Client
 from stack.waiting import wait_for
-from standins.client import Client
 from tests.integration.harness.account import aws
 from tests.integration.harness.checkout import Checkout, running_checkout
 
@@ -39,16 +39,16 @@ def test_a_changed_rule_changes_what_is_recorded_without_a_restart(checkout: Che
     assert checkout.run("provision").code == 0
     xray = aws(checkout, "xray")
 
-    def share(standins: Client) -> float:
+    def share(emulators: Client) -> float:
         """What part of requests that nobody has decided about is at Honeycomb."""
-        before = len(_own(standins))
+        before = len(_own(emulators))
         for _ in range(REQUESTS):
             assert requests.get(f"{checkout.url}/api/activities/home", timeout=30).ok
         # Everything is sent within a second; a span that is late shows in the next look.
-        wait_for("nothing new", Settled(standins), seconds=60, pause=1.5)
-        return (len(_own(standins)) - before) / REQUESTS
+        wait_for("nothing new", Settled(emulators), seconds=60, pause=1.5)
+        return (len(_own(emulators)) - before) / REQUESTS
 
-    with Client(f"http://127.0.0.1:{checkout.ports['STANDIN_CONTROL_PORT']}") as standins:
+    with Client(f"http://127.0.0.1:{checkout.ports['EMULATOR_CONTROL_PORT']}") as emulators:
         for rate in (1.0, 0.0, 1.0):
             # when
             xray.update_sampling_rule(
@@ -57,23 +57,23 @@ def test_a_changed_rule_changes_what_is_recorded_without_a_restart(checkout: Che
             # then
             wait_for(
                 f"a share of {rate}",
-                lambda: share(standins),
+                lambda: share(emulators),
                 until=lambda seen, wanted=rate: seen == wanted,  # type: ignore[misc]
                 seconds=150,
             )
 
 
-def _own(standins: Client) -> set[str]:
-    return {span.split(":")[0] for span in standins.ids("honeycomb")}
+def _own(emulators: Client) -> set[str]:
+    return {span.split(":")[0] for span in emulators.ids("honeycomb")}
 
 
 class Settled:
     """True when called while no trace has come since the last call."""
 
-    def __init__(self, standins: Client) -> None:
-        self._standins = standins
+    def __init__(self, emulators: Client) -> None:
+        self._emulators = emulators
         self._seen = -1
 
     def __call__(self) -> bool:
-        before, self._seen = self._seen, len(_own(self._standins))
+        before, self._seen = self._seen, len(_own(self._emulators))
         return before == self._seen

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emulators.client import Client
 from stack.telemetry import read_points, read_spans
 from stack.waiting import wait_for
-from standins.client import Client
 from tests.integration.harness.account import aws
 from tests.integration.harness.checkout import Checkout, running_checkout
 from tests.integration.harness.traffic import send, send_many
@@ -58,8 +58,8 @@ def checkout(running: Checkout) -> Iterator[Checkout]:
 
 
 @pytest.fixture
-def standins(checkout: Checkout) -> Iterator[Client]:
-    with Client(f"http://127.0.0.1:{checkout.ports['STANDIN_CONTROL_PORT']}") as client:
+def emulators(checkout: Checkout) -> Iterator[Client]:
+    with Client(f"http://127.0.0.1:{checkout.ports['EMULATOR_CONTROL_PORT']}") as client:
         yield client
 
 
@@ -128,7 +128,7 @@ def test_a_refused_key_is_red_for_that_vendor_alone_and_named(checkout: Checkout
 
 
 def test_a_hanging_vendor_is_red_alone_and_gets_all_once_it_is_back(
-    checkout: Checkout, standins: Client
+    checkout: Checkout, emulators: Client
 ) -> None:
     # given
     assert checkout.run("break", "xray", "hang").code == 0
@@ -142,7 +142,7 @@ def test_a_hanging_vendor_is_red_alone_and_gets_all_once_it_is_back(
     wanted = {exchange.trace_id for exchange in exchanges}
     wait_for(
         "every trace at Honeycomb",
-        lambda: wanted - _traces(standins, "honeycomb"),
+        lambda: wanted - _traces(emulators, "honeycomb"),
         until=lambda missing: not missing,
         seconds=90,
     )
@@ -153,14 +153,14 @@ def test_a_hanging_vendor_is_red_alone_and_gets_all_once_it_is_back(
     # then
     wait_for(
         "every trace at X-Ray",
-        lambda: wanted - _traces(standins, "xray"),
+        lambda: wanted - _traces(emulators, "xray"),
         until=lambda missing: not missing,
         seconds=120,
     )
 
 
 def test_an_edit_that_drops_x_ray_takes_effect_and_nobody_else_misses_a_span(
-    checkout: Checkout, standins: Client
+    checkout: Checkout, emulators: Client
 ) -> None:
     # given
     before = send_many(f"{checkout.url}/api/activities/home", 20)
@@ -179,17 +179,17 @@ def test_an_edit_that_drops_x_ray_takes_effect_and_nobody_else_misses_a_span(
     everyone = {exchange.trace_id for exchange in (*before, *during, *after)}
     wait_for(
         "every trace at Honeycomb",
-        lambda: everyone - _traces(standins, "honeycomb"),
+        lambda: everyone - _traces(emulators, "honeycomb"),
         until=lambda missing: not missing,
         seconds=90,
     )
-    assert not _traces(standins, "xray") & {exchange.trace_id for exchange in after}
-    twice = [span for span, times in standins.ids("honeycomb").items() if times > 1]
+    assert not _traces(emulators, "xray") & {exchange.trace_id for exchange in after}
+    twice = [span for span, times in emulators.ids("honeycomb").items() if times > 1]
     assert twice == []
 
 
 def test_a_broken_edit_is_refused_and_the_old_config_goes_on(
-    checkout: Checkout, standins: Client
+    checkout: Checkout, emulators: Client
 ) -> None:
     # given
     text = checkout.config.read_text()
@@ -205,18 +205,18 @@ def test_a_broken_edit_is_refused_and_the_old_config_goes_on(
     exchange = send(f"{checkout.url}/api/activities/home")
     wait_for(
         "the trace at Honeycomb",
-        lambda: exchange.trace_id in _traces(standins, "honeycomb"),
+        lambda: exchange.trace_id in _traces(emulators, "honeycomb"),
         seconds=90,
     )
 
 
 def test_every_request_counts_once_in_cloudwatch_also_after_an_outage(
-    checkout: Checkout, standins: Client
+    checkout: Checkout, emulators: Client
 ) -> None:
     """Two workers with equal labels, totals made differences, batches tried again."""
 
     def counted() -> float:
-        points = standins.metrics(namespace="cruddur", name=DURATION)
+        points = emulators.metrics(namespace="cruddur", name=DURATION)
         return float(
             sum(
                 point["statistics"]["count"]
@@ -255,7 +255,7 @@ def test_every_request_counts_once_in_cloudwatch_also_after_an_outage(
     send_many(f"{checkout.url}/api/activities/home", 40)
     wait_for(
         "refused batches",
-        lambda: [r for r in standins.requests("aws") if r["status"] == 503],
+        lambda: [r for r in emulators.requests("aws") if r["status"] == 503],
         seconds=60,
     )
     assert checkout.run("heal").code == 0
@@ -292,7 +292,7 @@ def test_queries_are_created_once(checkout: Checkout) -> None:
 
 
 def test_an_error_reaches_rollbar_with_its_trace_and_the_span_knows_the_item(
-    checkout: Checkout, standins: Client
+    checkout: Checkout, emulators: Client
 ) -> None:
     # when
     exchange = send(
@@ -301,7 +301,7 @@ def test_an_error_reaches_rollbar_with_its_trace_and_the_span_knows_the_item(
     )
     # then
     assert exchange.response.status_code == 500
-    held = wait_for("the item", lambda: standins.holds("rollbar", exchange.trace_id), seconds=60)
+    held = wait_for("the item", lambda: emulators.holds("rollbar", exchange.trace_id), seconds=60)
     [item] = held["items"]
     assert item["custom"]["trace_id"] == exchange.trace_id
     assert item["person"] == {"id": "andrewbrown"}
@@ -310,7 +310,7 @@ def test_an_error_reaches_rollbar_with_its_trace_and_the_span_knows_the_item(
     assert "s3cr3t" not in json.dumps(item)
     spans = wait_for(
         "its trace at Honeycomb",
-        lambda: standins.holds("honeycomb", exchange.trace_id).get("traces", []),
+        lambda: emulators.holds("honeycomb", exchange.trace_id).get("traces", []),
         # Spans of one trace may come in two batches.
         until=lambda spans: item["uuid"] in json.dumps(spans),
         seconds=60,
@@ -320,7 +320,7 @@ def test_an_error_reaches_rollbar_with_its_trace_and_the_span_knows_the_item(
 
 
 def test_from_a_trace_in_x_ray_to_its_logs_in_cloudwatch_and_back(
-    checkout: Checkout, standins: Client
+    checkout: Checkout, emulators: Client
 ) -> None:
     # given
     exchange = send(f"{checkout.url}/api/activities/home")
@@ -329,7 +329,7 @@ def test_from_a_trace_in_x_ray_to_its_logs_in_cloudwatch_and_back(
         "the backend's segment",
         lambda: [
             segment
-            for segment in standins.holds("xray", exchange.trace_id).get("traces", [])
+            for segment in emulators.holds("xray", exchange.trace_id).get("traces", [])
             if segment["name"] == "backend-flask"
         ],
         seconds=60,
@@ -378,5 +378,5 @@ def test_a_wrong_key_is_refused_before_anything_starts(checkout: Checkout) -> No
         assert name in ended.error
 
 
-def _traces(standins: Client, vendor: str) -> set[str]:
-    return {span.split(":")[0] for span in standins.ids(vendor)}
+def _traces(emulators: Client, vendor: str) -> set[str]:
+    return {span.split(":")[0] for span in emulators.ids(vendor)}

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from standins.otlp import error_body
+from emulators.otlp import error_body
 from tests.local_http import Handler, serve
 
 if TYPE_CHECKING:

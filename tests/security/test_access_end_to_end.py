@@ -10,13 +10,13 @@ import psutil
 import pytest
 import requests
 
+from emulators.client import Client
 from stack.access import Access
 from stack.otlp_json import span
 from stack.page_build import SOURCES, can_serve_page, ensure_node_packages
 from stack.settings import ROOT
 from stack.telemetry import read_spans
 from stack.waiting import wait_for
-from standins.client import Client
 from tests.integration.harness.checkout import running_checkout
 from tests.integration.harness.traffic import send
 from tests.security.sending import VERIFY, Sender, bearer
@@ -64,11 +64,11 @@ def test_a_request_is_one_trace_at_the_record_and_at_the_vendors(checkout: Check
         until=lambda found: found >= SERVICES,
         seconds=ARRIVAL_SECONDS,
     )
-    with Client(f"http://127.0.0.1:{checkout.ports['STANDIN_CONTROL_PORT']}") as standins:
+    with Client(f"http://127.0.0.1:{checkout.ports['EMULATOR_CONTROL_PORT']}") as emulators:
         for vendor in ("honeycomb", "xray"):
             wait_for(
                 f"the trace at {vendor}",
-                lambda vendor=vendor: standins.holds(vendor, exchange.trace_id),  # type: ignore[misc]
+                lambda vendor=vendor: emulators.holds(vendor, exchange.trace_id),  # type: ignore[misc]
                 seconds=ARRIVAL_SECONDS,
             )
 
@@ -93,15 +93,15 @@ def test_strangers_get_nothing_to_any_vendor(
     assert whole.send(port, taken) == "200"
     # then
     assert "200" not in answers
-    with Client(f"http://127.0.0.1:{checkout.ports['STANDIN_CONTROL_PORT']}") as standins:
+    with Client(f"http://127.0.0.1:{checkout.ports['EMULATOR_CONTROL_PORT']}") as emulators:
         for vendor in ("honeycomb", "xray"):
             wait_for(
                 f"the good span at {vendor}",
-                lambda vendor=vendor: standins.holds(vendor, taken),  # type: ignore[misc]
+                lambda vendor=vendor: emulators.holds(vendor, taken),  # type: ignore[misc]
                 seconds=ARRIVAL_SECONDS,
             )
         for trace_id in refused:
-            assert not any(standins.holds_all(trace_id).values())
+            assert not any(emulators.holds_all(trace_id).values())
             assert spans(checkout, trace_id) == []
 
 

@@ -1,4 +1,4 @@
-"""What `make provision` may do in an account: what it does on the stand-ins, and nothing else."""
+"""What `make provision` may do in an account: what it does on the emulators, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from emulators import inprocess
+from emulators.settings import Settings
 from stack.provision.account import Target, account_of
 from stack.provision.changes import apply, plan_changes
 from stack.provision.desired import load_desired
 from stack.settings import ROOT
-from standins import inprocess
-from standins.settings import Settings
 
 if TYPE_CHECKING:
     import pytest
@@ -36,11 +36,11 @@ def test_the_policy_for_provisioning_allows_what_it_calls_and_nothing_else(
         return made
 
     monkeypatch.setattr(boto3.session, "Session", watched)
-    with inprocess.running() as standins:
-        # given stand-ins that have nothing
-        standins.reset(everything=True)
-        aws, played = standins.address("aws"), Settings()
-        endpoints = {"xray": standins.address("xray"), "logs": aws, "cloudwatch": aws, "sts": aws}
+    with inprocess.running() as emulators:
+        # given emulators that have nothing
+        emulators.reset(everything=True)
+        aws, played = emulators.address("aws"), Settings()
+        endpoints = {"xray": emulators.address("xray"), "logs": aws, "cloudwatch": aws, "sts": aws}
         target = Target(
             "eu-west-1", endpoints, played.aws_access_key_id, played.aws_secret_access_key
         )

@@ -17,8 +17,8 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from emulators.client import Client
 from stack.waiting import wait_for
-from standins.client import Client
 from tests.integration.harness.native import NativeStack
 from tests.integration.harness.stack import BACKEND, Change
 from tests.integration.harness.witness import wait_for_all_workers
@@ -75,19 +75,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
 
 
 @pytest.fixture
-def standins(stack: NativeStack) -> Iterator[Client]:
+def emulators(stack: NativeStack) -> Iterator[Client]:
     with Client(stack.control_url) as client:
         yield client
 
 
 def test_no_secret_is_anywhere_and_what_is_none_is_kept(
-    stack: NativeStack, standins: Client, capsys: pytest.CaptureFixture[str]
+    stack: NativeStack, emulators: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # given a vendor that is away, so that its queue fills, and one that refuses some for good
     rng = random.Random(SEED)
     sent = Canary(canary_values.secrets(rng, SECRETS), canary_values.benign(rng, SECRETS))
-    standins.break_("honeycomb", "refuse")
-    standins.break_("xray", "400", count=REFUSED)
+    emulators.break_("honeycomb", "refuse")
+    emulators.break_("xray", "400", count=REFUSED)
 
     # when everything is sent
     straight_to_the_collector(stack, sent)
@@ -104,15 +104,15 @@ def test_no_secret_is_anywhere_and_what_is_none_is_kept(
     assert of_folder(on_disk, "queues/dead-letters"), "X-Ray was to have refused something"
 
     # when it is back
-    standins.heal("honeycomb")
+    emulators.heal("honeycomb")
     spans = {f"{span.trace_id}:{span.span_id}" for span in stack.spans()}
     wait_for(
         "what waited to be at Honeycomb",
-        lambda: spans - standins.ids("honeycomb").keys(),
+        lambda: spans - emulators.ids("honeycomb").keys(),
         until=lambda missing: not missing,
         seconds=SECONDS,
     )
-    held = {vendor: standins.items(vendor) for vendor in VENDORS}
+    held = {vendor: emulators.items(vendor) for vendor in VENDORS}
 
     # then no secret is in a file, a log, a queue or at a vendor, and what is none is
     found = {**on_disk_found, **leaks(held, sent)}

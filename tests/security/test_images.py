@@ -24,7 +24,7 @@ from tests.security.vendor_keys import fresh_keys, keys_in, word
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SERVICES = ("collector", "backend-flask", "profiles-flask", "standins", PAGE)
+SERVICES = ("collector", "backend-flask", "profiles-flask", "emulators", PAGE)
 SHELLS = {"sh", "ash", "bash", "dash", "busybox", "ksh", "zsh"}
 PACKAGE_TOOLS = {"pip", "pip3", "gcc", "cc", "make", "curl", "wget", "git"}
 PIP = re.compile(r"-packages/pip/|/ensurepip/|/pip-[^/]+\.whl$")
@@ -33,7 +33,7 @@ WRITABLE = {
     "collector": {"/var/lib/otel/telemetry", "/var/lib/otel/queues"},
     "backend-flask": {"/tmp", "/var/lib/cruddur"},  # noqa: S108
     "profiles-flask": {"/tmp"},  # noqa: S108
-    "standins": {"/tmp"},  # noqa: S108
+    "emulators": {"/tmp"},  # noqa: S108
     PAGE: {"/tmp"},  # noqa: S108
 }
 """What a container may write to, besides what the kernel mounts under /dev and /proc."""
@@ -41,14 +41,14 @@ WRITABLE = {
 DOCKERFILES = {
     "backend": "services/Dockerfile",
     "profiles": "services/Dockerfile",
-    "standins": "standins/Dockerfile",
+    "emulators": "emulators/Dockerfile",
     "collector": "collector/Dockerfile",
     "frontend": "services/frontend/Dockerfile",
 }
 OWN_FILES = {
     "backend": b"cruddur",
     "profiles": b"profiles",
-    "standins": b"honeycomb",
+    "emulators": b"honeycomb",
     "collector": b"memory_limiter",
     "frontend": b"Content-Security-Policy",
 }

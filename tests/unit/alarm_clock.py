@@ -1,11 +1,11 @@
-"""The time by which the stand-ins look at alarms, stopped."""
+"""The time by which the emulators look at alarms, stopped."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from standins.aws import backend
+from emulators.aws import backend
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def stop(monkeypatch: pytest.MonkeyPatch) -> datetime:
-    """The time that it stays for alarms of this process's stand-ins until the test is over.
+    """The time that it stays for alarms of this process's emulators until the test is over.
 
     A period begins at a round time of the clock, such as a full minute: what a test wrote just
     before is of the period before.

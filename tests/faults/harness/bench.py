@@ -1,4 +1,4 @@
-"""The collector's own binary with the shipped config, the stand-ins as vendors, and a hard hand."""
+"""The collector's own binary with the shipped config, the emulators as vendors, and a hard hand."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from emulators.client import Client
 from stack.applied_config import apply_config
 from stack.collector_build import ensure_collector_binary
 from stack.errors import StackError
@@ -18,7 +19,6 @@ from stack.python_env import ensure_env
 from stack.replay import Letter, letters_folder, read_letters
 from stack.settings import ROOT
 from stack.waiting import wait_for
-from standins.client import Client
 from tests.faults.harness.container import Container
 from tests.faults.harness.running import wait_while_it_runs
 from tests.integration.harness.ledger import by_vendor
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from tests.integration.harness.plans import Runtime
 
 START_SECONDS = 90
-"""The collector takes a third of a second and the stand-ins two; both together took 40 s at a load
+"""The collector takes a third of a second and the emulators two; both together took 40 s at a load
 of 11."""
 
 MOTO_SECONDS = 90
-"""CloudWatch's stand-in loads beside its first requests: 1.5 s of CPU, which were more than 30 s on
+"""CloudWatch's emulator loads beside its first requests: 1.5 s of CPU, which were more than 30 s on
 two cores that others kept busy."""
 
 STOP_SECONDS = 10
@@ -47,7 +47,7 @@ a machine that pauses meanwhile is not the collector's delay."""
 
 
 class Bench:
-    """Collector and stand-ins as the plan runs them, but started and ended one by one."""
+    """Collector and emulators as the plan runs them, but started and ended one by one."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Bench:
         runtime: Runtime = "native",
     ) -> None:
         """`far`: what stands between the collector and the vendors. `disk`: a small one of their
-        own, under the queues. `runtime`: what runs the collector; stand-ins are processes.
+        own, under the queues. `runtime`: what runs the collector; emulators are processes.
         """
         self.plan = shipped_plan(folder, "native")
         self.far, self.disk = far, disk
@@ -74,11 +74,11 @@ class Bench:
             self._binary = ensure_collector_binary(ROOT, Path(own) if own else None)
         self.config = self.plan.config_source.read_text()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        standins = self.plan.process("standins")
-        if standins.python is not None:
-            ensure_env(standins.python)
+        emulators = self.plan.process("emulators")
+        if emulators.python is not None:
+            ensure_env(emulators.python)
         try:
-            self._start(standins)
+            self._start(emulators)
             self.client = Client(str(self.plan.control_url), timeout=30)
             if far:
                 far.lead_to(self.client.ports())

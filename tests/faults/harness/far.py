@@ -1,4 +1,4 @@
-"""The stand-ins as vendors are in the world: behind a name that resolves, and TLS."""
+"""The emulators as vendors are in the world: behind a name that resolves, and TLS."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Trouble = Literal["DNS gone", "DNS silent", "TLS unknown CA", "TLS wrong name", 
 TROUBLES: tuple[Trouble, ...] = get_args(Trouble)
 
 NAMES = {"honeycomb": "honeycomb.test", "xray": "xray.test", "aws": "cloudwatch.test"}
-"""By stand-in. `.test` is nobody's."""
+"""By emulator. `.test` is nobody's."""
 
 SETTINGS = {
     "honeycomb": "HONEYCOMB_ENDPOINT",
@@ -39,7 +39,7 @@ _HEADER = 12
 
 
 class Far:
-    """`https://<name>:<port>` in front of each stand-in, and the name server that knows them.
+    """`https://<name>:<port>` in front of each emulator, and the name server that knows them.
 
     `command` goes before a program that is to ask that name server; empty where this user may make
     no mount namespace, and then names are not `resolvable` and vendors go by 127.0.0.1.
@@ -86,10 +86,10 @@ class Far:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For the collector, which trusts these fronts' CA alone, and for the stand-ins."""
+        """For the collector, which trusts these fronts' CA alone, and for the emulators."""
         hosts = NAMES if self.resolvable else dict.fromkeys(NAMES, "127.0.0.1")
         return {
-            "STANDIN_HOSTS": ",".join(NAMES.values()),
+            "EMULATOR_HOSTS": ",".join(NAMES.values()),
             "SSL_CERT_FILE": str(self._folder / "ca.pem"),
             # Go trusts whatever lies in it.
             "SSL_CERT_DIR": str(self._folder / "none"),
@@ -100,16 +100,16 @@ class Far:
         }
 
     def lead_to(self, ports: Mapping[str, int]) -> None:
-        """The stand-ins' ports, by their names."""
+        """The emulators' ports, by their names."""
         self._targets = {name: ports[name] for name in NAMES}
 
-    def break_(self, standin: str, trouble: Trouble) -> None:
+    def break_(self, emulator: str, trouble: Trouble) -> None:
         """Connections of before end, as when a vendor moves; new ones meet the trouble. Who waits
         for an answer gets it first: what was kept and is not answered comes twice, rightly.
         """
         self.asked_in_vain = self.refused_handshakes = 0
-        self._trouble[standin] = trouble
-        self._loop.call_soon_threadsafe(self._end_connections, standin)
+        self._trouble[emulator] = trouble
+        self._loop.call_soon_threadsafe(self._end_connections, emulator)
 
     def heal(self) -> None:
         self._trouble.clear()
@@ -205,13 +205,13 @@ class Far:
             labels.append(query[at + 1 : at + 1 + query[at]].decode())
             at += 1 + query[at]
         question = query[_HEADER : end + 5]
-        standin = {name: standin for standin, name in NAMES.items()}.get(".".join(labels))
-        trouble = self._trouble.get(standin or "")
+        emulator = {name: emulator for emulator, name in NAMES.items()}.get(".".join(labels))
+        trouble = self._trouble.get(emulator or "")
         if trouble in {"DNS gone", "DNS silent"}:
             self.asked_in_vain += 1
             if trouble == "DNS silent":
                 return None
-        known = standin is not None and trouble != "DNS gone"
+        known = emulator is not None and trouble != "DNS gone"
         found = known and int.from_bytes(question[-4:-2]) == _TYPE_A
         flags = 0x8580 if known else 0x8580 | _NO_SUCH_NAME
         header = query[:2] + struct.pack("!HHHHH", flags, 1, int(found), 0, 0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.faults.harness.ids import from_vendors
 
 if TYPE_CHECKING:
-    from standins.client import Client
+    from emulators.client import Client
     from tests.faults.harness.sender import Sent
 
 ROUTES = (
@@ -21,7 +21,7 @@ ROUTES = (
 )
 """Vendor and signal."""
 
-STANDIN = {"honeycomb": "honeycomb", "xray": "xray", "cloudwatch": "aws"}
+EMULATOR = {"honeycomb": "honeycomb", "xray": "xray", "cloudwatch": "aws"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def held(client: Client, sent: Sent, vendor: str, signal: str) -> Held:
     wanted = frozenset(sent.ids[signal])
     ask = client.sums if signal == "metrics" else client.ids
     counts: dict[str, float] = {}
-    for name, count in ask(STANDIN[vendor], signal).items():
+    for name, count in ask(EMULATOR[vendor], signal).items():
         if key := from_vendors(vendor, signal, name):
             counts[key] = counts.get(key, 0) + count
     twice = {key for key in wanted if counts.get(key, 0) > 1}
@@ -56,5 +56,5 @@ def held(client: Client, sent: Sent, vendor: str, signal: str) -> Held:
 
 def arrivals(client: Client, vendor: str, signal: str) -> dict[str, float]:
     """When the vendor had each of the sender's ids, in epoch seconds."""
-    found = client.arrivals(STANDIN[vendor], signal)
+    found = client.arrivals(EMULATOR[vendor], signal)
     return {key: at for name, at in found.items() if (key := from_vendors(vendor, signal, name))}

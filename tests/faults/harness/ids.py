@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from standins.otlp import take
+from emulators.otlp import take
 
 if TYPE_CHECKING:
-    from standins.otlp import Request
+    from emulators.otlp import Request
 
 MILLISECOND = 10**6
 """In nanoseconds."""

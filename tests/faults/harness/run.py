@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
+from emulators.otlp import decode
 from stack.waiting import DeadlineError, wait_for
-from standins.otlp import decode
 from tests.faults.cases import STAMPS
 from tests.faults.harness.disk import fill, free
 from tests.faults.harness.far import TROUBLES
-from tests.faults.harness.held import ROUTES, STANDIN, Held, held
+from tests.faults.harness.held import EMULATOR, ROUTES, Held, held
 from tests.faults.harness.ids import ids_of
 from tests.faults.harness.sender import Sender
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from emulators.faults import Mode
+    from emulators.otlp import Signal
     from stack.ledger import Entry
     from stack.replay import Letter
-    from standins.faults import Mode
-    from standins.otlp import Signal
     from tests.faults.cases import Case
     from tests.faults.harness.bench import Bench
     from tests.faults.harness.sender import Sent, Windows
@@ -176,16 +176,16 @@ def look(bench: Bench, sent: Sent) -> dict[Key, Held]:
 
 
 def _break(bench: Bench, case: Case, sender: Sender) -> None:
-    standin = STANDIN[case.vendor]
+    emulator = EMULATOR[case.vendor]
     if case.mode in STAMPS:
         sender.clock_ahead = STAMPS[case.mode]
     elif case.mode in TROUBLES:
         assert bench.far is not None
-        bench.far.break_(standin, case.mode)
+        bench.far.break_(emulator, case.mode)
     else:
         seconds = 5.0 if case.mode == "slow" else None
         mode = cast("Mode", case.mode)
-        bench.client.break_(standin, mode, seconds=seconds, retry_after=case.retry_after)
+        bench.client.break_(emulator, mode, seconds=seconds, retry_after=case.retry_after)
 
 
 def untroubled(case: Case, ledger: Mapping[Key, Entry]) -> list[str]:
@@ -275,7 +275,7 @@ def _was_refused(bench: Bench, case: Case) -> bool:
     """Whether the sick vendor refused a signature for its time: else no clock was wrong."""
     return any(
         one.get("fault") == case.mode and one["status"] >= HTTPStatus.BAD_REQUEST
-        for one in bench.client.requests(STANDIN[case.vendor])
+        for one in bench.client.requests(EMULATOR[case.vendor])
     )
 
 

@@ -23,13 +23,13 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from standins.otlp import SIGNALS
+from emulators.otlp import SIGNALS
 from tests.faults.harness.ids import MILLISECOND, ids_of
 
 if TYPE_CHECKING:
     from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-    from standins.otlp import Request, Signal
+    from emulators.otlp import Request, Signal
 
 ITEMS: dict[Signal, int] = {"traces": 10, "metrics": 50, "logs": 30}
 """Spans, data points, log records in a request."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.faults.harness.held import ROUTES, STANDIN, arrivals
+from tests.faults.harness.held import EMULATOR, ROUTES, arrivals
 from tests.faults.harness.run import look
 from tests.faults.harness.sender import Sender, Sent
 
 if TYPE_CHECKING:
-    from standins.faults import Mode
+    from emulators.faults import Mode
     from tests.faults.harness.bench import Bench
     from tests.faults.harness.held import Held
 
@@ -81,7 +81,7 @@ def take_turns(bench: Bench, vendor: str, mode: Mode, pairs: int) -> Turns:
         for number in range(pairs + 1):
             for sick in (False, True):
                 if sick:
-                    bench.client.break_(STANDIN[vendor], mode)
+                    bench.client.break_(EMULATOR[vendor], mode)
                 else:
                     bench.heal()
                 time.sleep(EDGE_SECONDS)

@@ -1,6 +1,6 @@
 """From spans that a service had to drop to an alarm.
 
-The account is the stand-in's, provisioned as `make provision` does it; service, instrumentation
+The account is the emulator's, provisioned as `make provision` does it; service, instrumentation
 and collector with its config are the real ones.
 """
 
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from emulators import inprocess
+from emulators.settings import Settings as EmulatorSettings
 from stack.collector_build import ensure_collector_binary
 from stack.provision.account import Target
 from stack.provision.changes import apply, plan_changes
 from stack.provision.desired import load_desired
 from stack.settings import ROOT
 from stack.waiting import wait_for
-from standins import inprocess
-from standins.settings import Settings as StandinSettings
 from tests.integration.harness.backend import running_backend
 from tests.ports import free_ports
 from tests.unit.collector import running as collector
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from standins.client import Client
+    from emulators.client import Client
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeout(300)]
 
@@ -46,21 +46,21 @@ SMALL = {
 
 
 @pytest.fixture
-def standins() -> Iterator[Client]:
+def emulators() -> Iterator[Client]:
     with inprocess.running() as playing:
         yield playing
 
 
 @pytest.fixture
-def target(standins: Client) -> Target:
+def target(emulators: Client) -> Target:
     """An account that has nothing but what aws/ asks for."""
     # moto's accounts are the process's: an earlier test's metrics would be in this one.
-    standins.reset(everything=True)
-    keys = StandinSettings()
-    aws = standins.address("aws")
+    emulators.reset(everything=True)
+    keys = EmulatorSettings()
+    aws = emulators.address("aws")
     target = Target(
         REGION,
-        {"xray": standins.address("xray")} | dict.fromkeys(("logs", "cloudwatch", "sts"), aws),
+        {"xray": emulators.address("xray")} | dict.fromkeys(("logs", "cloudwatch", "sts"), aws),
         keys.aws_access_key_id,
         keys.aws_secret_access_key,
         account=ACCOUNT,
@@ -75,15 +75,15 @@ def state(target: Target) -> str:
 
 
 def test_what_is_lost_while_the_collector_is_away_raises_the_alarm_when_it_is_back(
-    target: Target, standins: Client, tmp_path: Path
+    target: Target, emulators: Client, tmp_path: Path
 ) -> None:
     # given a service whose collector is not there, and an alarm that is silent
     binary = ensure_collector_binary(ROOT)
     [otlp_port] = free_ports(1)
     environment = {
         "OTLP_HTTP_PORT": str(otlp_port),
-        "XRAY_ENDPOINT": standins.address("xray"),
-        "CLOUDWATCH_LOGS_ENDPOINT": standins.address("aws"),
+        "XRAY_ENDPOINT": emulators.address("xray"),
+        "CLOUDWATCH_LOGS_ENDPOINT": emulators.address("aws"),
         "AWS_ACCESS_KEY_ID": str(target.access_key_id),
         "AWS_SECRET_ACCESS_KEY": str(target.secret_access_key),
         "AWS_REGION": REGION,
@@ -117,7 +117,7 @@ def test_what_is_lost_while_the_collector_is_away_raises_the_alarm_when_it_is_ba
     # and by how much, as one number of all services
     lost = [
         value * count
-        for metric in standins.metrics("cruddur", "telemetry.lost")
+        for metric in emulators.metrics("cruddur", "telemetry.lost")
         if metric["dimensions"] == {}
         for value, count in metric["values"]
     ]
@@ -126,12 +126,12 @@ def test_what_is_lost_while_the_collector_is_away_raises_the_alarm_when_it_is_ba
 
 
 def test_a_service_that_loses_nothing_raises_nothing(
-    target: Target, standins: Client, tmp_path: Path
+    target: Target, emulators: Client, tmp_path: Path
 ) -> None:
     # given a service whose collector is there
     environment = {
-        "XRAY_ENDPOINT": standins.address("xray"),
-        "CLOUDWATCH_LOGS_ENDPOINT": standins.address("aws"),
+        "XRAY_ENDPOINT": emulators.address("xray"),
+        "CLOUDWATCH_LOGS_ENDPOINT": emulators.address("aws"),
         "AWS_ACCESS_KEY_ID": str(target.access_key_id),
         "AWS_SECRET_ACCESS_KEY": str(target.secret_access_key),
         "AWS_REGION": REGION,
@@ -145,9 +145,9 @@ def test_a_service_that_loses_nothing_raises_nothing(
         assert requests.get(f"{backend.url}/api/activities/home", timeout=30).ok
         wait_for(
             "a metric of the service in CloudWatch",
-            lambda: standins.metrics("cruddur", "http.server.request.duration"),
+            lambda: emulators.metrics("cruddur", "http.server.request.duration"),
             seconds=90,
         )
     # then
-    assert standins.metrics("cruddur", "telemetry.lost") == []
+    assert emulators.metrics("cruddur", "telemetry.lost") == []
     assert state(target) == "OK"

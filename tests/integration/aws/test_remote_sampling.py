@@ -1,6 +1,6 @@
 """A sampling rule in X-Ray decides what the real service records, by way of the collector's proxy.
 
-X-Ray is the stand-in, which verifies the signature that the proxy adds; service, SDK, sampler,
+X-Ray is the emulator, which verifies the signature that the proxy adds; service, SDK, sampler,
 collector with its config, and `make provision` are the real ones.
 """
 
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from emulators import inprocess
+from emulators.settings import Settings as EmulatorSettings
 from stack.collector_build import ensure_collector_binary
 from stack.provision.account import Target
 from stack.provision.changes import apply, plan_changes
@@ -20,8 +22,6 @@ from stack.provision.desired import load_desired
 from stack.settings import ROOT
 from stack.telemetry import read_spans
 from stack.waiting import wait_for
-from standins import inprocess
-from standins.settings import Settings as StandinSettings
 from tests.integration.harness.backend import running_backend
 from tests.integration.harness.traffic import send
 from tests.unit.collector import running as collector
@@ -87,19 +87,19 @@ class Sampled:
 def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sampled]:
     folder = tmp_path_factory.mktemp("sampling")
     binary = ensure_collector_binary(ROOT)
-    keys = StandinSettings()
-    with inprocess.running() as standins:
+    keys = EmulatorSettings()
+    with inprocess.running() as emulators:
         target = Target(
             "eu-west-1",
-            {"xray": standins.address("xray")}
-            | dict.fromkeys(("logs", "cloudwatch", "sts"), standins.address("aws")),
+            {"xray": emulators.address("xray")}
+            | dict.fromkeys(("logs", "cloudwatch", "sts"), emulators.address("aws")),
             keys.aws_access_key_id,
             keys.aws_secret_access_key,
             account="123456789012",
         )
         apply(target, plan_changes(target, load_desired(ROOT, "eu-west-1", "123456789012")))
         environment = {
-            "XRAY_ENDPOINT": standins.address("xray"),
+            "XRAY_ENDPOINT": emulators.address("xray"),
             "AWS_ACCESS_KEY_ID": keys.aws_access_key_id,
             "AWS_SECRET_ACCESS_KEY": keys.aws_secret_access_key,
             "AWS_REGION": "eu-west-1",

@@ -1,6 +1,6 @@
 """From requests to an alarm: who is refused, who probes, and who only uses the service.
 
-The account is the stand-in's, provisioned as `make provision` does it; service, instrumentation
+The account is the emulator's, provisioned as `make provision` does it; service, instrumentation
 and collector with its config are the real ones.
 """
 
@@ -18,6 +18,8 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from emulators import inprocess
+from emulators.settings import Settings as EmulatorSettings
 from stack.collector_build import ensure_collector_binary
 from stack.provision.account import Target
 from stack.provision.changes import apply, plan_changes
@@ -25,15 +27,13 @@ from stack.provision.desired import load_desired
 from stack.settings import ROOT
 from stack.telemetry import read_spans
 from stack.waiting import wait_for
-from standins import inprocess
-from standins.settings import Settings as StandinSettings
 from tests.integration.harness.backend import running_backend
 from tests.unit.collector import running as collector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from standins.client import Client
+    from emulators.client import Client
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeout(400)]
 
@@ -72,12 +72,12 @@ class Watched:
     folder: Path
     console: Path
     target: Target
-    standins: Client
+    emulators: Client
     sent: int = 0
 
     def provision(self, **parameters: Any) -> None:
         """An account that has nothing but what aws/ asks for."""
-        self.standins.reset(everything=True)
+        self.emulators.reset(everything=True)
         self.sent = 0
         desired = load_desired(ROOT, REGION, ACCOUNT, parameters)
         apply(self.target, plan_changes(self.target, desired))
@@ -161,9 +161,9 @@ class Watched:
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("alarms")
     binary = ensure_collector_binary(ROOT)
-    keys = StandinSettings()
-    with inprocess.running() as standins:
-        aws, xray = standins.address("aws"), standins.address("xray")
+    keys = EmulatorSettings()
+    with inprocess.running() as emulators:
+        aws, xray = emulators.address("aws"), emulators.address("xray")
         target = Target(
             REGION,
             {"xray": xray} | dict.fromkeys(("logs", "cloudwatch", "sts"), aws),
@@ -182,7 +182,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             collector.running(binary, folder, environment=environment) as started,
             running_backend(folder, started.otlp, {}, "refusing:app", APPS) as backend,
         ):
-            yield Watched(backend.url, folder, backend.console, target, standins)
+            yield Watched(backend.url, folder, backend.console, target, emulators)
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ def test_requests_that_fail_validation_are_seen(provision: Callable[..., Watched
         "the metric of the route",
         lambda: [
             one
-            for one in watched.standins.metrics("cruddur", "http.server.request.duration")
+            for one in watched.emulators.metrics("cruddur", "http.server.request.duration")
             if one["dimensions"].items() >= dimensions.items()
         ],
         seconds=ARRIVAL_SECONDS,

@@ -1,4 +1,4 @@
-"""The AWS account that a checkout's stand-ins play."""
+"""The AWS account that a checkout's emulators play."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from standins.settings import Settings as StandinSettings
+from emulators.settings import Settings as EmulatorSettings
 
 if TYPE_CHECKING:
     from tests.integration.harness.checkout import Checkout
 
 
 def aws(checkout: Checkout, service: str) -> Any:
-    """AWS's own client, on the stand-in."""
-    played = StandinSettings()
-    port = "STANDIN_XRAY_PORT" if service == "xray" else "STANDIN_AWS_PORT"
+    """AWS's own client, on the emulator."""
+    played = EmulatorSettings()
+    port = "EMULATOR_XRAY_PORT" if service == "xray" else "EMULATOR_AWS_PORT"
     return boto3.client(  # type: ignore[call-overload]
         service,
         region_name="us-east-1",

@@ -37,9 +37,9 @@ from tests.integration.harness.plans import changed_plan, shipped_plan
 from tests.integration.harness.stack import (
     AS_SHIPPED,
     COLLECTOR,
+    EMULATORS,
     PROFILES,
     SERVICES,
-    STANDINS,
     Change,
     KilledError,
     Signal,
@@ -240,8 +240,8 @@ class DockerStack(PlannedStack):
                 "TELEMETRY_DIR": f"{RECORDS}/telemetry",
                 "QUEUE_DIR": f"{RECORDS}/queues",
             }
-        if service == STANDINS:
-            return {"STANDIN_BIND": EVERY_ADDRESS, "STANDIN_HOSTS": STANDINS}
+        if service == EMULATORS:
+            return {"EMULATOR_BIND": EVERY_ADDRESS, "EMULATOR_HOSTS": EMULATORS}
         endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{COLLECTOR}:{port['OTLP_HTTP_PORT']}"}
         if service == PROFILES:
             return {"BIND": f"{EVERY_ADDRESS}:{port['PROFILES_PORT']}", **endpoint}

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 Signal = Literal["traces", "metrics", "logs"]
 
-STANDINS = "standins"
+EMULATORS = "emulators"
 COLLECTOR = "collector"
 PROFILES = "profiles-flask"
 BACKEND = "backend-flask"
-SERVICES = (STANDINS, COLLECTOR, PROFILES, BACKEND)
+SERVICES = (EMULATORS, COLLECTOR, PROFILES, BACKEND)
 """In the order of their start."""
 
 WORKERS = 2
@@ -51,7 +51,7 @@ class KilledError(AssertionError):
 
 
 class Stack(Protocol):
-    """Stand-ins for the vendors, a collector and both Flask services, on ports of their own.
+    """Emulators for the vendors, a collector and both Flask services, on ports of their own.
 
     Services go by the names in `SERVICES`. Whatever waits raises DeadlineError or StackError.
     """
@@ -68,7 +68,7 @@ class Stack(Protocol):
 
     @property
     def control_url(self) -> str:
-        """The stand-ins' control API: what each vendor holds, and how to spoil it."""
+        """The emulators' control API: what each vendor holds, and how to spoil it."""
 
     def record(self, signal: Signal) -> Path:
         """The file exporter's file of one signal as it is now, or a copy of it."""

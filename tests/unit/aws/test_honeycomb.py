@@ -1,4 +1,4 @@
-"""Honeycomb's API by way of its stand-in, which checks the shape of what it gets."""
+"""Honeycomb's API by way of its emulator, which checks the shape of what it gets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from emulators import inprocess
+from emulators.settings import Settings
 from stack.errors import StackError
 from stack.honeycomb import (
     Honeycomb,
@@ -20,15 +22,13 @@ from stack.honeycomb import (
     send_marker,
 )
 from stack.settings import ROOT
-from standins import inprocess
-from standins.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from standins.client import Client
-    from standins.faults import Mode
+    from emulators.client import Client
+    from emulators.faults import Mode
 
 DATASET = "backend-flask"
 KEY = Settings().honeycomb_key
@@ -36,13 +36,13 @@ KEY = Settings().honeycomb_key
 
 @pytest.fixture(scope="module")
 def played() -> Iterator[Client]:
-    with inprocess.running() as standins:
-        yield standins
+    with inprocess.running() as emulators:
+        yield emulators
 
 
 @pytest.fixture
-def standins(played: Client) -> Client:
-    """Stand-ins that are well, and hold one event and nothing that was provisioned."""
+def emulators(played: Client) -> Client:
+    """Emulators that are well, and hold one event and nothing that was provisioned."""
     played.heal()
     played.reset(everything=True)
     resource = {"attributes": [{"key": "service.name", "value": {"stringValue": DATASET}}]}
@@ -65,8 +65,8 @@ def standins(played: Client) -> Client:
 
 
 @pytest.fixture
-def honeycomb(standins: Client) -> Honeycomb:
-    return Honeycomb(standins.address("honeycomb"), KEY)
+def honeycomb(emulators: Client) -> Honeycomb:
+    return Honeycomb(emulators.address("honeycomb"), KEY)
 
 
 def test_the_key_tells_whose_it_is(honeycomb: Honeycomb) -> None:
@@ -77,7 +77,7 @@ def test_the_key_tells_whose_it_is(honeycomb: Honeycomb) -> None:
 
 
 def test_the_three_queries_of_cruddur_are_created_once(
-    honeycomb: Honeycomb, standins: Client
+    honeycomb: Honeycomb, emulators: Client
 ) -> None:
     queries = load_queries(ROOT)
     # when they are saved
@@ -89,7 +89,7 @@ def test_the_three_queries_of_cruddur_are_created_once(
     second = save_queries(honeycomb, DATASET, queries)
     assert {saved.action for saved in second} == {"unchanged"}
     assert [saved.query_id for saved in second] == [saved.query_id for saved in first]
-    posts = [each for each in standins.requests("honeycomb") if each["method"] == "POST"]
+    posts = [each for each in emulators.requests("honeycomb") if each["method"] == "POST"]
     assert len([each for each in posts if "/1/queries/" in each["path"]]) == 3
 
 
@@ -129,8 +129,8 @@ def test_a_deploy_is_marked_in_every_dataset(honeycomb: Honeycomb) -> None:
     assert marker["url"] == "https://example.org/v1.2"
 
 
-def test_a_wrong_key_is_told_and_not_shown(standins: Client) -> None:
-    wrong = Honeycomb(standins.address("honeycomb"), "hcaik_nobodys")
+def test_a_wrong_key_is_told_and_not_shown(emulators: Client) -> None:
+    wrong = Honeycomb(emulators.address("honeycomb"), "hcaik_nobodys")
     with pytest.raises(StackError, match=r"401.*unknown API key.*HONEYCOMB_API_KEY") as error:
         check_key(wrong)
     assert "nobodys" not in str(error.value) + repr(wrong)
@@ -145,9 +145,9 @@ def test_a_dataset_without_events_is_told(honeycomb: Honeycomb) -> None:
     ("mode", "told"), [("403", "Manage Markers"), ("429", "wait a minute"), ("500", "500")]
 )
 def test_a_refusal_is_one_line_that_says_what_to_do(
-    honeycomb: Honeycomb, standins: Client, mode: Mode, told: str
+    honeycomb: Honeycomb, emulators: Client, mode: Mode, told: str
 ) -> None:
-    standins.break_("honeycomb", mode)
+    emulators.break_("honeycomb", mode)
     with pytest.raises(StackError, match=told) as error:
         send_marker(honeycomb, "v1")
     assert "\n" not in str(error.value)

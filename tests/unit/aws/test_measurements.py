@@ -1,4 +1,4 @@
-"""What the filters, queries and the template itself do, played on the stand-ins."""
+"""What the filters, queries and the template itself do, played on the emulators."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from emulators import inprocess
 from stack.cfn import load_resources
 from stack.provision.account import Target, account_of
 from stack.provision.changes import apply, plan_changes
 from stack.provision.desired import TEMPLATE_FILE, load_desired
 from stack.settings import ROOT
 from stack.waiting import wait_for
-from standins import inprocess
 from tests.unit import alarm_clock
 from tests.unit.aws.played import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from standins.client import Client
+    from emulators.client import Client
 
 TRACE_ID = "5759e988bd862e3fe1be46a994272793"
 Shape = dict[str, Any]
@@ -30,8 +30,8 @@ Shape = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def played() -> Iterator[Client]:
-    with inprocess.running() as standins:
-        yield standins
+    with inprocess.running() as emulators:
+        yield emulators
 
 
 @pytest.fixture

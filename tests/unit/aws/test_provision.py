@@ -1,4 +1,4 @@
-"""`make provision` against an account that the stand-ins and a fake X-Ray play."""
+"""`make provision` against an account that the emulators and a fake X-Ray play."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emulators import inprocess
+from emulators.settings import Settings
 from stack.errors import StackError
 from stack.provision.account import Target, account_of
 from stack.provision.changes import Change, Difference, apply, plan_changes
@@ -21,14 +23,12 @@ from stack.provision.desired import (
     named_services,
     service_names,
 )
-from standins import inprocess
-from standins.settings import Settings
 from tests.unit.aws import fake_xray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from standins.client import Client
+    from emulators.client import Client
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -41,8 +41,8 @@ def xray() -> Iterator[fake_xray.FakeXRay]:
 
 @pytest.fixture(scope="module")
 def played() -> Iterator[Client]:
-    with inprocess.running() as standins:
-        yield standins
+    with inprocess.running() as emulators:
+        yield emulators
 
 
 @pytest.fixture

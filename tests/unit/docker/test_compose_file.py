@@ -20,11 +20,11 @@ from tests.unit.compose_cli import need_compose
 
 ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "compose/compose.yaml"
-STANDINS_FILE = ROOT / "compose/local.yaml"
+EMULATORS_FILE = ROOT / "compose/local.yaml"
 PAGE_FILE = ROOT / "compose/page.yaml"
-TEXT = FILE.read_text() + STANDINS_FILE.read_text() + PAGE_FILE.read_text()
+TEXT = FILE.read_text() + EMULATORS_FILE.read_text() + PAGE_FILE.read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text())["services"]
-SERVICES["standins"] = yaml.safe_load(STANDINS_FILE.read_text())["services"]["standins"]
+SERVICES["emulators"] = yaml.safe_load(EMULATORS_FILE.read_text())["services"]["emulators"]
 SERVICES["frontend-react"] = yaml.safe_load(PAGE_FILE.read_text())["services"]["frontend-react"]
 OTHER_INSIDE = {
     "BIND",
@@ -34,8 +34,8 @@ OTHER_INSIDE = {
     "OTLP_BIND",
     "PROFILES_URL",
     "QUEUE_DIR",
-    "STANDIN_BIND",
-    "STANDIN_HOSTS",
+    "EMULATOR_BIND",
+    "EMULATOR_HOSTS",
     "TELEMETRY_DIR",
 }
 NAMED = re.compile(r"\$\{([A-Z0-9_]+)")
@@ -49,7 +49,7 @@ def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
     plan = make_plan(load_settings(ROOT), ROOT, "docker")
     apply_config(plan, plan.config_source.read_text())
     engine = Engine("unix:///var/run/docker.sock", "20.10.24", "2.26.1", "0.13.1")
-    names = ("collector", "backend", "profiles", "standins", "frontend")
+    names = ("collector", "backend", "profiles", "emulators", "frontend")
     return compose.compose_variables(plan, engine, {name: f"example/{name}:1" for name in names})
 
 

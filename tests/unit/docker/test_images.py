@@ -205,18 +205,18 @@ def test_each_image_is_the_stage_that_runs(
 ) -> None:
     """The others have a shell, pip and tools for who develops, or want what is not built."""
     monkeypatch.setattr("sys.platform", "linux")
-    images.ensure_images(settings=SETTINGS, names=(*images.NAMES, "frontend", "standins"))
+    images.ensure_images(settings=SETTINGS, names=(*images.NAMES, "frontend", "emulators"))
 
     assert {name: recipe.target for name, recipe in asked.items()} == {
         "backend": "production",
         "profiles": "production",
         "frontend": "production",
         "collector": "prebuilt",
-        "standins": None,
+        "emulators": None,
     }
     # Without a stage of that name an engine takes the last one.
     stages = re.findall(
-        r"^FROM .* AS (\S+)$", asked["standins"].dockerfile.read_text(), re.MULTILINE
+        r"^FROM .* AS (\S+)$", asked["emulators"].dockerfile.read_text(), re.MULTILINE
     )
     assert stages[-1] == "production"
 

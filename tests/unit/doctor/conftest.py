@@ -1,4 +1,4 @@
-"""A setup whose vendors are stand-ins in this process, and small servers that answer as told."""
+"""A setup whose vendors are emulators in this process, and small servers that answer as told."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from emulators.inprocess import running
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.doctor import asking, aws, chosen, machine, versions
 from stack.doctor.examination import examine
@@ -16,7 +17,6 @@ from stack.doctor.setup import Setup
 from stack.plan import make_plan
 from stack.settings import PLAYED, ROOT, Settings
 from stack.vendors import vendors
-from standins.inprocess import running
 from tests.local_http import Handler, serve
 from tests.unit.doctor.playing import Server
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from standins.client import Client
+    from emulators.client import Client
 
 # moto's state belongs to the process, and other tests have theirs in us-east-1.
 REGION = "eu-north-1"
@@ -79,7 +79,7 @@ def shared() -> Iterator[Client]:
 
 
 @pytest.fixture
-def standins(shared: Client) -> Iterator[Client]:
+def emulators(shared: Client) -> Iterator[Client]:
     """Well before and after each test, X-Ray without groups and rules."""
     shared.heal()
     shared.reset("xray", everything=True)
@@ -106,11 +106,11 @@ def make(tmp_path: Path, settings: Settings) -> Callable[..., Setup]:
 
 
 @pytest.fixture
-def played(make: Callable[..., Setup], standins: Client) -> Setup:
+def played(make: Callable[..., Setup], emulators: Client) -> Setup:
     """A stack that is up, with every vendor played."""
     ports = {
-        f"standin_{name}_port": port
-        for name, port in standins.ports().items()
+        f"emulator_{name}_port": port
+        for name, port in emulators.ports().items()
         if name in {"control", "honeycomb", "xray", "aws", "rollbar"}
     }
     return make(**ports)

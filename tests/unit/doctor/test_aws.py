@@ -23,8 +23,8 @@ from tests.unit.doctor.playing import Server, only, text, with_vendor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from emulators.client import Client
     from stack.doctor.setup import Setup
-    from standins.client import Client
 
 NAMES = ["backend-flask", "profiles-flask"]
 CANARY = "c4n4ry/" * 5 + "abcde"
@@ -320,10 +320,10 @@ def test_logs_that_may_not_be_written_are_a_problem(
     ],
 )
 def test_a_broken_stand_in_for_xray_is_named(
-    played: Setup, standins: Client, mode: Any, said: str
+    played: Setup, emulators: Client, mode: Any, said: str
 ) -> None:
     # given
-    standins.break_("xray", mode)
+    emulators.break_("xray", mode)
     # when
     findings = list(check_xray(played))
     # then
@@ -339,7 +339,7 @@ def test_a_played_aws_of_a_stack_that_is_down_is_said_to_be_played(
     # then
     for check in (check_identity, check_xray, check_cloudwatch):
         finding = only(check(setup))
-        assert (finding.verdict, "played by a stand-in" in finding.what) == ("ok", True)
+        assert (finding.verdict, "played by an emulator" in finding.what) == ("ok", True)
 
 
 def test_placeholders_are_no_log_groups() -> None:

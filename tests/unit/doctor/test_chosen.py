@@ -65,7 +65,7 @@ def test_a_fresh_checkout_has_every_vendor_played(make: Callable[..., Setup]) ->
     # then
     finding = only(check_settings(setup))
     assert finding.verdict == "ok"
-    assert "played by stand-ins: honeycomb, xray, cloudwatch, rollbar" in finding.what
+    assert "played by emulators: honeycomb, xray, cloudwatch, rollbar" in finding.what
 
 
 def test_keys_that_others_may_read_are_a_warning(

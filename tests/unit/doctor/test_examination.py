@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from emulators.client import Client
     from stack.doctor.setup import Setup
     from stack.settings import Settings
-    from standins.client import Client
 
 ABOUT = About("a check")
 HONEYCOMB = "hcaik_" + "c4n4ry" * 9 + "abcd"
@@ -95,16 +95,16 @@ def test_a_check_that_hangs_costs_no_more_than_the_deadline(make: Callable[..., 
 
 
 def test_everything_that_hangs_is_done_within_the_deadline(
-    played: Setup, standins: Client, monkeypatch: pytest.MonkeyPatch
+    played: Setup, emulators: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given
     for module in (asking, aws):
         monkeypatch.setattr(module, "ANSWER_SECONDS", 0.5)
-    # AWS's stand-in is asked by two checks.
+    # AWS's emulator is asked by two checks.
     once = {"honeycomb": 1, "xray": 1, "aws": 2, "rollbar": 1}
     for vendor in once:
-        standins.reset(vendor)
-        standins.break_(vendor, "hang")
+        emulators.reset(vendor)
+        emulators.break_(vendor, "hang")
     names = ("honeycomb", "aws", "xray", "cloudwatch", "rollbar")
     # when
     findings = examine(played, {name: CHECKS[name] for name in names}, seconds=60)
@@ -112,7 +112,7 @@ def test_everything_that_hangs_is_done_within_the_deadline(
     assert ANSWER_SECONDS < CHECK_SECONDS - 2
     wait_for(
         "what each vendor was asked",
-        lambda: {vendor: len(standins.requests(vendor)) for vendor in once},
+        lambda: {vendor: len(emulators.requests(vendor)) for vendor in once},
         until=lambda asked: asked == once,
         seconds=60,
     )

@@ -13,8 +13,8 @@ from tests.unit.doctor.playing import Server, only, with_vendor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from emulators.client import Client
     from stack.doctor.setup import Setup
-    from standins.client import Client
 
 CANARY = "hcaik_" + "c4n4ry" * 9 + "abcd"
 AUTH = {
@@ -142,7 +142,7 @@ def test_a_played_vendor_of_a_stack_that_is_down_is_said_to_be_played(
     # then
     for check in (check_honeycomb, check_rollbar):
         finding = only(check(setup))
-        assert (finding.verdict, "played by a stand-in" in finding.what) == ("ok", True)
+        assert (finding.verdict, "played by an emulator" in finding.what) == ("ok", True)
 
 
 def test_the_stand_ins_take_the_keys_that_the_stack_gives_them(played: Setup) -> None:
@@ -152,24 +152,26 @@ def test_the_stand_ins_take_the_keys_that_the_stack_gives_them(played: Setup) ->
 
 @pytest.mark.parametrize("mode", ["401", "refuse", "500", "reset"])
 def test_a_broken_stand_in_for_honeycomb_is_named(
-    played: Setup, standins: Client, mode: Any
+    played: Setup, emulators: Client, mode: Any
 ) -> None:
     # given
-    standins.break_("honeycomb", mode)
+    emulators.break_("honeycomb", mode)
     # when
     finding = only(check_honeycomb(played))
     # then
     assert finding.verdict == "problem"
-    assert "stand-in for Honeycomb" in finding.what
+    assert "emulator for Honeycomb" in finding.what
     assert "make heal" in finding.todo
     assert mode not in {"401", "500"} or mode in finding.what
     assert mode != "401" or "refuses HONEYCOMB_API_KEY" in finding.what
 
 
 @pytest.mark.parametrize("mode", ["401", "403", "refuse", "500"])
-def test_a_broken_stand_in_for_rollbar_is_named(played: Setup, standins: Client, mode: Any) -> None:
+def test_a_broken_stand_in_for_rollbar_is_named(
+    played: Setup, emulators: Client, mode: Any
+) -> None:
     # given
-    standins.break_("rollbar", mode)
+    emulators.break_("rollbar", mode)
     # when
     finding = only(check_rollbar(played))
     # then

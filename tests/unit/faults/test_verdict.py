@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from stack.ledger import Entry
 from stack.replay import Header, Letter
 from tests.faults.cases import Case
-from tests.faults.harness.held import ROUTES, STANDIN, Held, held
+from tests.faults.harness.held import EMULATOR, ROUTES, Held, held
 from tests.faults.harness.run import Result, ids_in
 from tests.faults.harness.sender import Sent
 from tests.faults.harness.verdict import (
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from standins.client import Client
-    from standins.otlp import Request, Signal
+    from emulators.client import Client
+    from emulators.otlp import Request, Signal
     from tests.faults.cases import Circumstance, Kind
 
 SPANS = frozenset(f"{trace:032x}:{span:016x}" for trace in range(1, 41) for span in range(1, 11))
@@ -201,7 +201,7 @@ def seen(result: Result, vendors: Vendors) -> Result:
 
 
 def of(key: tuple[str, str]) -> tuple[str, str]:
-    return STANDIN[key[0]], key[1]
+    return EMULATOR[key[0]], key[1]
 
 
 @pytest.mark.parametrize("key", ROUTES, ids="/".join)

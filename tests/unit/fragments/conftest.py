@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
+from emulators.inprocess import running
+from emulators.settings import Settings
 from stack.collector_build import ensure_collector_binary
 from stack.settings import ROOT
-from standins.inprocess import running
-from standins.settings import Settings
 from tests.unit.fragments.delivery import addressed, collector_with, fragment
 from tests.unit.fragments.expectations import WANTED, rules_for
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from emulators.client import Client
     from stack.fragments import Fragment
-    from standins.client import Client
     from tests.unit.collector.running import Collector
     from tests.unit.fragments.delivery import Play
 
@@ -45,8 +45,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def every_standin(certificates: Path) -> Iterator[Callable[[str], Client]]:
-    """The stand-ins of this worker by how their OTLP ports use TLS, started when asked for."""
+def every_emulator(certificates: Path) -> Iterator[Callable[[str], Client]]:
+    """The emulators of this worker by how their OTLP ports use TLS, started when asked for."""
     with ExitStack() as running_ones:
 
         @cache
@@ -67,9 +67,9 @@ def every_standin(certificates: Path) -> Iterator[Callable[[str], Client]]:
 
 @pytest.fixture
 def play(
-    binary: Path, tmp_path: Path, certificates: Path, every_standin: Callable[[str], Client]
+    binary: Path, tmp_path: Path, certificates: Path, every_emulator: Callable[[str], Client]
 ) -> Play:
-    """Run our collector with a fragment, and a stand-in that goes by its vendor's rules.
+    """Run our collector with a fragment, and an emulator that goes by its vendor's rules.
 
     `part`: another form of the fragment. `signal`: whose rules hold. `files`: other certificates,
     by the name of their variable.
@@ -84,7 +84,7 @@ def play(
         files: Mapping[str, str] | None = None,
     ) -> Iterator[tuple[Collector, Client]]:
         wanted = WANTED[name]
-        client = every_standin(wanted.tls)
+        client = every_emulator(wanted.tls)
         others = {key: str(certificates / file) for key, file in (files or {}).items()}
         environment = addressed(wanted, client, certificates) | others
         with collector_with(binary, tmp_path, part or fragment(name), environment) as collector:

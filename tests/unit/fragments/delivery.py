@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from emulators.client import Client
     from stack.fragments import Fragment
-    from standins.client import Client
     from tests.unit.collector.running import Collector
     from tests.unit.fragments.expectations import Wanted
 
@@ -70,7 +70,7 @@ def collector_with(
 
 
 def addressed(wanted: Wanted, client: Client, certificates: Path) -> dict[str, str]:
-    """The fragment's variables with the stand-in's addresses in them."""
+    """The fragment's variables with the emulator's addresses in them."""
     ports = client.ports()
     scheme = "http" if wanted.tls == "none" else "https"
     places = {

@@ -9,8 +9,8 @@ import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from standins.expectation import MIB, Expectation, SigV4
-from standins.settings import Settings
+from emulators.expectation import MIB, Expectation, SigV4
+from emulators.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,8 @@ AWS = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """`rules`: what the stand-in demands. `environment`: the fragment's variables; `{http}` and
-    `{grpc}` in them become the stand-in's addresses, `{certificates}` a folder. `hosts`: where each
+    """`rules`: what the emulator demands. `environment`: the fragment's variables; `{http}` and
+    `{grpc}` in them become the emulator's addresses, `{certificates}` a folder. `hosts`: where each
     exporter sends as long as no endpoint is set, in the order of the file. `aws`: the signing name
     by signal. `tls`: who shows a certificate.
     """

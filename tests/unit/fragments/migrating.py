@@ -1,4 +1,4 @@
-"""The sample apps as processes, and a collector in front of the stand-ins."""
+"""The sample apps as processes, and a collector in front of the emulators."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emulators.settings import Settings
 from stack.waiting import wait_for
-from standins.settings import Settings
 from tests.ports import free_ports
 from tests.unit.fragments.delivery import SOON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from standins.client import Client
+    from emulators.client import Client
 
 APPS = Path(__file__).parent / "apps"
 UP_SECONDS = 60
@@ -51,12 +51,12 @@ def _listens(port: int) -> bool:
         return True
 
 
-def vendors_of(standins: Client) -> dict[str, str]:
-    """The variables by which the base config's exporters reach the stand-ins."""
+def vendors_of(emulators: Client) -> dict[str, str]:
+    """The variables by which the base config's exporters reach the emulators."""
     settings = Settings()
     return {
-        "HONEYCOMB_ENDPOINT": standins.address("honeycomb"),
+        "HONEYCOMB_ENDPOINT": emulators.address("honeycomb"),
         "HONEYCOMB_API_KEY": settings.honeycomb_key,
-        "XRAY_ENDPOINT": standins.address("xray"),
-        "CLOUDWATCH_LOGS_ENDPOINT": standins.address("aws"),
+        "XRAY_ENDPOINT": emulators.address("xray"),
+        "CLOUDWATCH_LOGS_ENDPOINT": emulators.address("aws"),
     }

@@ -18,9 +18,9 @@ from tests.unit.fragments.delivery import SECRET, SENT, SOON, fragment, send, sp
 from tests.unit.fragments.expectations import NO_EXPORTER, WANTED, rules_for
 
 if TYPE_CHECKING:
+    from emulators.client import Client
+    from emulators.faults import Mode
     from stack.fragments import Fragment
-    from standins.client import Client
-    from standins.faults import Mode
     from tests.unit.fragments.delivery import Play
 
 pytestmark = pytest.mark.collector
@@ -53,22 +53,22 @@ def test_every_signal_arrives_clean_by_the_vendors_rules(
 ) -> None:
     # given
     wanted = WANTED[name]
-    with play(name) as (collector, standins):
+    with play(name) as (collector, emulators):
         for signal in sorted(wanted.rules.signals):
-            standins.expect(rules_for(wanted, signal))
+            emulators.expect(rules_for(wanted, signal))
             # when
             send(collector, signal, trace_id)
             # then: all of it, before the rules are the next signal's
             wait_for(
                 f"{signal} at {name}",
-                _held(standins, trace_id, signal),
+                _held(emulators, trace_id, signal),
                 until=lambda found, signal=signal: len(found) == SENT[signal],  # type: ignore[misc]
                 seconds=SOON,
             )
-    held = standins.holds("otlp", trace_id)
+    held = emulators.holds("otlp", trace_id)
     assert set(held) == wanted.rules.signals
     assert SECRET not in json.dumps(held)
-    assert [one for one in standins.requests("otlp") if one["status"] != 200 or "why" in one] == []
+    assert [one for one in emulators.requests("otlp") if one["status"] != 200 or "why" in one] == []
 
 
 @pytest.mark.parametrize(("name", "exporter", "what"), demanded())
@@ -79,18 +79,18 @@ def test_nothing_arrives_without_a_header_that_the_vendor_demands(
     whole = fragment(name)
     path = ("exporters", exporter, *([] if what == "auth" else ["headers"]), what)
     signal = _signal_that_demands(whole, exporter, what)
-    with play(name, without(whole, *path), signal=signal) as (collector, standins):
+    with play(name, without(whole, *path), signal=signal) as (collector, emulators):
         # when
         send(collector, signal, trace_id)
         # then
         refusal = wait_for(
             f"a refusal of {signal} without {what}",
-            lambda: [one for one in standins.requests("otlp") if one["status"] in {401, 403}],
+            lambda: [one for one in emulators.requests("otlp") if one["status"] in {401, 403}],
             seconds=SOON,
         )[0]
     missing = "Authenti|Authorization" if what == "auth" else re.escape(repr(what))
     assert re.search(missing, refusal["why"], re.IGNORECASE)
-    assert standins.holds("otlp", trace_id) == {}
+    assert emulators.holds("otlp", trace_id) == {}
 
 
 @pytest.mark.parametrize("name", DELTA)
@@ -98,13 +98,13 @@ def test_metrics_are_differences_where_the_vendor_wants_them(
     play: Play, trace_id: str, name: str
 ) -> None:
     # given
-    with play(name) as (collector, standins):
+    with play(name) as (collector, emulators):
         # when
         send(collector, "metrics", trace_id)
         # then
         points = wait_for(
             "both counters and both histograms",
-            _held(standins, trace_id, "metrics"),
+            _held(emulators, trace_id, "metrics"),
             until=lambda found: len(found) == 4,
             seconds=SOON,
         )
@@ -119,17 +119,17 @@ def test_totals_would_be_rejected(play: Play, trace_id: str, name: str) -> None:
     # given
     processors = ("service", "pipelines", f"metrics/{name}", "processors")
     cut = without(fragment(name), *processors, "cumulativetodelta")
-    with play(name, cut) as (collector, standins):
+    with play(name, cut) as (collector, emulators):
         # when
         send(collector, "metrics", trace_id)
         # then
         wait_for(
             "a rejection",
-            lambda: ["delta wanted" in one.get("why", "") for one in standins.requests("otlp")],
+            lambda: ["delta wanted" in one.get("why", "") for one in emulators.requests("otlp")],
             until=any,
             seconds=SOON,
         )
-    assert standins.holds("otlp", trace_id) == {}
+    assert emulators.holds("otlp", trace_id) == {}
 
 
 @pytest.mark.parametrize("name", SIZE_LIMITED)
@@ -140,18 +140,18 @@ def test_no_request_is_above_the_vendors_limit_under_load(
     # given
     rules = WANTED[name].rules
     signal = "traces" if "traces" in rules.signals else "logs"
-    with play(name, signal=signal) as (collector, standins):
+    with play(name, signal=signal) as (collector, emulators):
         # when
         for _ in range(3):
             collector.post(signal, _big(signal, trace_id))
         # then
         wait_for(
             "everything",
-            lambda: standins.counts()["otlp"]["accepted"].get(signal, 0),
+            lambda: emulators.counts()["otlp"]["accepted"].get(signal, 0),
             until=lambda found: found == 3 * 500,
             seconds=3 * SOON,
         )
-    requests = standins.requests("otlp")
+    requests = emulators.requests("otlp")
     assert {one["status"] for one in requests} == {200}
     # Not span by span either: the room of a request is used.
     assert 6_000_000 / rules.max_plain <= len(requests) <= 30
@@ -162,13 +162,13 @@ def test_a_vendors_limit_would_be_passed_without_the_fragments_own(
 ) -> None:
     # given
     path = ("exporters", "otlp_http/new-relic", "sending_queue", "batch", "max_size")
-    with play("new-relic", without(fragment("new-relic"), *path)) as (collector, standins):
+    with play("new-relic", without(fragment("new-relic"), *path)) as (collector, emulators):
         # when
         collector.post("traces", _big("traces", trace_id))
         # then
         wait_for(
             "a request that is too large",
-            lambda: [one["status"] for one in standins.requests("otlp")],
+            lambda: [one["status"] for one in emulators.requests("otlp")],
             until=lambda seen: 413 in seen,
             seconds=SOON,
         )
@@ -179,8 +179,8 @@ def test_a_vendor_that_fails_holds_nobody_up_and_gets_everything_later(
     play: Play, trace_id: str, mode: Mode
 ) -> None:
     # given
-    with play("signoz") as (collector, standins):
-        standins.break_("otlp", mode)
+    with play("signoz") as (collector, emulators):
+        emulators.break_("otlp", mode)
         try:
             # when
             started = time.monotonic()
@@ -189,12 +189,12 @@ def test_a_vendor_that_fails_holds_nobody_up_and_gets_everything_later(
             seconds = time.monotonic() - started
             # then
             written = collector.wait_for_file("traces", trace_id)
-            assert standins.counts()["otlp"]["accepted"] == {}
+            assert emulators.counts()["otlp"]["accepted"] == {}
         finally:
-            standins.heal()
+            emulators.heal()
         spans_held = wait_for(
             "all spans after the vendor is well",
-            _held(standins, trace_id, "traces"),
+            _held(emulators, trace_id, "traces"),
             until=lambda found: len({span["span_id"] for span in found}) == 20,
             seconds=3 * SOON,
         )
@@ -223,7 +223,7 @@ def test_mutual_tls_refuses(
     part = fragment("otlp-mtls")
     for key in cut:
         part = without(part, "exporters", "otlp_http/otlp-mtls", "tls", key)
-    with play("otlp-mtls", part, files=files) as (collector, standins):
+    with play("otlp-mtls", part, files=files) as (collector, emulators):
         # when
         send(collector, "traces", trace_id)
         # then
@@ -232,11 +232,11 @@ def test_mutual_tls_refuses(
             lambda: re.search(f"otlp-mtls.*({said})", collector.log),
             seconds=SOON,
         )
-    assert standins.requests("otlp") == []
+    assert emulators.requests("otlp") == []
 
 
-def _held(standins: Client, trace_id: str, signal: str) -> Any:
-    return lambda: standins.holds("otlp", trace_id).get(signal, [])
+def _held(emulators: Client, trace_id: str, signal: str) -> Any:
+    return lambda: emulators.holds("otlp", trace_id).get(signal, [])
 
 
 def _signal_that_demands(whole: Fragment, exporter: str, what: str) -> str:

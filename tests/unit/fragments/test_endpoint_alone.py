@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from emulators.settings import Settings
 from stack.waiting import wait_for
-from standins.settings import Settings
 from tests.unit.collector.running import CONFIG, running
 from tests.unit.fragments.delivery import SOON
 from tests.unit.fragments.expectations import AWS
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from standins.client import Client
+    from emulators.client import Client
 
 pytestmark = pytest.mark.collector
 
@@ -27,48 +27,50 @@ SPANS = {ROUTE, "home-activities-mock-data"}
 
 
 @pytest.fixture
-def standins(every_standin: Callable[[str], Client]) -> Client:
-    client = every_standin("none")
+def emulators(every_emulator: Callable[[str], Client]) -> Client:
+    client = every_emulator("none")
     client.reset(everything=True)
     return client
 
 
 @pytest.fixture
-def as_it_was(standins: Client) -> dict[str, str]:
+def as_it_was(emulators: Client) -> dict[str, str]:
     """The app's environment while it sent to Honeycomb itself."""
     return {
         "OTEL_SERVICE_NAME": "backend-flask",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": standins.address("honeycomb"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": emulators.address("honeycomb"),
         "OTEL_EXPORTER_OTLP_HEADERS": f"x-honeycomb-team={Settings().honeycomb_key}",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
     }
 
 
 def test_straight_to_honeycomb_as_before(
-    standins: Client, as_it_was: dict[str, str], tmp_path: Path, trace_id: str
+    emulators: Client, as_it_was: dict[str, str], tmp_path: Path, trace_id: str
 ) -> None:
     # given
     with app("otel_in_code", tmp_path, as_it_was) as url:
         # when
         _ask(url, trace_id)
         # then
-        assert _spans(standins, "honeycomb", trace_id) == SPANS
+        assert _spans(emulators, "honeycomb", trace_id) == SPANS
 
 
 def test_with_its_endpoint_on_the_collector_every_vendor_gets_it(
-    binary: Path, standins: Client, as_it_was: dict[str, str], tmp_path: Path, trace_id: str
+    binary: Path, emulators: Client, as_it_was: dict[str, str], tmp_path: Path, trace_id: str
 ) -> None:
     # given
-    with running(binary, tmp_path, CONFIG, {**AWS, **vendors_of(standins)}) as collector:
+    with running(binary, tmp_path, CONFIG, {**AWS, **vendors_of(emulators)}) as collector:
         changed = {**as_it_was, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.otlp}
         with app("otel_in_code", tmp_path, changed) as url:
             # when
             _ask(url, trace_id)
             # then
-            assert _spans(standins, "honeycomb", trace_id) == SPANS
+            assert _spans(emulators, "honeycomb", trace_id) == SPANS
             collector.wait_for_file("traces", trace_id)
             wait_for(
-                "the segments", lambda: standins.holds("xray", trace_id).get("traces"), seconds=SOON
+                "the segments",
+                lambda: emulators.holds("xray", trace_id).get("traces"),
+                seconds=SOON,
             )
 
 
@@ -81,10 +83,10 @@ def _ask(url: str, trace_id: str) -> None:
     assert answer.status_code == 200
 
 
-def _spans(standins: Client, vendor: str, trace_id: str) -> set[str]:
+def _spans(emulators: Client, vendor: str, trace_id: str) -> set[str]:
     held = wait_for(
         f"both spans at {vendor}",
-        lambda: standins.holds(vendor, trace_id).get("traces", []),
+        lambda: emulators.holds(vendor, trace_id).get("traces", []),
         until=lambda spans: len(spans) == len(SPANS),
         seconds=SOON,
     )

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from emulators.settings import Settings as EmulatorSettings
 from stack.applied_config import wanted_config, wanted_file
 from stack.errors import StackError
 from stack.fragments import load, merge, names
 from stack.plan import make_plan
 from stack.runtimes.native import checked_config
 from stack.settings import ROOT, load_settings
-from standins.settings import Settings as StandinSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ GRAFANA = {
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A project's folder of its own: what is read, linked; `.env` and `.run` are its own."""
-    for name in ("services", "standins", "requirements.txt"):
+    for name in ("services", "emulators", "requirements.txt"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "collector").mkdir()
     (tmp_path / "collector/vendors").symlink_to(ROOT / "collector/vendors")
@@ -122,12 +122,12 @@ def test_defaults_are_given_too_so_that_a_trial_beside_it_can_move_its_ports(roo
     ] == ("2009")
 
 
-@pytest.mark.parametrize(("runtime", "host"), [("native", "127.0.0.1"), ("docker", "standins")])
+@pytest.mark.parametrize(("runtime", "host"), [("native", "127.0.0.1"), ("docker", "emulators")])
 def test_aws_is_played_until_it_is_live(root: Path, runtime: str, host: str) -> None:
     # when
     given = variables(root, {"WITH": "xray-otlp cloudwatch-otlp"}, runtime)
     # then
-    url = f"http://{host}:{StandinSettings().otlp_port}"
+    url = f"http://{host}:{EmulatorSettings().otlp_port}"
     assert given["XRAY_OTLP_ENDPOINT"] == f"{url}/v1/traces"
     assert given["CLOUDWATCH_OTLP_LOGS_ENDPOINT"] == f"{url}/v1/logs"
     assert given["CLOUDWATCH_OTLP_METRICS_ENDPOINT"] == f"{url}/v1/metrics"

@@ -11,8 +11,8 @@ import pytest
 import requests
 from botocore.config import Config
 
+from emulators.settings import Settings
 from stack.waiting import wait_for
-from standins.settings import Settings
 from tests.ports import free_ports
 from tests.unit.fragments.delivery import SOON, collector_with, fragment
 from tests.unit.fragments.expectations import REGION
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from standins.client import Client
+    from emulators.client import Client
     from tests.unit.collector.running import Collector
 
 pytestmark = pytest.mark.collector
@@ -32,8 +32,8 @@ ASKING = {"X-Amzn-Trace-Id": "Sampled=?"}
 
 
 @pytest.fixture(scope="module")
-def standins(every_standin: Callable[[str], Client]) -> Client:
-    client = every_standin("none")
+def emulators(every_emulator: Callable[[str], Client]) -> Client:
+    client = every_emulator("none")
     client.reset(everything=True)
     # Every request is recorded by this rule; the SDK's own would be one a second.
     settings = Settings()
@@ -65,12 +65,12 @@ def standins(every_standin: Callable[[str], Client]) -> Client:
 
 @pytest.fixture(scope="module")
 def collector(
-    binary: Path, standins: Client, tmp_path_factory: pytest.TempPathFactory
+    binary: Path, emulators: Client, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Collector]:
     # One number for both, as the SDK has it: segments by UDP, sampling rules by TCP.
     [port] = free_ports(1)
     environment = {
-        **vendors_of(standins),
+        **vendors_of(emulators),
         "AWSPROXY_PORT": str(port),
         "XRAY_DAEMON_UDP_PORT": str(port),
     }
@@ -98,12 +98,12 @@ def url(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_a_request_is_a_trace_at_xray_at_honeycomb_and_on_disk(
-    collector: Collector, standins: Client, url: str
+    collector: Collector, emulators: Client, url: str
 ) -> None:
     # when
     trace_id = _ask(f"{url}/api/activities/@andrewbrown")
     # then
-    held = _arrived(standins, trace_id)
+    held = _arrived(emulators, trace_id)
     segments = {one["name"]: one for one in _documents(held["xray"])}
     spans = {one["event"]["name"] for one in held["honeycomb"]}
     assert {"backend-flask", "user_activities", "mock-data"} <= set(segments)
@@ -111,39 +111,39 @@ def test_a_request_is_a_trace_at_xray_at_honeycomb_and_on_disk(
     collector.wait_for_file("traces", trace_id)
 
 
-def test_annotations_stay_searchable(standins: Client, url: str) -> None:
+def test_annotations_stay_searchable(emulators: Client, url: str) -> None:
     # when
     trace_id = _ask(f"{url}/api/activities/@andrewbrown")
     # then
-    held = _arrived(standins, trace_id)
+    held = _arrived(emulators, trace_id)
     segments = {one["name"]: one for one in _documents(held["xray"])}
     assert segments["mock-data"]["annotations"]["handle"] == "andrewbrown"
 
 
-def test_an_error_is_a_fault(standins: Client, url: str) -> None:
+def test_an_error_is_a_fault(emulators: Client, url: str) -> None:
     # when
     trace_id = _ask(f"{url}/api/broken", status=500)
     # then
     segments = {
-        one["name"]: one for one in _documents(_arrived(standins, trace_id, parts=1)["xray"])
+        one["name"]: one for one in _documents(_arrived(emulators, trace_id, parts=1)["xray"])
     }
     assert segments["backend-flask"]["fault"] is True
 
 
-def test_what_the_sdk_sends_is_cleaned(standins: Client, url: str) -> None:
+def test_what_the_sdk_sends_is_cleaned(emulators: Client, url: str) -> None:
     # when
     trace_id = _ask(f"{url}/api/activities/@andrewbrown?token=hush-hush&page=2")
     # then
-    assert "hush-hush" not in json.dumps(_arrived(standins, trace_id))
+    assert "hush-hush" not in json.dumps(_arrived(emulators, trace_id))
 
 
-def test_the_sampling_rule_of_xray_is_followed(standins: Client, url: str) -> None:
+def test_the_sampling_rule_of_xray_is_followed(emulators: Client, url: str) -> None:
     """Ten at once: without X-Ray's rule the SDK would record one, and 5 % of the others."""
     # when
     trace_ids = [_ask(f"{url}/api/activities/@{number}") for number in range(10)]
     # then
     for trace_id in trace_ids:
-        _arrived(standins, trace_id)
+        _arrived(emulators, trace_id)
 
 
 def test_it_listens_on_loopback_alone(collector: Collector) -> None:
@@ -176,11 +176,11 @@ def _said(answer: requests.Response) -> dict[str, str]:
     return dict(part.split("=") for part in answer.headers["X-Amzn-Trace-Id"].split(";"))
 
 
-def _arrived(standins: Client, trace_id: str, parts: int = 3) -> dict[str, list[dict[str, Any]]]:
+def _arrived(emulators: Client, trace_id: str, parts: int = 3) -> dict[str, list[dict[str, Any]]]:
     """What each vendor holds of the trace, once all hold that many spans or segments."""
     return wait_for(
         f"trace {trace_id} at {' and '.join(VENDORS)}",
-        lambda: {name: standins.holds(name, trace_id).get("traces", []) for name in VENDORS},
+        lambda: {name: emulators.holds(name, trace_id).get("traces", []) for name in VENDORS},
         until=lambda held: all(len(found) >= parts for found in held.values()),
         seconds=SOON,
     )

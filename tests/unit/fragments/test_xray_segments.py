@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from standins.client import Client
+    from emulators.client import Client
     from tests.unit.collector.running import Collector
 
 pytestmark = pytest.mark.collector
@@ -137,7 +137,7 @@ class Sender:
     """Sends packets, and knows how many spans of each kind they were."""
 
     collector: Collector
-    standins: Client
+    emulators: Client
 
     def send(self, packet: str) -> None:
         port = int(self.collector.environment["XRAY_DAEMON_UDP_PORT"])
@@ -176,7 +176,7 @@ class Sender:
 
     def held(self, sent: Sent) -> dict[str, list[dict[str, Any]]]:
         return {
-            name: self.standins.holds(name, sent.trace_id).get("traces", [])
+            name: self.emulators.holds(name, sent.trace_id).get("traces", [])
             for name in ("xray", "honeycomb")
         }
 
@@ -191,13 +191,13 @@ class Sender:
 
 @pytest.fixture
 def sender(
-    binary: Path, every_standin: Callable[[str], Client], tmp_path: Path
+    binary: Path, every_emulator: Callable[[str], Client], tmp_path: Path
 ) -> Iterator[Sender]:
     """A collector of its own: counters start at nothing."""
-    standins = every_standin("none")
-    environment = {**vendors_of(standins), "XRAY_DAEMON_UDP_PORT": str(free_ports(1)[0])}
+    emulators = every_emulator("none")
+    environment = {**vendors_of(emulators), "XRAY_DAEMON_UDP_PORT": str(free_ports(1)[0])}
     with collector_with(binary, tmp_path, fragment("xray-daemon"), environment) as started:
-        yield Sender(started, standins)
+        yield Sender(started, emulators)
 
 
 def test_what_is_sent_is_accepted_refused_or_in_progress(sender: Sender) -> None:

@@ -46,7 +46,7 @@ def test_as_shipped_all_are_named(root: Path, capsys: pytest.CaptureFixture[str]
     announce(_plan(root), running=False)
 
     assert capsys.readouterr().err == (
-        "native runtime · played by stand-ins: honeycomb, xray, cloudwatch, rollbar\n"
+        "native runtime · played by emulators: honeycomb, xray, cloudwatch, rollbar\n"
     )
 
 
@@ -59,7 +59,7 @@ def test_who_is_in_no_pipeline_is_left_out_and_who_was_pasted_is_named(
     announce(_plan(root, HONEYCOMB_API_KEY="hcaik_" + "0" * 58), running=False)
     # then
     assert capsys.readouterr().err == (
-        "native runtime · played by stand-ins: xray, cloudwatch, rollbar · with: acme\n"
+        "native runtime · played by emulators: xray, cloudwatch, rollbar · with: acme\n"
     )
 
 

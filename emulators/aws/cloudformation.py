@@ -1,0 +1,342 @@
+"""CloudFormation resources that moto lacks; importing this makes them known to it.
+
+moto makes and keeps these objects; what they stand for lives where its own API finds it: X-Ray's
+groups and rules in our X-Ray, filters and alarms in moto.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from moto.cloudformation.exceptions import UnformattedGetAttTemplateException, ValidationError
+from moto.cloudformation.parsing import NULL_MODELS, get_model_map
+from moto.core.common_models import CloudFormationModel
+
+from emulators.aws import contributor_insights, metric_filters
+from emulators.awsvendor import AwsError
+from emulators.xray.groups import GroupError
+from emulators.xray.sampling import RuleError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emulators.xray.api import Region
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Where resources reach: X-Ray's regions, and moto's JSON APIs (target, region, parameters)."""
+
+    region: Callable[[str], Region]
+    call: Callable[[str, str, Json], Json]
+    queries: dict[str, Json]
+
+
+# Set for as long as moto works on a request: its resource classes belong to the process.
+WORLD: ContextVar[World] = ContextVar("WORLD")
+
+_TYPE = re.compile(r"[\"']?Type[\"']?\s*:\s*[\"']?(AWS::\w+::\w+)[\"']?\s*(?:[,}\n]|$)")
+
+
+def unknown_types(template: str) -> list[str]:
+    """The resource types in a template that nobody plays; moto would pass over them."""
+    known = {*get_model_map(), *NULL_MODELS}
+    return sorted(set(_TYPE.findall(template)) - known)
+
+
+class _Resource:
+    """One resource; a subclass says what making, changing and deleting it does.
+
+    moto looks for the direct subclasses of its own model: so that is each subclass's other base.
+    """
+
+    kind: ClassVar[str]
+    name_property: ClassVar[str] = ""
+
+    def __init__(self, name: str, properties: Json, region: str) -> None:
+        self.name = name
+        self.properties = properties
+        self.region = region
+        self.attributes: Json = {}
+
+    @classmethod
+    def cloudformation_name_type(cls) -> str:
+        return cls.name_property
+
+    @classmethod
+    def cloudformation_type(cls) -> str:
+        return cls.kind
+
+    @classmethod
+    def has_cfn_attr(cls, attr: str) -> bool:
+        return attr in ("GroupARN", "RuleARN", "Arn", "QueryDefinitionId")
+
+    def get_cfn_attribute(self, attribute_name: str) -> Any:
+        """What GetAtt answers."""
+        if attribute_name not in self.attributes:
+            raise UnformattedGetAttTemplateException
+        return self.attributes[attribute_name]
+
+    @property
+    def physical_resource_id(self) -> str:
+        """What Ref answers."""
+        return self.name
+
+    def is_created(self) -> bool:
+        return True
+
+    @classmethod
+    def create_from_cloudformation_json(
+        cls,
+        resource_name: str,
+        cloudformation_json: Json,
+        account_id: str,
+        region_name: str,
+        **kwargs: Any,
+    ) -> _Resource:
+        del account_id, kwargs
+        resource = cls(resource_name, cloudformation_json["Properties"], region_name)
+        resource._apply(resource.create)
+        return resource
+
+    @classmethod
+    def update_from_cloudformation_json(
+        cls,
+        original_resource: _Resource,
+        new_resource_name: str,
+        cloudformation_json: Json,
+        account_id: str,
+        region_name: str,
+    ) -> _Resource:
+        del account_id
+        resource = cls(new_resource_name, cloudformation_json["Properties"], region_name)
+        if new_resource_name == original_resource.name:
+            resource.attributes = original_resource.attributes
+            resource._apply(resource.change)
+        else:
+            resource._apply(resource.create)
+            original_resource._apply(original_resource.remove)
+        return resource
+
+    @classmethod
+    def delete_from_cloudformation_json(
+        cls,
+        resource_name: str,
+        cloudformation_json: Json,
+        account_id: str,
+        region_name: str,
+    ) -> None:
+        del account_id
+        resource = cls(resource_name, cloudformation_json.get("Properties", {}), region_name)
+        resource._apply(resource.remove)
+
+    def delete(self, account_id: str, region_name: str) -> None:
+        """Called when the stack is deleted."""
+        del account_id, region_name
+        self._apply(self.remove)
+
+    def create(self) -> None:
+        """Make it."""
+        raise NotImplementedError
+
+    def change(self) -> None:
+        """Change it; most are simply put again."""
+        self.create()
+
+    def remove(self) -> None:
+        """Delete it."""
+        raise NotImplementedError
+
+    def _apply(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except (GroupError, RuleError, AwsError, KeyError) as error:
+            raise ValidationError(self.name, f"{self.kind} {self.name}: {error}") from None
+
+
+class Group(_Resource, CloudFormationModel):
+    """An X-Ray group; Ref answers its ARN."""
+
+    kind = "AWS::XRay::Group"
+    name_property = "GroupName"
+
+    @property
+    def physical_resource_id(self) -> str:
+        return str(self.attributes.get("GroupARN", self.name))
+
+    def create(self) -> None:
+        properties = {**self.properties, "GroupName": self.name}
+        group = WORLD.get().region(self.region).groups.create(properties)
+        self.attributes["GroupARN"] = group["GroupARN"]
+
+    def change(self) -> None:
+        WORLD.get().region(self.region).groups.update({**self.properties, "GroupName": self.name})
+
+    def remove(self) -> None:
+        WORLD.get().region(self.region).groups.delete({"GroupName": self.name})
+
+
+class SamplingRule(_Resource, CloudFormationModel):
+    """An X-Ray sampling rule; Ref answers its ARN."""
+
+    kind = "AWS::XRay::SamplingRule"
+
+    @property
+    def physical_resource_id(self) -> str:
+        return str(self.attributes.get("RuleARN", self.name))
+
+    @property
+    def _rule(self) -> Json:
+        rule: Json = dict(self.properties.get("SamplingRule", {}))
+        for number, kind in (("Priority", int), ("FixedRate", float), ("ReservoirSize", int)):
+            rule[number] = kind(rule[number])
+        rule["Version"] = int(rule.get("Version", 1))
+        return {"Attributes": {}, **rule}
+
+    def create(self) -> None:
+        made = WORLD.get().region(self.region).sampling.create(self._rule)
+        self.attributes["RuleARN"] = made.fields["RuleARN"]
+
+    def change(self) -> None:
+        sampling = WORLD.get().region(self.region).sampling
+        sampling.update(self._rule)
+
+    def remove(self) -> None:
+        name = self._rule["RuleName"]
+        WORLD.get().region(self.region).sampling.delete({"RuleName": name})
+
+    @classmethod
+    def update_from_cloudformation_json(
+        cls,
+        original_resource: _Resource,
+        new_resource_name: str,
+        cloudformation_json: Json,
+        account_id: str,
+        region_name: str,
+    ) -> _Resource:
+        # Its name is inside SamplingRule, where moto does not look.
+        rule = cloudformation_json["Properties"]["SamplingRule"]
+        before = original_resource.properties["SamplingRule"]
+        same = rule["RuleName"] == before["RuleName"]
+        name = original_resource.name if same else new_resource_name
+        return super().update_from_cloudformation_json(
+            original_resource,
+            name,
+            cloudformation_json,
+            account_id,
+            region_name,
+        )
+
+
+class TransactionSearchConfig(_Resource, CloudFormationModel):
+    """Transaction Search: X-Ray takes OTLP and keeps spans as log events."""
+
+    kind = "AWS::XRay::TransactionSearchConfig"
+
+    def create(self) -> None:
+        WORLD.get().region(self.region).destination = "CloudWatchLogs"
+
+    def remove(self) -> None:
+        WORLD.get().region(self.region).destination = "XRay"
+
+
+class MetricFilter(_Resource, CloudFormationModel):
+    """A metric filter of a log group."""
+
+    kind = "AWS::Logs::MetricFilter"
+    name_property = "FilterName"
+
+    def create(self) -> None:
+        changes = []
+        for one in self.properties["MetricTransformations"]:
+            change: Json = {key[0].lower() + key[1:]: value for key, value in one.items()}
+            if "Dimensions" in one:
+                change["dimensions"] = {pair["Key"]: pair["Value"] for pair in one["Dimensions"]}
+            if "DefaultValue" in one:
+                change["defaultValue"] = float(one["DefaultValue"])
+            change["metricValue"] = str(one["MetricValue"])
+            changes.append(change)
+        asked = {
+            "logGroupName": self.properties["LogGroupName"],
+            "filterName": self.name,
+            "filterPattern": self.properties["FilterPattern"],
+            "metricTransformations": changes,
+        }
+        metric_filters.check(asked)
+        WORLD.get().call("Logs_20140328.PutMetricFilter", self.region, asked)
+
+    def remove(self) -> None:
+        asked = {"logGroupName": self.properties["LogGroupName"], "filterName": self.name}
+        WORLD.get().call("Logs_20140328.DeleteMetricFilter", self.region, asked)
+
+
+class QueryDefinition(_Resource, CloudFormationModel):
+    """A saved Logs Insights query."""
+
+    kind = "AWS::Logs::QueryDefinition"
+    name_property = "Name"
+
+    def create(self) -> None:
+        identifier = self.attributes.setdefault("QueryDefinitionId", self.name)
+        WORLD.get().queries[identifier] = {
+            "queryDefinitionId": identifier,
+            "name": self.name,
+            "queryString": self.properties["QueryString"],
+            "logGroupNames": list(self.properties.get("LogGroupNames", ())),
+        }
+
+    def remove(self) -> None:
+        WORLD.get().queries.pop(self.name, None)
+
+
+class Alarm(_Resource, CloudFormationModel):
+    """A CloudWatch alarm; its properties are PutMetricAlarm's parameters."""
+
+    kind = "AWS::CloudWatch::Alarm"
+    name_property = "AlarmName"
+
+    def create(self) -> None:
+        asked = _numbers({**self.properties, "AlarmName": self.name})
+        WORLD.get().call("GraniteServiceVersion20100801.PutMetricAlarm", self.region, asked)
+        self.attributes["Arn"] = f"arn:aws:cloudwatch:{self.region}:123456789012:alarm:{self.name}"
+
+    def remove(self) -> None:
+        asked = {"AlarmNames": [self.name]}
+        WORLD.get().call("GraniteServiceVersion20100801.DeleteAlarms", self.region, asked)
+
+
+class InsightRule(_Resource, CloudFormationModel):
+    """A Contributor Insights rule."""
+
+    kind = "AWS::CloudWatch::InsightRule"
+    name_property = "RuleName"
+
+    def create(self) -> None:
+        definition = self.properties["RuleBody"]
+        contributor_insights.parse(definition)
+        asked = {"RuleName": self.name, "RuleDefinition": definition}
+        asked["RuleState"] = self.properties["RuleState"]
+        WORLD.get().call("GraniteServiceVersion20100801.PutInsightRule", self.region, asked)
+
+    def remove(self) -> None:
+        asked = {"RuleNames": [self.name]}
+        WORLD.get().call("GraniteServiceVersion20100801.DeleteInsightRules", self.region, asked)
+
+
+_NUMERIC = frozenset({"Threshold", "Period", "EvaluationPeriods", "DatapointsToAlarm"})
+
+
+def _numbers(tree: Any) -> Any:
+    """CloudFormation's parameters are texts; the API's numbers are not."""
+    if isinstance(tree, dict):
+        return {
+            key: json.loads(one) if key in _NUMERIC and isinstance(one, str) else _numbers(one)
+            for key, one in tree.items()
+        }
+    return [_numbers(one) for one in tree] if isinstance(tree, list) else tree

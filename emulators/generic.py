@@ -1,0 +1,123 @@
+"""A vendor that takes OTLP by HTTP and by gRPC, under rules that can be set while it runs."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, ClassVar
+
+from aiohttp import web
+
+from emulators import otlp, otlp_http
+from emulators.awsvendor import AwsError, AwsVendor
+from emulators.bodies import BodyError
+from emulators.expectation import Expectation
+from emulators.faults import EVERYWHERE, Mode
+from emulators.grpc_listener import GrpcListener
+from emulators.vendor import WHY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from emulators.settings import Settings
+
+
+class Otlp(AwsVendor):
+    """Any other vendor. AWS's signature is among the things it can demand."""
+
+    name: ClassVar[str] = "otlp"
+    modes: ClassVar[frozenset[Mode]] = EVERYWHERE | {"partial"}
+    services: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, settings.otlp_port, _tls(settings))
+        self.expectation = Expectation()
+        self.grpc = GrpcListener(self, settings)
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        """Every path: which of them exist, the expectation says."""
+        return [web.post("/{path:.*}", self._export)]
+
+    def error(
+        self,
+        request: web.Request,
+        status: int,
+        message: str,
+        headers: dict[str, str] | None = None,
+    ) -> web.Response:
+        """A google.rpc.Status."""
+        return otlp_http.error(request, status, message, headers)
+
+    async def start(self) -> None:
+        """Listen on both ports."""
+        await super().start()
+        await self.grpc.open()
+
+    async def stop(self) -> None:
+        """Close both ports."""
+        await super().stop()
+        await self.grpc.stop()
+
+    async def refuse(self) -> None:
+        """Close both ports."""
+        await super().refuse()
+        await self.grpc.close()
+
+    async def accept(self) -> None:
+        """Open both ports."""
+        await super().accept()
+        await self.grpc.open()
+
+    async def reset(self, *, everything: bool) -> None:
+        """The expectation counts as provisioned."""
+        await super().reset(everything=everything)
+        if everything:
+            self.expectation = Expectation()
+
+    async def _export(self, request: web.Request) -> web.Response:
+        rules = self.expectation
+        signal = rules.signal_at(request.path)
+        if signal is None or signal not in rules.signals or rules.protocol == "grpc":
+            raise BodyError(404, f"{request.path}: {rules.name} does not serve this")
+        wrong = rules.missing_header(signal, request.headers)
+        if wrong is not None:
+            raise BodyError(rules.refusal_status, wrong)
+        if rules.sigv4 is not None:
+            await self._check_signature(request, rules)
+        encoding = otlp.encoding_of(request.headers.get("Content-Type", ""))
+        if encoding not in rules.encodings:
+            raise BodyError(415, f"{rules.name} takes no {encoding}")
+        compression = request.headers.get("Content-Encoding", "none").lower()
+        if compression not in {*rules.compressions, "identity"}:
+            raise BodyError(415, f"{rules.name} takes no {compression}")
+        limits = otlp_http.Limits(rules.max_sent, rules.max_plain, rules.max_items)
+        return await otlp_http.receive(
+            self,
+            request,
+            signal,
+            limits,
+            temporality=rules.temporality,
+        )
+
+    async def _check_signature(self, request: web.Request, rules: Expectation) -> None:
+        wanted = rules.sigv4
+        if wanted is None:
+            return
+        try:
+            caller, _ = await self.signed(request, rules.max_sent, {wanted.service})
+        except AwsError as error:
+            raise BodyError(error.status, f"{error.code}: {error}") from None
+        if wanted.region not in (None, caller.region):
+            request[WHY] = f"signed for {caller.region}"
+            raise BodyError(403, f"signed for {caller.region}, not {wanted.region}")
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.otlp_tls_cert:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.otlp_tls_cert, settings.otlp_tls_key)
+    if settings.otlp_tls_client_ca:
+        context.load_verify_locations(settings.otlp_tls_client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context

@@ -1,0 +1,40 @@
+"""The emulators' process, which plays each vendor that has no key."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from stack.plan.process import Process
+from stack.python_env import PythonEnv
+from stack.vendors import emulator_settings
+
+if TYPE_CHECKING:
+    from stack.plan.model import Plan
+
+
+def emulators(plan: Plan) -> Process:
+    played = emulator_settings(plan.settings)
+    python = PythonEnv(
+        plan.root / ".run/emulators-venv",
+        plan.root / "emulators/requirements.txt",
+        "the emulators' packages",
+    )
+    return Process(
+        name="emulators",
+        argv=(str(python.bin / "python"), "-m", "emulators"),
+        cwd=plan.root,
+        environment={
+            f"EMULATOR_{name.upper()}": str(value)
+            for name, value in asdict(played).items()
+            if value
+        },
+        ports={
+            f"EMULATOR_{name.upper()}": value
+            for name, value in asdict(played).items()
+            if name.endswith("_port")
+        },
+        health=f"http://127.0.0.1:{played.control_port}/health",
+        start_order=5,
+        python=python,
+    )
