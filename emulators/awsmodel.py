@@ -9,19 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import botocore.session
 import regex
-from botocore.model import ListShape, MapShape, StructureShape
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from botocore.utils import parse_timestamp
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from botocore.model import OperationModel, ServiceModel, Shape
 
 # (value, where, complaints) → the value without nulls and unknown members.
 _Check = Callable[[Any, str, list[str]], Any]

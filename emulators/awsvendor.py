@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from aiohttp import web
 
 from emulators import awsmodel, sigv4
 from emulators.bodies import read
+from emulators.store import Json
 from emulators.vendor import AHEAD, WHY, Vendor
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from emulators.store import Json
 
 ACCOUNT = "123456789012"
 # AWS's exception names for the statuses that a fault can ask for; a service may have its own.

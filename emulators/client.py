@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import requests
+from requests import Response
 
-if TYPE_CHECKING:
-    from requests import Response
-
-    from emulators.expectation import Expectation
-    from emulators.faults import Mode
+from emulators.expectation import Expectation
+from emulators.faults import Mode
 
 Json = dict[str, Any]
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from emulators.guard import same_secret
 from emulators.otlp import SIGNALS, Signal, Temporality
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MIB = 1024 * 1024
 

@@ -6,17 +6,15 @@ trees that each language would have to walk to come to its terms.
 
 from __future__ import annotations
 
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import regex
-
-if TYPE_CHECKING:
-    import re
 
 T = TypeVar("T")
 # What an expression says of a `T`: true, false, or the value that a term has there.

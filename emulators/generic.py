@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable
+from typing import ClassVar
 
 from aiohttp import web
 
@@ -13,12 +14,8 @@ from emulators.bodies import BodyError
 from emulators.expectation import Expectation
 from emulators.faults import EVERYWHERE, Mode
 from emulators.grpc_listener import GrpcListener
+from emulators.settings import Settings
 from emulators.vendor import WHY
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from emulators.settings import Settings
 
 
 class Otlp(AwsVendor):

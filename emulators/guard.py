@@ -7,10 +7,7 @@ anything that could do harm, and a rebound DNS name shows in Host; both are refu
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from collections.abc import Mapping
 
 
 def same_secret(known: str, sent: str) -> bool:

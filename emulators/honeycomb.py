@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -18,13 +18,9 @@ from emulators import otlp, otlp_http
 from emulators.bodies import BodyError, read
 from emulators.faults import EVERYWHERE, Fault, Mode
 from emulators.guard import same_secret
+from emulators.settings import Settings
+from emulators.store import Item, Json
 from emulators.vendor import WHY, Vendor
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from emulators.settings import Settings
-    from emulators.store import Item, Json
 
 LIMITS = otlp_http.Limits(sent=15 * otlp_http.MIB, plain=15 * otlp_http.MIB)
 API_BODY = 100 * 1024

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from emulators.client import Client
 from emulators.server import Emulators
 from emulators.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ANY_PORTS = {
     f"{name}_port": 0

@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
-from typing import TYPE_CHECKING
 
 from aiohttp import web
-
-if TYPE_CHECKING:
-    import ssl
 
 BACKLOG = 1024
 LAST_ANSWERS_SECONDS = 1.0

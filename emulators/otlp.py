@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
@@ -22,6 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     AggregationTemporality,
@@ -36,11 +38,6 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from emulators import strict_json
 from emulators.bodies import BodyError
 from emulators.store import Item, Json
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 Signal = Literal["traces", "metrics", "logs"]
 SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")

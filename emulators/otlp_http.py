@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from emulators import otlp
 from emulators.bodies import BodyError, decompress, read
-from emulators.vendor import FAULT, WHY
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from emulators.store import Item
-    from emulators.vendor import Vendor
+from emulators.store import Item
+from emulators.vendor import FAULT, WHY, Vendor
 
 MIB = 1024 * 1024
 # google.rpc codes for the HTTP statuses that are used here.

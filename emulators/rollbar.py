@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emulators import strict_json
 from emulators.bodies import BodyError, decompress, read
+from emulators.faults import Fault
 from emulators.guard import same_secret
+from emulators.settings import Settings
 from emulators.store import Item, Json
 from emulators.vendor import WHY, Vendor
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from emulators.faults import Fault
-    from emulators.settings import Settings
 
 BODY = 1024 * 1024
 _HEX = frozenset("0123456789abcdef")

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from emulators.aws.api import Aws
 from emulators.control import Control
 from emulators.generic import Otlp
 from emulators.honeycomb import Honeycomb
 from emulators.rollbar import Rollbar
+from emulators.settings import Settings
+from emulators.vendor import Vendor
 from emulators.xray.api import XRay
-
-if TYPE_CHECKING:
-    from emulators.settings import Settings
-    from emulators.vendor import Vendor
 
 
 class Emulators:

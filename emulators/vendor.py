@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Iterable
 from email.utils import formatdate
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from emulators import guard
 from emulators.bodies import BodyError, read
 from emulators.faults import CLOCK_AHEAD_SECONDS, EVERYWHERE, STATUS_MODES, Fault, Faults, Mode
 from emulators.listener import Listener, reset
+from emulators.settings import Settings
 from emulators.store import Item, Store
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterable
-
-    from aiohttp.typedefs import Handler
-
-    from emulators.settings import Settings
 
 # The fault that a handler has to apply itself (partial, unprocessed); absent otherwise.
 FAULT = web.RequestKey("fault", Fault)

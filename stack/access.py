@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import ssl
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 FRAGMENTS = Path("collector/access")
 MAKE_THEM = "`make certificates` makes a set for this machine"

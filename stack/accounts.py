@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from stack.errors import StackError
 from stack.honeycomb import Honeycomb
 from stack.provision.account import Target
-from stack.vendors import vendors
-
-if TYPE_CHECKING:
-    from stack.settings import Settings
-    from stack.vendors import Vendor
+from stack.settings import Settings
+from stack.vendors import Vendor, vendors
 
 HERE = "127.0.0.1"
 """Where a command, which is never in a container, reaches the emulators."""

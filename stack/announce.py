@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.markup import escape
 
 from stack.applied_config import applied_config
@@ -12,10 +10,8 @@ from stack.config_traps.look import NOT_A_VENDOR
 from stack.config_traps.resolved import read
 from stack.console import console
 from stack.errors import StackError
+from stack.plan import Plan
 from stack.routes import routes
-
-if TYPE_CHECKING:
-    from stack.plan import Plan
 
 
 def announce(plan: Plan, *, running: bool = True) -> None:

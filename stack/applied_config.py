@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from stack.access import check
 from stack.collector_config import env_required, shown
 from stack.config_traps.resolved import read
 from stack.errors import StackError
 from stack.fragments import check_keys, merge
-from stack.plan import COLLECTOR_HOSTS
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from stack.plan import Plan
+from stack.plan import COLLECTOR_HOSTS, Plan
 
 
 def wanted_config(plan: Plan) -> str:

@@ -9,18 +9,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stack.collector_build import ensure_collector_binary
 from stack.commands.lock import LOCKS
 from stack.errors import StackError
 from stack.page_build import SOURCES as PAGE
 from stack.program import ProgramError, run
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
 
 GOVULNCHECK = "golang.org/x/vuln/cmd/govulncheck@v1.1.4"
 """Go's checksum database vouches for it. The data is not part of it, and is always the newest."""

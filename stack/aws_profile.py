@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PROFILE, KEY = "AWS_PROFILE", "AWS_ACCESS_KEY_ID"
 EXPIRATION = "AWS_CREDENTIAL_EXPIRATION"

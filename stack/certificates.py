@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stack.access import AUTHORITY, CERTIFICATE, KEY, TOKEN
 from stack.errors import StackError
 from stack.program import ProgramError, run
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 DAYS = 30
 OPENSSL_SECONDS = 20

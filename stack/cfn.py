@@ -6,16 +6,14 @@ Known are Ref, Sub, If, Equals, Not and conditions on resources. Anything else i
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import yaml
 
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 # What `Ref` answers for a resource that CloudFormation would create.
 NAME_PROPERTIES = {

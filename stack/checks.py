@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from stack import debian
 from stack.console import console, step
@@ -20,10 +21,6 @@ from stack.page_build import SOURCES, ensure_node_packages
 from stack.plan import make_plan
 from stack.runtimes import native
 from stack.settings import ROOT, load_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 # Two runs side by side must not end each other's engine.
 LEASE = f"make-test-{os.getpid()}"

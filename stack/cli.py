@@ -6,7 +6,8 @@ import os
 import resource
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from types import FrameType
+from typing import NoReturn
 
 import typer
 from rich.markup import escape
@@ -41,9 +42,6 @@ from stack.console import console
 from stack.errors import StackError, refusal
 from stack.secrecy import redactor
 from stack.settings import ROOT
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 INTERRUPTED = 130
 STACK = ".venv/bin/python -m stack"

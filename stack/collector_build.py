@@ -13,9 +13,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self
 
 import certifi
 
@@ -25,10 +26,6 @@ from stack.disk import check_room, full_disk
 from stack.errors import StackError
 from stack.locking import only_one
 from stack.program import ProgramError, run
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Self
 
 BINARY = Path(".run/bin/otelcol")
 PROBE = Path(".run/bin/probe")

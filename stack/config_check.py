@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.markup import escape
 
 from stack.config_traps.every import find_traps
 from stack.console import console
-
-if TYPE_CHECKING:
-    from stack.plan import Plan
+from stack.plan import Plan
 
 
 def lint(plan: Plan, *, refuse: bool = True) -> None:

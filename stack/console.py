@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # Progress goes to standard error, so that `--json` on standard output stays parseable.
 console = Console(stderr=True, highlight=False)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from stack.long_suite import play
 from stack.settings import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 RESULTS = ROOT / ".run/controls"
 WORKERS = 2

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from stack.replay import Letter
 from stack.secrecy import cut
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from stack.replay import Letter
 
 LONGEST = 240
 PANIC = "the exporter panicked on it"

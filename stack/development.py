@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from stack.page_build import SOURCES
-from stack.plan import FLASK, PAGE
-
-if TYPE_CHECKING:
-    from stack.plan import Plan, Process
+from stack.plan import FLASK, PAGE, Plan, Process
 
 VITE = "node_modules/vite/bin/vite.js"
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _FULL = re.compile(r"no space left on device|\bENOSPC\b|\[Errno 28\]|quota exceeded", re.IGNORECASE)
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import difflib
 import io
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from dotenv.parser import parse_stream
 
 from stack.errors import StackError, quoted
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-    from pathlib import Path
 
 ENV_FILE = ".env"
 EXAMPLE_FILE = ".env.example"

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
+from stack.ledger import Entry
 from stack.secrecy import cut
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from stack.ledger import Entry
 
 LONGEST = 240
 STARTED = "Starting otelcol"

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stack.long_suite import play
 from stack.settings import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 RESULTS = ROOT / ".run/faults"
 PAGE = ROOT / "docs/reliability.md"

@@ -9,10 +9,10 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stack.base_image import BaseImage, have, node_base, python_base
 from stack.collector_build import NoGoError, ensure_image_files
@@ -24,9 +24,6 @@ from stack.locking import only_one
 from stack.page_build import ensure_image_files as ensure_image_files_of_page
 from stack.program import ProgramError, run
 from stack.settings import ROOT, Settings, load_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
 
 NAMES = ("backend", "profiles", "collector")
 BUILD_SECONDS = 900

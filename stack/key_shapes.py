@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from stack.errors import StackError, quoted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 SECRET_NAME = re.compile(r"(KEY(_ID)?|TOKEN|SECRET|PASSWORD|CREDENTIALS|HEADERS)$")
 """How the names of keys end, those of the vendors' fragments too."""

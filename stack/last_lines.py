@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from stack.console import console, shown
+from stack.plan import Plan
 from stack.secrecy import Redactor, secrets_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from stack.plan import Plan
 
 SHOWN = 10
 

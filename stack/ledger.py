@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import requests
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from prometheus_client.samples import Sample
-
-    from stack.routes import Route
+from stack.routes import Route
 
 UNITS = {"traces": "spans", "metrics": "metric_points", "logs": "log_records"}
 """What each signal is counted in, as the collector's metrics name it."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 
+from stack.access import Access
 from stack.errors import StackError
 from stack.telemetry import KINDS
-
-if TYPE_CHECKING:
-    from stack.access import Access
 
 SCOPE = {"name": "otel-stack"}
 

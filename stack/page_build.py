@@ -9,8 +9,8 @@ import hashlib
 import os
 import re
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stack.caches import own_caches
 from stack.console import step
@@ -19,9 +19,6 @@ from stack.engine import find_engine
 from stack.errors import StackError
 from stack.locking import only_one
 from stack.program import ProgramError, run
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 ROOM = 250
 """MB of node_modules (226, measured 2026-11-30)."""

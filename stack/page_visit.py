@@ -10,19 +10,15 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 
 from stack import otlp_json
 from stack.errors import StackError
-from stack.plan import PAGE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from stack.plan import Plan
+from stack.plan import PAGE, Plan
 
 SECONDS = 10
 SCRIPT = "window.CRUDDUR = "

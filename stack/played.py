@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from emulators.client import Client, EmulatorError
-from emulators.faults import MODES
+from emulators.faults import MODES, Mode
 from stack.errors import StackError
+from stack.plan import Plan
 from stack.suggest import suggest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from emulators.faults import Mode
-    from stack.plan import Plan
 
 EMULATOR_OF_VENDOR = {
     "honeycomb": "honeycomb",

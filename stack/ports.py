@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 
@@ -15,10 +15,6 @@ from stack.program import ProgramError, run
 from stack.runtimes.compose import COMPOSE_FILE
 from stack.runtimes.containers import ASK_SECONDS, FOLDER_LABEL, PROJECT_LABEL
 from stack.runtimes.supervisor import RUN_DIR_MARK
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 PROXY = "docker-proxy"
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from stack.errors import StackError
+from stack.plan import Plan
 from stack.telemetry import Span, read_spans, size
 from stack.traced_request import get_in_trace
 from stack.waiting import DeadlineError, wait_for
-
-if TYPE_CHECKING:
-    from stack.plan import Plan
 
 
 @dataclass(frozen=True)

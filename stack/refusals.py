@@ -5,16 +5,13 @@ Only our own build counts it (collector/build/admission); of another collector n
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from prometheus_client.samples import Sample
 
 from stack.console import ago
 from stack.ledger import UNITS, read_samples, understood
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from prometheus_client.samples import Sample
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from stack.collector_build import ensure_collector_binary
 from stack.config_check import lint
 from stack.console import step
 from stack.errors import StackError
+from stack.plan import Plan
 from stack.runtimes.chosen import RUNTIMES
 from stack.smoke import smoke
-
-if TYPE_CHECKING:
-    from stack.plan import Plan
 
 
 def reload(plan: Plan) -> bool:

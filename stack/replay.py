@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stack.errors import StackError
+from stack.plan import Plan
 from stack.routes import vendor
 from stack.waiting import DeadlineError, wait_for
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from stack.plan import Plan
 
 FOLDER = "dead-letters"
 OUTBOX = "replay"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cyclonedx.model import Property
 from cyclonedx.model.bom import Bom
@@ -18,9 +18,6 @@ from stack.base_image import PACKAGES, SUITE
 from stack.collector_build import BINARY, GO_LOCK, ensure_collector_binary, linked_modules
 from stack.commands.lock import LOCKS
 from stack.page_build import SOURCES as PAGE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 BILL = Path("sbom.cdx.json")
 NOT_SHIPPED = ("requirements-dev.txt", str(GO_LOCK))

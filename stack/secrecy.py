@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from pydantic import SecretStr
 
+from stack.doctor.finding import Finding
 from stack.errors import StackError
-from stack.settings import PLAYED, load_settings
-from stack.vendors import vendors
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
-    from stack.doctor.finding import Finding
-    from stack.settings import Settings
-    from stack.vendors import Vendor
+from stack.settings import PLAYED, Settings, load_settings
+from stack.vendors import Vendor, vendors
 
 HIDDEN = "****"
 SHORTEST = 8

@@ -12,15 +12,13 @@ import json
 import os
 import subprocess
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stack.collector_build import BUILD_ENVIRONMENT, SOURCES
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 MODULE = "github.com/zricethezav/gitleaks/v8"
 VERSION = "v8.28.0"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -32,9 +33,6 @@ from stack.env_file import (
 from stack.errors import StackError, quoted
 from stack.fragments import all_variables, load, variables
 from stack.key_shapes import SECRET_NAME, check_misplaced, check_shapes
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -6,20 +6,16 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import requests
 
+from stack.access import Access
 from stack.errors import StackError
 from stack.otlp_json import local_session
 from stack.waiting import DeadlineError, wait_for
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from stack.access import Access
 
 START_SECONDS = 60
 STOP_SECONDS = 10

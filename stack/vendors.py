@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from emulators.settings import Settings as EmulatorSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from stack.settings import Settings
+from stack.settings import Settings
 
 HONEYCOMB_HOSTS = {"us": "api.honeycomb.io", "eu": "api.eu1.honeycomb.io"}
 ROLLBAR_URL = "https://api.rollbar.com/api/1/"

@@ -9,26 +9,22 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from emulators.client import Client, EmulatorError
 from stack import otlp_json, page_visit
 from stack.applied_config import applied_config
 from stack.errors import StackError
 from stack.ledger import Entry, read_ledger
-from stack.plan import PAGE
+from stack.plan import PAGE, Plan
 from stack.played import EMULATOR_OF_VENDOR
 from stack.routes import LOCAL_RECORD, Route, front_receivers, routes
 from stack.telemetry import RECORD, Span, read_spans, size
 from stack.traced_request import get_in_trace
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from stack.plan import Plan
 
 SERVICE = "otel-stack-verify"
 METRIC = "otel_stack.verify"

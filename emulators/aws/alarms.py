@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import json
 import operator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emulators.aws import contributor_insights
-from emulators.aws.metric_math import Series, compute
+from emulators.aws.contributor_insights import Event
+from emulators.aws.metric_math import RuleMetric, Series, compute
 from emulators.expressions import ExpressionError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from emulators.aws.contributor_insights import Event
-    from emulators.aws.metric_math import RuleMetric
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": operator.gt,

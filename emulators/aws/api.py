@@ -7,9 +7,10 @@ import re
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
@@ -30,14 +31,10 @@ from emulators.awsvendor import (
 from emulators.bodies import BodyError, decompress
 from emulators.expressions import ExpressionError
 from emulators.faults import EVERYWHERE, Fault, Mode
+from emulators.settings import Settings
 from emulators.store import Item, Json
 from emulators.vendor import FAULT, WHY
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from emulators.settings import Settings
-    from emulators.xray.api import Region
+from emulators.xray.api import Region
 
 BODY = 8 * otlp_http.MIB
 MAX_QUERIES = 100

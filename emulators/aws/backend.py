@@ -6,19 +6,16 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from emulators.aws import alarms, contributor_insights
 from emulators.aws.emf import MetricValue
 from emulators.awsvendor import ACCOUNT, AwsError, validated
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from emulators.xray.api import Region
+from emulators.xray.api import Region
 
 _T = TypeVar("_T")
 

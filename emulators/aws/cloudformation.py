@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from moto.cloudformation.exceptions import UnformattedGetAttTemplateException, ValidationError
 from moto.cloudformation.parsing import NULL_MODELS, get_model_map
@@ -18,13 +19,9 @@ from moto.core.common_models import CloudFormationModel
 
 from emulators.aws import contributor_insights, metric_filters
 from emulators.awsvendor import AwsError
+from emulators.xray.api import Region
 from emulators.xray.groups import GroupError
 from emulators.xray.sampling import RuleError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from emulators.xray.api import Region
 
 Json = dict[str, Any]
 

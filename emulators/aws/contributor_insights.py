@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import operator
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -21,14 +22,10 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_pascal
 
+from emulators.aws.metric_math import Series
 from emulators.aws.patterns import parse as parse_event
 from emulators.aws.patterns import select
 from emulators.awsvendor import AwsError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from emulators.aws.metric_math import Series
 
 Json = dict[str, Any]
 # (group, stream, epoch ms, message)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from emulators.aws.emf import MetricValue
 from emulators.aws.patterns import compile_pattern, parse, select
 from emulators.awsvendor import AwsError
 from emulators.expressions import ExpressionError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 Json = dict[str, Any]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from aiohttp import web
 
@@ -23,18 +23,13 @@ from emulators.awsvendor import (
 from emulators.bodies import BodyError, decompress
 from emulators.expressions import ExpressionError
 from emulators.faults import EVERYWHERE, Fault, Mode
+from emulators.settings import Settings
 from emulators.store import Item, Json
 from emulators.vendor import FAULT, WHY
 from emulators.xray import segments
-from emulators.xray.filters import Subject, compile_filter
+from emulators.xray.filters import Predicate, Subject, compile_filter
 from emulators.xray.groups import GroupError, Groups
 from emulators.xray.sampling import RuleError, Sampling
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from emulators.settings import Settings
-    from emulators.xray.filters import Predicate
 
 BODY = 8 * 1024 * 1024
 MAX_TRACES = 5

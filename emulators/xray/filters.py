@@ -13,12 +13,10 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from emulators.expressions import ExpressionError, Logic, tokens
-
-if TYPE_CHECKING:
-    from emulators.xray.segments import Timed
+from emulators.xray.segments import Timed
 
 Value = str | float | bool
 

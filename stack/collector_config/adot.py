@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import yaml
 
 from stack.collector_config.distribution import KINDS, component_type, missing_components
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 # What a reader loses with a component that ADOT does not have, by component type.
 ADOT_LOSSES = {

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DISTRIBUTIONS = Path(__file__).resolve().parents[2] / "collector/distributions"
 KINDS = ("receivers", "processors", "exporters", "connectors", "extensions")

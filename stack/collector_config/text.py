@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from stack.collector_config.distribution import component_type
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 CONFIG_FILE = Path("collector/otel-config.yaml")
 

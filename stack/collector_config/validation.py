@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -19,9 +20,6 @@ from stack.collector_config.distribution import (
 from stack.collector_config.text import parse, read, shown
 from stack.errors import StackError
 from stack.program import ProgramError, run
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
 
 VALIDATE_SECONDS = 30
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -18,9 +19,6 @@ from stack.errors import StackError
 from stack.secrecy import Redactor, secrets_of
 from stack.settings import ROOT, Settings, load_settings
 from stack.vendors import vendors
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 MARKS = {"ok": "✓", "warning": "!", "problem": "✗"}

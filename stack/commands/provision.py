@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -14,7 +15,7 @@ from stack.announce import announce
 from stack.console import console, step
 from stack.plan import BACKEND, make_plan
 from stack.provision.account import account_of
-from stack.provision.changes import apply, plan_changes
+from stack.provision.changes import Change, apply, plan_changes
 from stack.provision.desired import (
     check_service_names,
     load_desired,
@@ -23,11 +24,6 @@ from stack.provision.desired import (
 )
 from stack.runtimes.chosen import running_plan
 from stack.settings import ROOT, load_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from stack.provision.changes import Change
 
 
 def run(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -19,19 +20,15 @@ from stack.dead_letters import Pile, piles
 from stack.errors import StackError
 from stack.exporter_log import last_errors
 from stack.ledger import Entry, Intake, about_queue_files, read_intakes, read_ledger
+from stack.plan import Plan
 from stack.refusals import Refusal, Rejected, read_refusals, sentences
 from stack.replay import letters_folder, read_letters
 from stack.routes import front_receivers, routes, vendor
 from stack.routes import intakes as intakes_of
 from stack.runtimes.chosen import RUNTIMES, running_plan
+from stack.runtimes.service import Service
 from stack.secrecy import Redactor, secrets_of
 from stack.telemetry import RECORD, Lost, Recorded, lost_lately, spans_by_service
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from stack.plan import Plan
-    from stack.runtimes.service import Service
 
 FULL = 0.8
 """A queue filled beyond this share is shown in red: there is little time left to act."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.markup import escape
 from rich.table import Table
 
@@ -15,12 +13,9 @@ from stack.errors import StackError
 from stack.honeycomb import check_key, send_marker
 from stack.last_lines import show_last_lines
 from stack.page_build import NoNodeError, build_without_node, can_serve_page
-from stack.plan import FLASK, service_version
+from stack.plan import FLASK, Plan, service_version
 from stack.prove import Proof, prove
 from stack.runtimes.chosen import RUNTIMES, plan_of_running, plan_to_start
-
-if TYPE_CHECKING:
-    from stack.plan import Plan
 
 
 def run() -> None:

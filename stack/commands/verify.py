@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -16,9 +17,6 @@ from stack.announce import announce
 from stack.console import console
 from stack.runtimes.chosen import running_plan
 from stack.verify import Delivery, Report, Start, verify
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 COLOURS = {"arrived": "green", "missing": "yellow", "rejected": "red"}
 

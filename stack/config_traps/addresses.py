@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from stack.collector_config import component_type
 from stack.config_traps.look import Look, Trap, called, walk
 from stack.routes import LOOPBACK
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 OTLP_HTTP = frozenset({"otlp_http", "otlphttp"})
 OTLP_GRPC = frozenset({"otlp_grpc", "otlp"})

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from stack.config_traps import addresses, delivery, wiring
 from stack.config_traps.look import Look, Trap
 from stack.config_traps.resolved import read
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 _TRAPS: tuple[Callable[[Look], Iterator[Trap]], ...] = (
     wiring.empty_keys,

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from stack.collector_config import KINDS, component_type
+from stack.config_traps.resolved import Config, Keys
 from stack.errors import StackError
 from stack.routes import LOCAL_RECORD, routes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from stack.config_traps.resolved import Config, Keys
 
 NOT_A_VENDOR = frozenset({"debug", "nop", "file"})
 

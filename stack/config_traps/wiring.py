@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from stack.collector_config import KINDS
 from stack.config_traps.look import Look, Trap, called, walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LOOKED_AT_BY_HAND = frozenset({"debug"})
 """Defined for whoever wants it in a pipeline for a while."""

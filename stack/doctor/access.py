@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from stack.applied_config import check_access
 from stack.doctor.finding import About, Finding
+from stack.doctor.setup import Setup
 from stack.settings import LOOPBACK
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from stack.doctor.setup import Setup
 
 DAY_SECONDS = 86400
 SOON_DAYS = 7

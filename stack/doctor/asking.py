@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 
 from stack.secrecy import cut
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 3.0

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import boto3
@@ -32,13 +33,9 @@ from botocore.exceptions import (
 from stack.doctor.asking import ANSWER_SECONDS, CONNECT_SECONDS
 from stack.doctor.finding import About, Finding
 from stack.doctor.honeycomb import HEAL, played
+from stack.doctor.setup import Setup
 from stack.provision.desired import GROUP_FILE, RULE_FILE, named_services, service_names
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from stack.doctor.setup import Setup
-    from stack.vendors import Vendor
+from stack.vendors import Vendor
 
 Service = Literal["sts", "xray", "logs"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import psutil
 
@@ -13,17 +13,13 @@ from stack.access import SECRETS_DIGEST
 from stack.aws_profile import EXPIRATION, PROFILE
 from stack.doctor.finding import About, Finding
 from stack.doctor.machine import listeners
+from stack.doctor.setup import Setup
 from stack.env_file import ENV_FILE
 from stack.key_shapes import SECRET_NAME
+from stack.plan import Plan, Process
 from stack.private_file import others_may_read
 from stack.program import ProgramError, run
 from stack.runtimes.containers import SERVICE_LABEL, listing
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from stack.doctor.setup import Setup
-    from stack.plan import Plan, Process
 
 ASK_SECONDS = 3
 

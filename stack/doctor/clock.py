@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
 
 from stack.doctor.asking import UnreachableError, ask
 from stack.doctor.finding import About, Finding
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from stack.doctor.setup import Setup
+from stack.doctor.setup import Setup
 
 SLOPPY = timedelta(seconds=5)
 """Traces of several machines look wrong, and CloudWatch sorts by the record's own time."""

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from stack.applied_config import wanted_config
 from stack.config_traps.every import find_traps
 from stack.dead_letters import piles
 from stack.doctor.asking import UnreachableError, ask
 from stack.doctor.finding import About, Finding
+from stack.doctor.setup import Setup
 from stack.exporter_log import last_errors
 from stack.ledger import UNITS, Entry, about_queue_files, read_ledger
+from stack.plan import Plan
 from stack.replay import letters_folder, read_letters
 from stack.runtimes.chosen import RUNTIMES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from stack.doctor.setup import Setup
-    from stack.plan import Plan
 
 NEARLY_FULL = 0.8
 

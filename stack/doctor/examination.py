@@ -5,18 +5,13 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stack.doctor.finding import Finding
+from stack.doctor.setup import Setup
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from stack.doctor.setup import Setup
 
 Check = Callable[["Setup"], Iterable[Finding]]
 

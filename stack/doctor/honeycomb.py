@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
+
+import requests
 
 from stack.doctor.asking import UnreachableError, ask, excerpt
 from stack.doctor.finding import About, Finding
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import requests
-
-    from stack.doctor.setup import Setup
-    from stack.vendors import Vendor
+from stack.doctor.setup import Setup
+from stack.vendors import Vendor
 
 KEY = "HONEYCOMB_API_KEY"
 HEAL = "`make heal` ends what `make break` began; else see `make logs`"

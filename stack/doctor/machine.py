@@ -6,23 +6,19 @@ import importlib.util
 import os
 import re
 import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 
 from stack import debian
 from stack.collector_build import BINARY, SOURCES, ensure_collector_binary
 from stack.doctor.finding import About, Finding
+from stack.doctor.setup import Setup
 from stack.engine import HOW_TO, find_engine
 from stack.ports import is_free, taken
 from stack.program import ProgramError, run
 from stack.runtimes.supervisor import RUN_DIR_MARK
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from stack.doctor.setup import Setup
 
 MIB = 1024 * 1024
 LITTLE_DISK = 1024 * MIB

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from stack.doctor.finding import About, Finding
+from stack.doctor.setup import Setup
 from stack.refusals import about, about_rejected, read_refusals
 from stack.routes import front_receivers
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from stack.doctor.setup import Setup
 
 
 def check_refusals(setup: Setup) -> Iterator[Finding]:

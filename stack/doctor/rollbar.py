@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from stack.doctor.asking import UnreachableError, ask, excerpt
 from stack.doctor.finding import About, Finding
 from stack.doctor.honeycomb import HEAL, played
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from stack.doctor.setup import Setup
+from stack.doctor.setup import Setup
 
 TOKEN = "ROLLBAR_ACCESS_TOKEN"  # noqa: S105 - the setting's name
 

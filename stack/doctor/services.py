@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from stack.doctor.finding import About, Finding
+from stack.doctor.setup import Setup
 from stack.telemetry import RECORD, lost_lately, read_logs, read_spans, size
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from stack.doctor.setup import Setup
 
 LATEST_BYTES = 4 * 1024 * 1024
 """Of each record: a second of reading."""

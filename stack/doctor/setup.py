@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from stack.config_traps.resolved import Config, read
 from stack.engine import find_engine
@@ -13,12 +13,8 @@ from stack.errors import StackError
 from stack.plan import Plan, make_plan
 from stack.routes import Route, routes
 from stack.runtimes import docker, native
+from stack.settings import Settings
 from stack.vendors import Vendor, vendors
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from stack.settings import Settings
 
 # An engine that hangs must not take the whole examination with it.
 ENGINE_SECONDS = 2.5

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,13 +14,8 @@ from stack.collector_build import BINARY, SOURCES
 from stack.doctor.asking import UnreachableError, ask
 from stack.doctor.finding import About, Finding
 from stack.doctor.machine import go_version, needed_go, numbers, shown_version
+from stack.doctor.setup import Setup
 from stack.program import ProgramError, run
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from stack.doctor.setup import Setup
 
 OLDEST_PYTHON = (3, 11)
 BETA_LEAD = 21

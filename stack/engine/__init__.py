@@ -7,8 +7,8 @@ An engine that was there is never touched. One that this project started is reco
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import psutil
 
@@ -17,9 +17,6 @@ from stack.engine import state
 from stack.engine.daemon import check_ours, running_containers, start, stop
 from stack.engine.found import HOW_TO, Engine, find_engine
 from stack.engine.plugins import add_plugins
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["HOW_TO", "Engine", "engine_lease", "ensure_engine", "find_engine", "release"]
 

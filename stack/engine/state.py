@@ -5,18 +5,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 
 from stack.errors import StackError
 from stack.waiting import DeadlineError, wait_for
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 STATE_DIR = Path("/run/otel-stack")
 

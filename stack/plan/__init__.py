@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from stack.errors import StackError
 from stack.plan.collector import INSIDE_THE_CONTAINER, collector
@@ -15,13 +16,8 @@ from stack.plan.model import BACKEND, COLLECTOR_HOSTS, EMULATOR_HOSTS, FLASK, PA
 from stack.plan.page import has_page, page
 from stack.plan.process import Process
 from stack.plan.services import backend, otel_env, profiles
+from stack.settings import Settings
 from stack.vendors import vendors
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from stack.settings import Settings
 
 __all__ = [
     "BACKEND",

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
+from stack.plan.model import Plan
 from stack.plan.process import Process
 from stack.python_env import PythonEnv
 from stack.vendors import emulator_settings
-
-if TYPE_CHECKING:
-    from stack.plan.model import Plan
 
 
 def emulators(plan: Plan) -> Process:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from stack.access import FRAGMENTS as ACCESS
+from stack.access import Access
 from stack.errors import StackError
-from stack.fragments import load, load_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
-    from stack.access import Access
-    from stack.fragments import Fragment
-    from stack.plan.process import Process
-    from stack.settings import Settings
-    from stack.vendors import Vendor
+from stack.fragments import Fragment, load, load_file
+from stack.plan.process import Process
+from stack.settings import Settings
+from stack.vendors import Vendor
 
 PAGE = "frontend-react"
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from stack.page_build import BUILT, can_serve_page
 from stack.plan.model import PAGE, Plan, merged
 from stack.plan.process import Process
 from stack.plan.sending import sending
 from stack.python_env import PythonEnv
+from stack.settings import Settings
 from stack.vendors import page_origins
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from stack.settings import Settings
 
 
 def has_page(settings: Settings, root: Path) -> bool:

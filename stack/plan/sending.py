@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from stack.plan.model import COLLECTOR_HOSTS
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from stack.plan.model import Plan
+from stack.plan.model import COLLECTOR_HOSTS, Plan
 
 SECRETS_INSIDE = "/run/otlp-secrets"
 """Where a container sees its folder of OTLP_SERVER_SECRETS or OTLP_CLIENT_SECRETS."""

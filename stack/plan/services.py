@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
 
 from dotenv import dotenv_values
 
@@ -12,13 +13,8 @@ from stack.plan.model import COLLECTOR_HOSTS, Plan, merged
 from stack.plan.process import Process
 from stack.plan.sending import sending
 from stack.python_env import PythonEnv
+from stack.settings import Settings
 from stack.vendors import page_origins
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from stack.settings import Settings
 
 
 def profiles(plan: Plan) -> Process:

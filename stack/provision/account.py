@@ -5,8 +5,9 @@ The same calls go to both; only `Target` tells them apart.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import boto3
 from botocore.config import Config
@@ -23,9 +24,6 @@ from botocore.exceptions import (
 )
 
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Service = Literal["xray", "logs", "cloudwatch", "sts"]
 

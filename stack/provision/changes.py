@@ -7,16 +7,13 @@ account: they are left to `aws cloudformation deploy` with the same template.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from stack.provision.account import AlreadyThereError, NotThereError, Target, ask, list_all
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from stack.provision.desired import Desired, Group, SamplingRule
+from stack.provision.desired import Desired, Group, SamplingRule
 
 
 @dataclass(frozen=True, slots=True)

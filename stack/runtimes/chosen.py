@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import ModuleType
 
 from stack.engine import find_engine
 from stack.errors import StackError
 from stack.plan import Plan, make_plan
 from stack.runtimes import docker, native
 from stack.settings import ROOT, load_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from types import ModuleType
 
 RUNTIMES: dict[str, ModuleType] = {"docker": docker, "native": native}
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stack import fragments
 from stack.aws_profile import with_keys
 from stack.collector_config import unescaped
+from stack.engine import Engine
 from stack.errors import StackError
+from stack.plan import Plan, Process
 from stack.private_file import write_private
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from stack.engine import Engine
-    from stack.plan import Plan, Process
 
 COMPOSE_FILE = Path("compose/compose.yaml")
 EMULATORS_FILE = Path("compose/local.yaml")

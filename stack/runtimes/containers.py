@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 
 from stack.errors import StackError
 from stack.last_lines import show_last_lines
+from stack.plan import Plan, Process
 from stack.program import ProgramError, run
 from stack.runtimes.compose import COMPOSE_FILE
 from stack.runtimes.service import Service
 from stack.waiting import DeadlineError, wait_for
-
-if TYPE_CHECKING:
-    from stack.plan import Plan, Process
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stack.applied_config import apply_config, check_access, wanted_file
 from stack.aws_profile import EXPIRATION, with_keys
@@ -16,6 +15,7 @@ from stack.console import console, step
 from stack.engine import Engine, ensure_engine, find_engine, release
 from stack.errors import StackError
 from stack.images import ensure_images
+from stack.plan import Plan
 from stack.ports import check_free
 from stack.program import ProgramError, run
 from stack.runtimes.compose import (
@@ -40,10 +40,7 @@ from stack.runtimes.containers import (
     service_of,
     wait_healthy,
 )
-
-if TYPE_CHECKING:
-    from stack.plan import Plan
-    from stack.runtimes.service import Service
+from stack.runtimes.service import Service
 
 UP_SECONDS = 120
 DOWN_SECONDS = 90

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import configparser
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import psutil
 
 from stack.console import console
 from stack.errors import StackError
+from stack.plan import Plan
 from stack.runtimes import supervisor
 from stack.runtimes.supervisor import RUN_DIR_MARK, STOP_SECONDS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from stack.plan import Plan
 
 
 def end_leftovers(plan: Plan) -> None:

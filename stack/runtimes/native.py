@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 from xmlrpc.client import Fault
 
 import psutil
@@ -17,6 +17,7 @@ from stack.console import step
 from stack.errors import StackError
 from stack.last_lines import show_last_lines
 from stack.page_build import ensure_page
+from stack.plan import Plan, Process
 from stack.ports import check_free
 from stack.python_env import ensure_env
 from stack.runtimes import supervisor
@@ -24,11 +25,6 @@ from stack.runtimes.leftovers import end_leftovers, end_processes, marked
 from stack.runtimes.service import Service
 from stack.runtimes.supervisor import STOP_SECONDS, log_files
 from stack.waiting import DeadlineError, wait_for
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from stack.plan import Plan, Process
 
 HEALTHY_SECONDS = 60
 

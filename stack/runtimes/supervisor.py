@@ -11,18 +11,15 @@ import subprocess
 import sys
 import tempfile
 import xmlrpc.client
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
 from stack.errors import StackError
+from stack.plan import Plan, Process
 from stack.private_file import write_private
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from stack.plan import Plan, Process
 
 RUN_DIR_MARK = "OTEL_STACK_RUN_DIR"
 """Set in every process of a native stack, so that one is found also when supervisor was killed."""

@@ -5,32 +5,25 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import subprocess
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from emulators.client import Client
 from stack.checks import BROWSERS
 from stack.page_build import can_serve_page
-from stack.plan import PAGE, make_plan
+from stack.plan import PAGE, Plan, Process, make_plan
 from stack.runtimes import native
 from stack.settings import ROOT
 from stack.telemetry import Span, read_spans
 from stack.waiting import wait_for
 from tests.integration.harness.plans import shipped_plan
 from tests.ports import free_ports
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from playwright.sync_api import Browser, Page, Request
-
-    from stack.plan import Plan, Process
 
 FLAGS = (
     "--no-sandbox",

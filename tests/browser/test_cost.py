@@ -5,22 +5,16 @@ from __future__ import annotations
 import math
 import statistics
 import subprocess
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Browser
 
 from stack.settings import ROOT
-from tests.browser.conftest import served
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from playwright.sync_api import Browser
-
-    from tests.browser.conftest import Site, Visit
+from tests.browser.conftest import Site, Visit, served
 
 MOST_SCRIPT = 150_000
 MOST_TELEMETRY_MS = 20

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from stack.settings import ROOT
-from tests.browser.conftest import PATIENCE_SECONDS
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from playwright.sync_api import Page
-
-    from tests.browser.conftest import Site, Visit
+from tests.browser.conftest import PATIENCE_SECONDS, Site, Visit
 
 AXE = ROOT / "services/frontend/node_modules/axe-core/axe.min.js"
 VIEWS = {

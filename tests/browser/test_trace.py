@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
 import requests
+from playwright.sync_api import Page
 
+from stack.telemetry import Span
 from stack.waiting import wait_for
+from tests.browser.conftest import Site, Visit
 from tests.integration.harness.witness import ARRIVAL_SECONDS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from playwright.sync_api import Page
-
-    from stack.telemetry import Span
-    from tests.browser.conftest import Site, Visit
 
 PROMISED_SECONDS = 3
 """From the answer to the whole trace in the file: docs/tutorial.md says so."""

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from playwright.sync_api import Page, Route
 
 from stack.runtimes import native
 from stack.waiting import wait_for
+from tests.browser.conftest import Site, Visit
 from tests.integration.harness.witness import ARRIVAL_SECONDS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from playwright.sync_api import Page, Route
-
-    from tests.browser.conftest import Site, Visit
-
 
 HIDE = """
     Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });

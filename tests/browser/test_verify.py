@@ -6,7 +6,8 @@ import dataclasses
 import io
 import secrets
 import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -17,12 +18,7 @@ from stack.errors import StackError
 from stack.runtimes import native
 from stack.telemetry import RECORD, read_spans, spans_by_service
 from stack.verify import HOME, Start, Step, verify
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.browser.conftest import Site, Visit
+from tests.browser.conftest import Site, Visit
 
 DEADLINE = 60
 SHORT = 15

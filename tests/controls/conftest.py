@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import pytest
 
 from stack.controls import RESULTS
 from stack.engine import engine_lease
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.controls.inner_run import Outcome
-    from tests.controls.taken_out import TakenOut
+from tests.controls.inner_run import Outcome
+from tests.controls.taken_out import TakenOut
 
 
 class Recorder(Protocol):

@@ -9,21 +9,17 @@ import subprocess
 import tempfile
 import xml.etree.ElementTree as ET
 from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stack.caches import own_caches
 from stack.collector_build import BUILD_ENVIRONMENT, SOURCES
 from stack.page_build import SOURCES as PAGE_SOURCES
 from stack.program import ProgramError, run
 from stack.settings import ROOT
+from tests.controls.taken_out import Change
 from tests.integration.harness.checkout import copy_sources
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from tests.controls.taken_out import Change
 
 TEST_SECONDS = 600
 """Images that are made anew and started take minutes on two busy cores; a test may have its own."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 from stack.settings import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PAGE = ROOT / "docs/security.md"
 

@@ -7,19 +7,15 @@ change the file that it changes.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
 
 from stack.settings import ROOT
 from tests.controls import entrance, incoming, keys, notice, outgoing, supply, vendors
+from tests.controls.conftest import Recorder
 from tests.controls.inner_run import RUN_SECONDS, run_in_copy
 from tests.controls.taken_out import Row, TakenOut, rows
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.controls.conftest import Recorder
 
 SECTIONS = {
     "Keys": keys,

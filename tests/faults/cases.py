@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Union
+from typing import Literal, Union
 
-from emulators.faults import STATUS_MODES
+from emulators.faults import STATUS_MODES, Mode
 from tests.faults.harness.far import TROUBLES, Trouble
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from emulators.faults import Mode
 
 Stamps = Literal["stamps ahead", "stamps old"]
 Kind = Union["Mode", Trouble, Stamps]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -15,12 +15,8 @@ from tests.faults.cases import drawn, quick, short, table
 from tests.faults.harness.bench import Bench
 from tests.faults.harness.disk import small_disk
 from tests.faults.harness.far import Far
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.faults.harness.run import Result
-    from tests.integration.harness.plans import Runtime
+from tests.faults.harness.run import Result
+from tests.integration.harness.plans import Runtime
 
 RESULTS = ROOT / ".run/faults"
 

@@ -9,9 +9,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,14 +21,9 @@ from stack.settings import ROOT
 from stack.telemetry import lost_by_service
 from stack.waiting import wait_for
 from tests.faults.harness.feed import SPANS_A_REQUEST
-from tests.faults.harness.visitors import PER_SECOND, SPANS_A_VISIT, Visitors
+from tests.faults.harness.visitors import PER_SECOND, SPANS_A_VISIT, Visitors, Visits
 from tests.integration.harness.native import NativeStack
 from tests.integration.harness.stack import BACKEND, COLLECTOR, PROFILES, Change
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.faults.harness.visitors import Visits
 
 pytestmark = [
     pytest.mark.collector,

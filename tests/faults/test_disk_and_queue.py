@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -14,13 +15,7 @@ from tests.faults.harness.bench import Bench
 from tests.faults.harness.disk import fill, free, small_disk
 from tests.faults.harness.held import ROUTES, Held
 from tests.faults.harness.run import look
-from tests.faults.harness.sender import Sender
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
-
-    from tests.faults.harness.sender import Sent
+from tests.faults.harness.sender import Sender, Sent
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 

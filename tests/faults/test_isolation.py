@@ -6,17 +6,13 @@ are medians over windows: on two cores at a load of 7 they differed by less than
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from emulators.faults import Mode
 from tests.faults.harness.bench import Bench
 from tests.faults.harness.windows import noticed, take_turns
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from emulators.faults import Mode
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 

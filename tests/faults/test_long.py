@@ -10,24 +10,19 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
 
 import pytest
 
 from emulators.client import Client
+from emulators.faults import Mode
 from stack.waiting import wait_for
-from tests.faults.harness.visitors import SPANS_A_VISIT, Visitors
+from tests.faults.harness.visitors import SPANS_A_VISIT, Visit, Visitors, Visits
 from tests.integration.harness.native import NativeStack
 from tests.integration.harness.stack import EMULATORS, Change
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from emulators.faults import Mode
-    from tests.faults.harness.visitors import Visit, Visits
 
 pytestmark = [
     pytest.mark.collector,

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 
 from stack.waiting import wait_for
-
-if TYPE_CHECKING:
-    from tests.faults.harness.bench import Bench
+from tests.faults.harness.bench import Bench
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 

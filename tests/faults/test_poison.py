@@ -7,7 +7,8 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import requests
@@ -19,11 +20,7 @@ from stack.doctor.setup import Setup
 from stack.runtimes.chosen import RUNTIMES
 from stack.vendors import vendors
 from stack.waiting import wait_for
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.faults.harness.bench import Bench
+from tests.faults.harness.bench import Bench
 
 pytestmark = pytest.mark.only_native
 

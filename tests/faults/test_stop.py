@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from emulators.faults import Mode
 from stack.waiting import wait_for
 from tests.faults.harness.bench import Bench
 from tests.faults.harness.held import EMULATOR, ROUTES
 from tests.faults.harness.run import look
 from tests.faults.harness.sender import Sender
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from emulators.faults import Mode
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
 
 from stack.replay import send_again
 from stack.waiting import wait_for
+from tests.faults.cases import Case
+from tests.faults.harness.bench import Bench
 from tests.faults.harness.held import ROUTES, held
-from tests.faults.harness.run import play
+from tests.faults.harness.run import Result, play
 from tests.faults.harness.verdict import complaints
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.faults.cases import Case
-    from tests.faults.harness.bench import Bench
-    from tests.faults.harness.run import Result
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from stack.errors import StackError
 from tests.integration.harness.stack import SERVICES, Stack
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
 
 LINES = 15
 """Of each service's console, shown with a failed test."""

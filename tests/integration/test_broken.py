@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import yaml
@@ -11,11 +11,8 @@ from stack.collector_config import CONFIG_FILE, load
 from stack.settings import ROOT
 from stack.waiting import DeadlineError
 from tests.integration.harness.narrow_path import assert_narrow_path
-from tests.integration.harness.stack import BACKEND, Change
+from tests.integration.harness.stack import BACKEND, Change, Stack
 from tests.ports import free_ports
-
-if TYPE_CHECKING:
-    from tests.integration.harness.stack import Stack
 
 pytestmark = pytest.mark.broken
 

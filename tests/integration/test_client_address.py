@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +15,6 @@ from tests.integration.harness.stack import BACKEND
 from tests.integration.harness.traffic import send
 from tests.integration.harness.witness import ARRIVAL_SECONDS, server_spans
 from tests.unit.collector import running as collector
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 

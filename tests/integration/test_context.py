@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import requests
 
 from stack.waiting import wait_for
-from tests.integration.harness.stack import BACKEND, PROFILES
+from tests.integration.harness.stack import BACKEND, PROFILES, Stack
 from tests.integration.harness.traffic import send
 from tests.integration.harness.witness import (
     ARRIVAL_SECONDS,
     wait_for_all_workers,
     wait_for_server_span,
 )
-
-if TYPE_CHECKING:
-    from tests.integration.harness.stack import Stack
 
 
 def test_a_trace_that_the_client_began_goes_on(stack: Stack) -> None:

@@ -6,7 +6,6 @@ import math
 import statistics
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,13 +18,10 @@ from tests.integration.harness.stack import (
     WORKERS,
     Change,
     KilledError,
+    Stack,
 )
-from tests.integration.harness.traffic import has_names, send, send_many
+from tests.integration.harness.traffic import Exchange, has_names, send, send_many
 from tests.integration.harness.witness import ARRIVAL_SECONDS, server_spans
-
-if TYPE_CHECKING:
-    from tests.integration.harness.stack import Stack
-    from tests.integration.harness.traffic import Exchange
 
 LATE_SECONDS = 20
 GRACE_SECONDS = 10

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.harness.stack import BACKEND, PROFILES, SERVICES
+from tests.integration.harness.stack import BACKEND, PROFILES, SERVICES, Stack
 from tests.integration.harness.traffic import send
 from tests.integration.harness.witness import (
     wait_for_all_workers,
     wait_for_logs,
     wait_for_server_span,
 )
-
-if TYPE_CHECKING:
-    from tests.integration.harness.stack import Stack
 
 UNKNOWN = "/api/activities/00000000-0000-4000-8000-000000000000"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -11,12 +12,7 @@ from emulators.client import Client
 from stack.waiting import wait_for
 from tests.integration.harness.account import aws
 from tests.integration.harness.checkout import Checkout, running_checkout
-from tests.integration.harness.traffic import send
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.integration.harness.traffic import Exchange
+from tests.integration.harness.traffic import Exchange, send
 
 TRY_SECONDS = 5
 """`read_timeout` of the backend's client for CloudWatch."""

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -17,9 +17,6 @@ from stack.waiting import wait_for
 from tests.integration.harness.checkout import Checkout
 from tests.integration.harness.traffic import send
 from tests.integration.harness.witness import ARRIVAL_SECONDS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 only_native = pytest.mark.only_native
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import pytest
 
+from stack.telemetry import Point
 from stack.waiting import wait_for
-from tests.integration.harness.stack import BACKEND, PROFILES, WORKERS
+from tests.integration.harness.stack import BACKEND, PROFILES, WORKERS, Stack
 from tests.integration.harness.traffic import send, send_many
 from tests.integration.harness.witness import (
     ARRIVAL_SECONDS,
@@ -16,10 +16,6 @@ from tests.integration.harness.witness import (
     wait_for_logs,
     wait_for_server_span,
 )
-
-if TYPE_CHECKING:
-    from stack.telemetry import Point
-    from tests.integration.harness.stack import Stack
 
 DURATION = "http.server.request.duration"
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import requests
 
 from stack.waiting import wait_for
 from tests.integration.harness.narrow_path import assert_narrow_path
-from tests.integration.harness.stack import BACKEND, PROFILES
+from tests.integration.harness.stack import BACKEND, PROFILES, Stack
 from tests.integration.harness.traffic import send, send_for_feed
 from tests.integration.harness.witness import (
     ARRIVAL_SECONDS,
     wait_for_all_workers,
     wait_for_server_span,
 )
-
-if TYPE_CHECKING:
-    from tests.integration.harness.stack import Stack
 
 
 def test_a_request_to_the_home_feed_is_one_trace_through_both_services(stack: Stack) -> None:

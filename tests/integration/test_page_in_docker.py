@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -12,10 +13,6 @@ from stack.images import ensure_images
 from stack.page_build import can_serve_page
 from stack.settings import ROOT
 from tests.integration.harness.checkout import Checkout
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture

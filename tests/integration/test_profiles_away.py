@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from stack.telemetry import Span
 from stack.waiting import wait_for
 from tests.integration.harness.narrow_path import assert_narrow_path
-from tests.integration.harness.stack import BACKEND, PROFILES
+from tests.integration.harness.stack import BACKEND, PROFILES, Stack
 from tests.integration.harness.traffic import send
 from tests.integration.harness.witness import ARRIVAL_SECONDS, wait_for_logs
-
-if TYPE_CHECKING:
-    from stack.telemetry import Span
-    from tests.integration.harness.stack import Stack
 
 PATIENCE_SECONDS = 2
 """A reader of the feed waits this long at most, whatever profiles-flask does."""

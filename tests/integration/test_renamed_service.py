@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 
 from stack.page_build import can_serve_page
 from stack.settings import ROOT
 from tests.integration.harness.checkout import Checkout
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NAMES = {"backend": "shop-api", "profiles": "shop-people"}
 

@@ -6,7 +6,7 @@ either runtime.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 import requests
@@ -15,9 +15,6 @@ from emulators.client import Client
 from stack.waiting import wait_for
 from tests.integration.harness.account import aws
 from tests.integration.harness.checkout import Checkout, running_checkout
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 REQUESTS = 20
 

@@ -6,7 +6,8 @@ import json
 import secrets
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -14,9 +15,6 @@ import requests
 from stack.waiting import wait_for
 from tests.integration.harness.checkout import Checkout, running_checkout
 from tests.ports import free_ports
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytestmark = pytest.mark.only_native
 SECONDS = 60

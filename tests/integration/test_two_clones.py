@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
 from tests.integration.harness.checkout import Checkout, running_checkout
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NOT_UP = "error: the stack is not up; start it with `make up`"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,6 @@ from tests.integration.harness.account import aws
 from tests.integration.harness.checkout import Checkout, running_checkout
 from tests.integration.harness.traffic import send, send_many
 from tests.integration.harness.witness import latest, server_spans
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SIGNALS = ("traces", "metrics", "logs")
 EVERYBODY = {

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import pytest
 import requests
 import zstandard
 
+from tests.faults.harness.bench import Bench
 from tests.overload.harness.bombs import BOMBS, Bomb
 from tests.overload.harness.watch import Watch, fresh_trace, small_batch
-
-if TYPE_CHECKING:
-    from tests.faults.harness.bench import Bench
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 

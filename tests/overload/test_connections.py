@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
 from stack.waiting import wait_for
+from tests.faults.harness.bench import Bench
 from tests.overload.harness.bombs import BODY
 from tests.overload.harness.connections import (
     CLOSED_SECONDS,
@@ -37,12 +39,6 @@ from tests.overload.harness.http2 import (
 )
 from tests.overload.harness.watch import SLOWEST_SECONDS, Watch, fresh_trace, small_batch
 from tests.overload.harness.wire import field
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
-
-    from tests.faults.harness.bench import Bench
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -17,14 +17,10 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from stack.waiting import wait_for
+from tests.faults.harness.bench import Bench
 from tests.overload.harness.watch import MEGABYTE, fresh_trace, memory_bound, small_batch
 from tests.overload.harness.wire import attribute, request, span, text
 from tests.overload.harness.wire import field as proto_field
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.faults.harness.bench import Bench
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 

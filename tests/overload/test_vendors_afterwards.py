@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import requests
 
+from stack.ledger import Entry
 from stack.waiting import wait_for
+from tests.faults.harness.bench import Bench
 from tests.faults.harness.held import ROUTES
 from tests.faults.harness.run import look
 from tests.faults.harness.sender import Sender
 from tests.overload.harness.watch import fresh_trace
 from tests.overload.harness.wire import attribute, field, nested, request, span, text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from stack.ledger import Entry
-    from tests.faults.harness.bench import Bench
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import re
 import string
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 from uuid import UUID
-
-if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable, Iterable
 
 MARK = "qz9xkv"
 """In any case; in nothing else that the stack says. Six letters: the half a million random bytes of

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from emulators.otlp import error_body
 from tests.local_http import Handler, serve
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 UNAUTHENTICATED = 16
 SECRET_NAME = re.compile(r"(?i)(key|token|team|authorization)$")

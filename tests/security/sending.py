@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import grpc
 import requests
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
-from stack.access import AUTHORITY, CERTIFICATE, KEY, TOKEN
+from stack.access import AUTHORITY, CERTIFICATE, KEY, TOKEN, Access
 from stack.otlp_json import span
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from stack.access import Access
 
 SECONDS = 60
 VERIFY = ("verify", "--deadline=60")

@@ -6,7 +6,9 @@ import dataclasses
 import secrets
 import socket
 import ssl
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
@@ -15,14 +17,7 @@ from stack.access import AUTHORITY, FRAGMENTS, TOKEN, Access
 from stack.certificates import make
 from stack.waiting import wait_for
 from tests.security.sending import NOBODY_HERE, Sender, bearer
-from tests.unit.collector.running import CONFIG, running
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from tests.unit.collector.running import Collector
+from tests.unit.collector.running import CONFIG, Collector, running
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 

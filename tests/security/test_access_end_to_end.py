@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -15,17 +15,11 @@ from stack.access import Access
 from stack.otlp_json import span
 from stack.page_build import SOURCES, can_serve_page, ensure_node_packages
 from stack.settings import ROOT
-from stack.telemetry import read_spans
+from stack.telemetry import Span, read_spans
 from stack.waiting import wait_for
-from tests.integration.harness.checkout import running_checkout
+from tests.integration.harness.checkout import Checkout, running_checkout
 from tests.integration.harness.traffic import send
 from tests.security.sending import VERIFY, Sender, bearer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from stack.telemetry import Span
-    from tests.integration.harness.checkout import Checkout
 
 ARRIVAL_SECONDS = 60
 SERVICES = {"backend-flask", "profiles-flask"}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
+import pytest
 
 from emulators import inprocess
 from emulators.settings import Settings
@@ -13,9 +14,6 @@ from stack.provision.account import Target, account_of
 from stack.provision.changes import apply, plan_changes
 from stack.provision.desired import load_desired
 from stack.settings import ROOT
-
-if TYPE_CHECKING:
-    import pytest
 
 POLICY = ROOT / "aws/provision-policy.json"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import botocore.session
 import pytest
@@ -10,10 +11,6 @@ import requests
 
 from tests.local_http import Handler, serve
 from tests.unit.collector.running import running
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native]
 

@@ -10,8 +10,8 @@ import os
 import random
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
@@ -24,11 +24,7 @@ from tests.integration.harness.stack import BACKEND, Change
 from tests.integration.harness.witness import wait_for_all_workers
 from tests.security import canary_values
 from tests.security.canary_places import PLACES, Batch, listed, named, structured_log
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.security.canary_values import Benign, Secret
+from tests.security.canary_values import Benign, Secret
 
 pytestmark = [pytest.mark.only_native, pytest.mark.timeout(600)]
 

@@ -9,7 +9,8 @@ import os
 import shutil
 import textwrap
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -20,10 +21,6 @@ from stack.secret_rules import FILES, LEFT_OUT, VERSION, fetch, made_rules, text
 from stack.settings import ROOT
 from tests.corpus.gitleaks_samples import Sample, gitleaks_samples
 from tests.unit.collector.running import SECONDS, running
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 pytestmark = [
     pytest.mark.only_native,

@@ -7,9 +7,10 @@ import json
 import re
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,6 @@ from stack.plan import PAGE
 from stack.settings import ROOT
 from tests.integration.harness.checkout import Checkout
 from tests.security.vendor_keys import fresh_keys, keys_in, word
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SERVICES = ("collector", "backend-flask", "profiles-flask", "emulators", PAGE)
 SHELLS = {"sh", "ash", "bash", "dash", "busybox", "ksh", "zsh"}

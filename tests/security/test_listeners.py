@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import json
 import subprocess
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 import pytest
@@ -16,13 +17,8 @@ from stack.page_build import can_serve_page
 from stack.plan import INSIDE_THE_CONTAINER
 from stack.settings import ROOT
 from stack.waiting import wait_for
-from tests.integration.harness.checkout import running_checkout
+from tests.integration.harness.checkout import Checkout, running_checkout
 from tests.security.sending import VERIFY
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from tests.integration.harness.checkout import Checkout
 
 OTLP = {"OTLP_GRPC_PORT", "OTLP_HTTP_PORT"}
 

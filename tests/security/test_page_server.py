@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import requests
@@ -18,10 +19,6 @@ from stack.settings import ROOT, load_settings
 from stack.waiting import wait_for
 from tests.local_http import Handler, serve
 from tests.ports import free_ports
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.only_native
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from stack.env_file import ENV_FILE
 from stack.settings import ROOT
 from tests.security.vendor_keys import UPPER, fresh_keys, word
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LIKE_A_KEY = {
     "Honeycomb": re.compile(r"\bhc[a-z]{2}[a-z]?_(?=[a-z]*\d)[a-z0-9]{50,}"),

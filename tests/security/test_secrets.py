@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 import stat
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -20,9 +20,6 @@ from stack.waiting import wait_for
 from tests.integration.harness.checkout import Checkout
 from tests.security.repeating_vendor import RepeatingVendor, repeating_vendor
 from tests.security.vendor_keys import INSTANCE, fresh_keys, keys_in
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # The first test waits for the stack and for every command in it.
 pytestmark = [pytest.mark.only_native, pytest.mark.timeout(900)]

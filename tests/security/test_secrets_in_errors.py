@@ -7,7 +7,7 @@ import resource
 import shutil
 import stat
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -20,9 +20,6 @@ from stack.key_shapes import KEY_SHAPES, SECRET_NAME
 from stack.private_file import write_private
 from stack.settings import ROOT, load_settings, own_names
 from tests.security.vendor_keys import fresh_keys, keys_in, word
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PLACES = sorted(
     name

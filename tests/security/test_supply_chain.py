@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,10 +22,6 @@ from stack.errors import StackError
 from stack.page_build import SOURCES as PAGE
 from stack.sbom import BILL, Package, bill, collector_modules, locked_packages
 from stack.settings import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 ADDRESSES = re.compile(r"pypi\.org|pythonhosted|registry\.npmjs|proxy\.golang\.org|npmmirror")
 

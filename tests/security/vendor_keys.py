@@ -5,13 +5,10 @@ from __future__ import annotations
 import base64
 import secrets
 import string
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from stack.fragments import load, names, variables
 from stack.key_shapes import SECRET_NAME
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 LOWER = string.ascii_lowercase + string.digits
 UPPER = string.ascii_uppercase + "234567"

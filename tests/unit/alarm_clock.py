@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, tzinfo
+
+import pytest
 
 from emulators.aws import backend
-
-if TYPE_CHECKING:
-    from datetime import tzinfo
-
-    import pytest
 
 
 def stop(monkeypatch: pytest.MonkeyPatch) -> datetime:

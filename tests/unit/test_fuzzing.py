@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.fuzzing import quick
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pytest
 
 
 def drawn() -> list[str]:

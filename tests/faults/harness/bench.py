@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self
 
 import requests
 
@@ -15,23 +16,17 @@ from emulators.client import Client
 from stack.applied_config import apply_config
 from stack.collector_build import ensure_collector_binary
 from stack.errors import StackError
+from stack.ledger import Entry
+from stack.plan import Process
 from stack.python_env import ensure_env
 from stack.replay import Letter, letters_folder, read_letters
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.faults.harness.container import Container
+from tests.faults.harness.far import Far
 from tests.faults.harness.running import wait_while_it_runs
 from tests.integration.harness.ledger import by_vendor
-from tests.integration.harness.plans import shipped_plan
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Self
-
-    from stack.ledger import Entry
-    from stack.plan import Process
-    from tests.faults.harness.far import Far
-    from tests.integration.harness.plans import Runtime
+from tests.integration.harness.plans import Runtime, shipped_plan
 
 START_SECONDS = 90
 """The collector takes a third of a second and the emulators two; both together took 40 s at a load

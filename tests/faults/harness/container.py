@@ -7,16 +7,12 @@ import secrets
 import shutil
 import subprocess
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from stack.engine import find_engine
 from stack.images import ensure_images
+from stack.plan import Plan, Process
 from stack.settings import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from stack.plan import Plan, Process
 
 ENGINE_SECONDS = 20
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import subprocess
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 FILLER = "filler"
 

@@ -11,13 +11,11 @@ import ssl
 import struct
 import subprocess
 import threading
-from typing import TYPE_CHECKING, Literal, Self, cast, get_args
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self, cast, get_args
 
 import trustme
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 Trouble = Literal["DNS gone", "DNS silent", "TLS unknown CA", "TLS wrong name", "TLS expired"]
 TROUBLES: tuple[Trouble, ...] = get_args(Trouble)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from emulators.client import Client
 from tests.faults.harness.ids import from_vendors
-
-if TYPE_CHECKING:
-    from emulators.client import Client
-    from tests.faults.harness.sender import Sent
+from tests.faults.harness.sender import Sent
 
 ROUTES = (
     ("honeycomb", "traces"),

@@ -6,12 +6,7 @@ goes by its metric's name and its millisecond, since metrics have no ids.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from emulators.otlp import take
-
-if TYPE_CHECKING:
-    from emulators.otlp import Request
+from emulators.otlp import Request, take
 
 MILLISECOND = 10**6
 """In nanoseconds."""

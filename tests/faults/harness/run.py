@@ -5,30 +5,24 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import Any, cast
 
-from emulators.otlp import decode
+from emulators.faults import Mode
+from emulators.otlp import Signal, decode
+from stack.ledger import Entry
+from stack.replay import Letter
 from stack.waiting import DeadlineError, wait_for
-from tests.faults.cases import STAMPS
+from tests.faults.cases import STAMPS, Case
+from tests.faults.harness.bench import Bench
 from tests.faults.harness.disk import fill, free
 from tests.faults.harness.far import TROUBLES
 from tests.faults.harness.held import EMULATOR, ROUTES, Held, held
 from tests.faults.harness.ids import ids_of
-from tests.faults.harness.sender import Sender
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    from emulators.faults import Mode
-    from emulators.otlp import Signal
-    from stack.ledger import Entry
-    from stack.replay import Letter
-    from tests.faults.cases import Case
-    from tests.faults.harness.bench import Bench
-    from tests.faults.harness.sender import Sent, Windows
+from tests.faults.harness.sender import Sender, Sent, Windows
 
 SETTLED_SECONDS = 75
 """The longest pause between two tries is 30 s, half of it more by chance, and the SDK's own."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import subprocess
 
 TICK_SECONDS = 0.02
 PAUSE_SECONDS = 0.2

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import requests
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -21,15 +21,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from emulators.otlp import SIGNALS
+from emulators.otlp import SIGNALS, Request, Signal
 from tests.faults.harness.ids import MILLISECOND, ids_of
-
-if TYPE_CHECKING:
-    from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-
-    from emulators.otlp import Request, Signal
 
 ITEMS: dict[Signal, int] = {"traces": 10, "metrics": 50, "logs": 30}
 """Spans, data points, log records in a request."""

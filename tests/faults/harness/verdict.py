@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from tests.faults.harness.held import ROUTES
-from tests.faults.harness.run import untroubled
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.faults.harness.run import Key, Result
+from tests.faults.harness.run import Key, Result, untroubled
 
 NOISE_SECONDS = 2.0
 """What six benches on two cores do to a case's median: at a load of 29 it was 0.9 s longer in one

@@ -6,16 +6,12 @@ import math
 import time
 from dataclasses import dataclass, field
 from statistics import median
-from typing import TYPE_CHECKING
 
-from tests.faults.harness.held import EMULATOR, ROUTES, arrivals
+from emulators.faults import Mode
+from tests.faults.harness.bench import Bench
+from tests.faults.harness.held import EMULATOR, ROUTES, Held, arrivals
 from tests.faults.harness.run import look
 from tests.faults.harness.sender import Sender, Sent
-
-if TYPE_CHECKING:
-    from emulators.faults import Mode
-    from tests.faults.harness.bench import Bench
-    from tests.faults.harness.held import Held
 
 WINDOW_SECONDS = 2.5
 EDGE_SECONDS = 0.5

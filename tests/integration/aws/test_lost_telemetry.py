@@ -7,12 +7,14 @@ and collector with its config are the real ones.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 
 from emulators import inprocess
+from emulators.client import Client
 from emulators.settings import Settings as EmulatorSettings
 from stack.collector_build import ensure_collector_binary
 from stack.provision.account import Target
@@ -23,12 +25,6 @@ from stack.waiting import wait_for
 from tests.integration.harness.backend import running_backend
 from tests.ports import free_ports
 from tests.unit.collector import running as collector
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from emulators.client import Client
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeout(300)]
 

@@ -7,8 +7,10 @@ collector with its config, and `make provision` are the real ones.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -25,10 +27,6 @@ from stack.waiting import wait_for
 from tests.integration.harness.backend import running_backend
 from tests.integration.harness.traffic import send
 from tests.unit.collector import running as collector
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeout(400)]
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 
 from emulators import inprocess
+from emulators.client import Client
 from emulators.settings import Settings as EmulatorSettings
 from stack.collector_build import ensure_collector_binary
 from stack.provision.account import Target
@@ -29,11 +31,6 @@ from stack.telemetry import read_spans
 from stack.waiting import wait_for
 from tests.integration.harness.backend import running_backend
 from tests.unit.collector import running as collector
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from emulators.client import Client
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeout(400)]
 

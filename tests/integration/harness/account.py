@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 
 from emulators.settings import Settings as EmulatorSettings
-
-if TYPE_CHECKING:
-    from tests.integration.harness.checkout import Checkout
+from tests.integration.harness.checkout import Checkout
 
 
 def aws(checkout: Checkout, service: str) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import requests
 
@@ -15,10 +16,6 @@ from stack.python_env import PythonEnv, ensure_env
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.ports import free_ports
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 SERVICES = ROOT / "services"
 

@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import psutil
 
@@ -22,10 +24,6 @@ from stack.python_env import ensure_env
 from stack.runtimes.containers import PROJECT_LABEL
 from stack.settings import ROOT, Settings
 from tests.integration.harness.plans import ports_by_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
 COMMAND_SECONDS = 180
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "PIP_CERT", "PIP_INDEX_URL")

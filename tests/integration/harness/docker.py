@@ -12,7 +12,6 @@ import secrets
 import tarfile
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import docker.errors
 import requests
@@ -23,12 +22,16 @@ if os.path.exists("/.dockerenv"):  # noqa: PTH110
     # Inside of a container testcontainers would dial the bridge's gateway; ports are on 127.0.0.1.
     os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
 
+from pathlib import Path
+
+from docker.models.containers import Container
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
 from stack.engine import ensure_engine, find_engine, release
 from stack.errors import StackError
 from stack.images import ensure_images
+from stack.plan import Process
 from stack.runtimes.compose import IMAGES_OWN
 from stack.settings import ROOT
 from stack.waiting import wait_for
@@ -44,13 +47,6 @@ from tests.integration.harness.stack import (
     KilledError,
     Signal,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from docker.models.containers import Container
-
-    from stack.plan import Process
 
 START_SECONDS = 60
 STOP_SECONDS = 12

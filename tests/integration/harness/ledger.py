@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from stack.applied_config import applied_config
 from stack.ledger import Entry, read_ledger
+from stack.plan import Plan
 from stack.routes import front_receivers, routes
-
-if TYPE_CHECKING:
-    from stack.plan import Plan
 
 
 def by_vendor(plan: Plan) -> dict[tuple[str, str], Entry]:

@@ -5,16 +5,12 @@ services. The tests call it on a stack as shipped, and on spoiled ones, where it
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
+from stack.telemetry import Span
 from stack.waiting import wait_for
-from tests.integration.harness.stack import BACKEND, PROFILES
+from tests.integration.harness.stack import BACKEND, PROFILES, Stack
 from tests.integration.harness.traffic import send_for_feed
 from tests.integration.harness.witness import ARRIVAL_SECONDS, server_spans
-
-if TYPE_CHECKING:
-    from stack.telemetry import Span
-    from tests.integration.harness.stack import Stack
 
 
 class NotServedError(Exception):

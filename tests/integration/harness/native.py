@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import shutil
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import psutil
 import requests
 
+from stack.ledger import Entry
 from stack.runtimes import native, supervisor
 from stack.waiting import wait_for
 from tests.integration.harness.ledger import by_vendor
 from tests.integration.harness.planned import PlannedStack
 from tests.integration.harness.plans import changed_plan, shipped_plan
 from tests.integration.harness.stack import AS_SHIPPED, Change, KilledError, Signal
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from stack.ledger import Entry
 
 RESTART_SECONDS = 60
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from stack.plan import Plan
 from stack.telemetry import Log, Point, Span, read_logs, read_points, read_spans
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from stack.plan import Plan
-    from tests.integration.harness.stack import Signal
+from tests.integration.harness.stack import Signal
 
 
 class PlannedStack(ABC):

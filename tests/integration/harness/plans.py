@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
 
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.plan import Plan, make_plan
 from stack.settings import ROOT, Settings
 from tests.integration.harness.stack import BACKEND, PROFILES, TEST_ENVIRONMENT, Change
 from tests.ports import free_ports
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
 Runtime = Literal["docker", "native"]
 

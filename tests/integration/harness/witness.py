@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
+from stack.telemetry import Log, Point, Span
 from stack.waiting import wait_for
-from tests.integration.harness.stack import BACKEND, PROFILES, WORKERS
-from tests.integration.harness.traffic import send_many
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from stack.telemetry import Log, Point, Span
-    from tests.integration.harness.stack import Stack
-    from tests.integration.harness.traffic import Exchange
+from tests.integration.harness.stack import BACKEND, PROFILES, WORKERS, Stack
+from tests.integration.harness.traffic import Exchange, send_many
 
 ARRIVAL_SECONDS = 60
 """From an answer to its telemetry in the file: 0.2 to 1.5 s, longer on two busy cores."""

@@ -5,15 +5,12 @@ from __future__ import annotations
 import gzip
 import random
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import zstandard
 
 from tests.overload.harness.wire import attribute, field, nested, request, span, text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 BODY = 8 * 1024 * 1024
 """What the shipped config takes, and a little less than that for what surrounds the bomb."""

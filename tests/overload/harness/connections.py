@@ -6,12 +6,9 @@ import contextlib
 import resource
 import select
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 from stack.waiting import wait_for
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 CLOSED_SECONDS = 60
 """The config's longest timeout is 10 s; the rest is for a busy machine."""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import grpc
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.faults.harness.bench import Bench
+from tests.faults.harness.bench import Bench
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 

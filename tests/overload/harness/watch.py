@@ -7,19 +7,17 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import psutil
 import requests
 import yaml
 
 from stack.waiting import wait_for
+from tests.faults.harness.bench import Bench
 from tests.faults.harness.running import TICK_SECONDS, RunningTime
 from tests.overload.harness.wire import attribute, span, text
 from tests.overload.harness.wire import field as proto_field
-
-if TYPE_CHECKING:
-    from tests.faults.harness.bench import Bench
 
 EVERY_SECONDS = 0.05
 SLOWEST_SECONDS = 2.5

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.local_http import Handler, serve
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DEFAULT_RULE = {
     "RuleName": "Default",

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from emulators.client import Client
 from emulators.settings import Settings
 from stack.provision.account import Target
-
-if TYPE_CHECKING:
-    from emulators.client import Client
 
 
 def target_of(emulators: Client) -> Target:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stack.cfn import load_resources
 from stack.errors import StackError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def properties(tmp_path: Path, text: str, **parameters: Any) -> dict[str, Any]:

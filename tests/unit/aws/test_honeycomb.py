@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 
 from emulators import inprocess
+from emulators.client import Client
+from emulators.faults import Mode
 from emulators.settings import Settings
 from stack.errors import StackError
 from stack.honeycomb import (
@@ -22,13 +25,6 @@ from stack.honeycomb import (
     send_marker,
 )
 from stack.settings import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from emulators.client import Client
-    from emulators.faults import Mode
 
 DATASET = "backend-flask"
 KEY = Settings().honeycomb_key

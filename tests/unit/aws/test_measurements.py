@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import boto3
 import pytest
 
 from emulators import inprocess
+from emulators.client import Client
 from stack.cfn import load_resources
 from stack.provision.account import Target, account_of
 from stack.provision.changes import apply, plan_changes
@@ -18,11 +20,6 @@ from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.unit import alarm_clock
 from tests.unit.aws.played import target_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from emulators.client import Client
 
 TRACE_ID = "5759e988bd862e3fe1be46a994272793"
 Shape = dict[str, Any]

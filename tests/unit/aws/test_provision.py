@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from emulators import inprocess
+from emulators.client import Client
 from emulators.settings import Settings
 from stack.errors import StackError
 from stack.provision.account import Target, account_of
@@ -24,11 +26,6 @@ from stack.provision.desired import (
     service_names,
 )
 from tests.unit.aws import fake_xray
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from emulators.client import Client
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -10,10 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from amazon.opentelemetry.distro.sampler._clock import _Clock
@@ -30,9 +30,6 @@ from xray_sampling.sampler import XRayRemoteSampler
 
 from stack.waiting import wait_for
 from tests.unit.aws import fake_xray
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[3]
 IDS = RandomIdGenerator()

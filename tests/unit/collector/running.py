@@ -8,8 +8,10 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import psutil
 import requests
@@ -18,10 +20,6 @@ from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.ports import free_ports
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 SECONDS = 60
 """For what takes less than one on a machine that is not busy."""

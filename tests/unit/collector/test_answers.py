@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -13,9 +13,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from stack.waiting import wait_for
 from tests.local_http import Handler, serve
 from tests.unit.collector.running import running, trace
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.collector
 

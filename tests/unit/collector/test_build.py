@@ -7,8 +7,9 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -23,10 +24,6 @@ from stack.errors import StackError
 from stack.settings import ROOT
 from tests.local_http import Handler, serve
 from tests.unit.collector.running import CONFIG, DEFAULTS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 DOCKERFILE = ROOT / "collector/Dockerfile"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from serving import redaction
@@ -11,12 +12,7 @@ from serving import redaction
 from stack.collector_config import CONFIG_FILE, load
 from stack.settings import ROOT
 from tests.corpus import HIDDEN_NAMES, KEPT, MASKED, SHOWN_NAMES
-from tests.unit.collector.running import attributes, plain, spans, trace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tests.unit.collector.running import Collector
+from tests.unit.collector.running import Collector, attributes, plain, spans, trace
 
 pytestmark = pytest.mark.collector
 

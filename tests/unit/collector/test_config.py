@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import yaml
@@ -23,9 +23,6 @@ from stack.collector_config import (
 )
 from stack.errors import StackError
 from stack.settings import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CONFIG = ROOT / CONFIG_FILE
 

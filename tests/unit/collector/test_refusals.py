@@ -10,8 +10,10 @@ import json
 import re
 import socket
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -21,10 +23,6 @@ from stack.refusals import Refusal, about, read_refusals
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.unit.collector.running import SECONDS, Collector, plain, running, spans, trace
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.collector
 

@@ -6,19 +6,14 @@ import gzip
 import json
 import signal
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import psutil
 import pytest
 import requests
 
 from stack.waiting import wait_for
-from tests.unit.collector.running import CONFIG, PORTS, healthy, running, spans, trace
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.unit.collector.running import Collector
+from tests.unit.collector.running import CONFIG, PORTS, Collector, healthy, running, spans, trace
 
 pytestmark = pytest.mark.collector
 

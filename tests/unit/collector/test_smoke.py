@@ -5,16 +5,14 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stack.access import Access
 from stack.smoke import smoke
 from tests.unit.collector.running import CONFIG, DEFAULTS, NO_VENDORS, PORTS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.collector
 

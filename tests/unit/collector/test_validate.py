@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from stack.collector_config import load, validate
 from stack.errors import StackError
 from tests.unit.collector.running import CONFIG
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.collector
 

@@ -7,9 +7,11 @@ import os
 import re
 import secrets
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,10 +25,6 @@ from stack.runtimes import compose, docker
 from stack.runtimes.containers import SERVICE_LABEL
 from stack.settings import ROOT, load_settings
 from stack.vendors import vendors
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 KEY_ID = "AKIA" + "EXAMPLE0" * 2
 SECRET = secrets.token_hex(20)

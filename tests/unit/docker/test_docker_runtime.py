@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -17,10 +18,7 @@ from stack.runtimes import compose, containers, docker
 from stack.runtimes.service import Service
 from stack.settings import load_settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Client = Callable[..., Path]
+Client = Callable[..., Path]
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Engine("unix:///var/run/docker.sock", "20.10.24", "2.26.1", "0.13.1")

@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -18,11 +19,7 @@ from stack.engine import state
 from stack.errors import StackError
 from stack.waiting import wait_for
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    Client = Callable[..., Path]
+Client = Callable[..., Path]
 
 INFO = {
     "ServerVersion": "20.10.24",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -14,11 +15,7 @@ from stack.errors import StackError
 from stack.program import ProgramError
 from stack.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Client = Callable[..., Path]
+Client = Callable[..., Path]
 
 SETTINGS = Settings()
 PUBLIC = "python:3.13-slim-bookworm"

@@ -6,16 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import psutil
 import pytest
 
 from stack.program import ProgramError, run
 from stack.waiting import DeadlineError, wait_for
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # A shell starts background jobs with SIGINT ignored; these callers heed it all the same.
 CALLER = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,10 +17,7 @@ from stack.runtimes import chosen, containers, docker, native
 from stack.settings import Settings, load_settings
 from tests.ports import free_ports
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Client = Callable[..., Path]
+Client = Callable[..., Path]
 
 PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 """What Compose takes for a project's name."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 
+from emulators.client import Client
 from emulators.inprocess import running
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.doctor import asking, aws, chosen, machine, versions
@@ -19,12 +22,6 @@ from stack.settings import PLAYED, ROOT, Settings
 from stack.vendors import vendors
 from tests.local_http import Handler, serve
 from tests.unit.doctor.playing import Server
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from emulators.client import Client
 
 # moto's state belongs to the process, and other tests have theirs in us-east-1.
 REGION = "eu-north-1"

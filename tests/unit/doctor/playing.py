@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from stack.doctor.finding import Finding
-    from stack.doctor.setup import Setup
-    from stack.vendors import Vendor
+from stack.doctor.finding import Finding
+from stack.doctor.setup import Setup
+from stack.vendors import Vendor
 
 
 @dataclass

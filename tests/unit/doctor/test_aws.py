@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import boto3
 import pytest
 
+from emulators.client import Client
 from stack.doctor.aws import (
     check_cloudwatch,
     check_identity,
@@ -18,13 +20,8 @@ from stack.doctor.aws import (
     missing_action,
 )
 from stack.doctor.finding import About
+from stack.doctor.setup import Setup
 from tests.unit.doctor.playing import Server, only, text, with_vendor
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from emulators.client import Client
-    from stack.doctor.setup import Setup
 
 NAMES = ["backend-flask", "profiles-flask"]
 CANARY = "c4n4ry/" * 5 + "abcde"

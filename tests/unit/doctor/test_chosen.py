@@ -6,24 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from stack.doctor import chosen
 from stack.doctor.chosen import changed_since_start, check_settings
+from stack.doctor.setup import Setup
+from stack.plan import Plan
 from stack.runtimes.containers import SERVICE_LABEL
 from stack.vendors import Vendor
 from tests.ports import free_ports
 from tests.unit.doctor.playing import only, text, with_vendor
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from stack.doctor.setup import Setup
-    from stack.plan import Plan
 
 LISTEN = (
     "import socket, sys; s = socket.socket(); s.bind(('127.0.0.1', int(sys.argv[1])));"

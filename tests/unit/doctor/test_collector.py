@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from stack.doctor.collector import check_collector, check_config, check_delivery
+from stack.doctor.setup import Setup
 from stack.errors import StackError
 from tests.unit.doctor.playing import Server, only, text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from stack.doctor.setup import Setup
 
 CONFIG = """\
 receivers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -10,14 +10,10 @@ from stack import fragments
 from stack.collector_config import CONFIG_FILE
 from stack.config_traps.addresses import beyond_loopback
 from stack.config_traps.every import find_traps
+from stack.config_traps.look import Trap
 from stack.config_traps.resolved import expand, read
 from stack.errors import StackError
 from stack.settings import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from stack.config_traps.look import Trap
 
 GOOD = """\
 receivers:

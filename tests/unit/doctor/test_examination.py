@@ -5,31 +5,27 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
+from emulators.client import Client
 from stack.commands import doctor
 from stack.doctor import asking, aws
 from stack.doctor.asking import ANSWER_SECONDS
 from stack.doctor.checks import CHECKS
 from stack.doctor.examination import CHECK_SECONDS, examine
 from stack.doctor.finding import About, Finding
-from stack.doctor.setup import look_around
+from stack.doctor.setup import Setup, look_around
 from stack.errors import StackError
 from stack.secrecy import HIDDEN, Redactor, secrets_of
+from stack.settings import Settings
 from stack.vendors import vendors
 from stack.waiting import wait_for
 from tests.unit.doctor.playing import Server, with_vendor
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from emulators.client import Client
-    from stack.doctor.setup import Setup
-    from stack.settings import Settings
 
 ABOUT = About("a check")
 HONEYCOMB = "hcaik_" + "c4n4ry" * 9 + "abcd"

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from emulators.client import Client
 from stack.doctor.honeycomb import check_honeycomb
 from stack.doctor.rollbar import check_rollbar
+from stack.doctor.setup import Setup
 from tests.unit.doctor.playing import Server, only, with_vendor
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from emulators.client import Client
-    from stack.doctor.setup import Setup
 
 CANARY = "hcaik_" + "c4n4ry" * 9 + "abcd"
 AUTH = {

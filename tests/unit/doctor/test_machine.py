@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import sys
 from collections import namedtuple
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,17 +18,12 @@ import pytest
 from stack import debian
 from stack.doctor import machine
 from stack.doctor.machine import check_folders, check_ports, check_runtime, go_version
+from stack.doctor.setup import Setup
 from stack.engine import Engine
 from stack.errors import StackError
 from stack.runtimes.supervisor import RUN_DIR_MARK
 from tests.ports import free_ports
 from tests.unit.doctor.playing import only, text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from stack.doctor.setup import Setup
 
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - the shape of shutil's own
 LISTEN = (

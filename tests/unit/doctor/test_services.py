@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from stack.doctor.services import check_services
+from stack.doctor.setup import Setup
 from tests.unit.doctor.playing import only, text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from stack.doctor.setup import Setup
 
 SAMPLED, UNSAMPLED, LATE = "a" * 32, "b" * 32, "c" * 32
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from stack.doctor.clock import check_clock, judge, measure
 from stack.doctor.finding import About
+from stack.doctor.setup import Setup
 from stack.doctor.versions import check_versions, mixed_releases, running_version
-from stack.settings import ROOT
+from stack.settings import ROOT, Settings
 from tests.unit.doctor.playing import Server, only, text, with_vendor
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from stack.doctor.setup import Setup
-    from stack.settings import Settings
 
 
 @pytest.mark.parametrize(

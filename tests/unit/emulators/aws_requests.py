@@ -6,18 +6,22 @@ pydantic's engine here, which is another than the emulators'.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import botocore.session
-from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
+from botocore.model import (
+    ListShape,
+    MapShape,
+    OperationModel,
+    ServiceModel,
+    Shape,
+    StringShape,
+    StructureShape,
+)
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from botocore.model import OperationModel, ServiceModel
 
 SERVICES = ("logs", "cloudwatch", "xray", "sts", "cloudformation", "iam", "sns")
 """All that the emulators let in."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
 
+from emulators.client import Client
 from emulators.inprocess import running
 from emulators.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from emulators.client import Client
 
 SETTINGS = Settings()
 

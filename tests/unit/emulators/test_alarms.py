@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from emulators.aws.metric_math import compute
 from emulators.expressions import ExpressionError
 from tests.unit import alarm_clock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
 
 PERIOD = 300
 

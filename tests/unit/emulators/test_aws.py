@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from emulators.client import Client
+from emulators.client import Client
 
 DAY = 24 * 3600 * 1000
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
@@ -18,14 +19,10 @@ from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
 from moto.logs.models import LogEvent
 
 from emulators.aws import backend
+from emulators.client import Client
 from emulators.inprocess import running
 from emulators.settings import Settings
 from tests.unit.emulators import otlp_data
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from emulators.client import Client
 
 SETTINGS = Settings()
 

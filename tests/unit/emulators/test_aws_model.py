@@ -9,7 +9,7 @@ import json
 import secrets
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import botocore
@@ -20,12 +20,10 @@ from botocore.serialize import QuerySerializer
 from botocore.validate import ParamValidator
 
 from emulators import awsmodel
+from emulators.client import Client
 from tests.unit.emulators import aws_requests, otlp_data
 from tests.unit.emulators.conftest import SETTINGS
 from tests.unit.emulators.test_aws_bounds import FORM, send
-
-if TYPE_CHECKING:
-    from emulators.client import Client
 
 UNCHECKED = Config(
     parameter_validation=False,

@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from emulators.aws import insights
 from emulators.aws.events import flatten
 from emulators.aws.patterns import compile_pattern
+from emulators.client import Client
 from emulators.expressions import ExpressionError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from emulators.client import Client
 
 TRACE_ID = "12345678901234567890123456789012"
 # Differs past a float's precision.

@@ -5,24 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
 import requests
 
+from emulators.client import Client
 from emulators.inprocess import running
 from emulators.settings import Settings
 from emulators.xray.segments import xray_trace_id
 from tests.ports import free_ports
 from tests.unit.emulators import otlp_data
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from emulators.client import Client
 
 pytestmark = pytest.mark.collector
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from emulators.aws.contributor_insights import METRICS, contributors, metric, parse
+from emulators.aws.contributor_insights import METRICS, Event, contributors, metric, parse
 from emulators.awsvendor import AwsError
 from tests.unit import alarm_clock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from emulators.aws.contributor_insights import Event
 
 SECOND = 1000
 

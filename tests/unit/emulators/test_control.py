@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import requests
@@ -19,10 +20,6 @@ from emulators.inprocess import running
 from emulators.settings import Settings, SettingsError
 from emulators.store import OVERHEAD, Item, Store
 from tests.unit.emulators import otlp_data
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 VENDORS = ("honeycomb", "xray", "aws", "rollbar", "otlp", "control")
 

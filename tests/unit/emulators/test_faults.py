@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from emulators.client import EmulatorError
+from emulators.client import Client, EmulatorError
 from stack.waiting import wait_for
 from tests.unit.emulators import otlp_data
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from emulators.client import Client
 
 HEADERS = {"x-honeycomb-team": "local-honeycomb-key", "Content-Type": "application/x-protobuf"}
 SECONDS = 60

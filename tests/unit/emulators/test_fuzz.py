@@ -10,7 +10,7 @@ import socket
 import time
 import tracemalloc
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -22,14 +22,12 @@ from emulators.aws.events import flatten
 from emulators.aws.patterns import compile_pattern
 from emulators.awsvendor import AwsError, validated
 from emulators.bodies import BodyError, decompress
+from emulators.client import Client
 from emulators.expressions import SEARCH_SECONDS, ExpressionError, searcher
 from emulators.guard import refusal
 from emulators.xray import segments
 from emulators.xray.filters import Subject, compile_filter
 from tests.unit.fuzzing import quick
-
-if TYPE_CHECKING:
-    from emulators.client import Client
 
 # Halves of characters too: JSON can escape them.
 texts = st.text(st.characters(), max_size=20) | st.just("\ud800")

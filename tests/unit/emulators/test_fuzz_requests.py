@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -18,20 +19,14 @@ import requests
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.model import ListShape, MapShape, StringShape, StructureShape
+from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emulators import awsmodel, otlp
+from emulators.client import Client
 from tests.unit import fuzzing
 from tests.unit.emulators.conftest import SETTINGS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from botocore.model import Shape
-
-    from emulators.client import Client
 
 quick = settings(fuzzing.quick, max_examples=80)
 # Of what takes several requests, or long to think of.

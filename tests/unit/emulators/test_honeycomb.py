@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
@@ -19,10 +19,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
+from emulators.client import Client
 from tests.unit.emulators import otlp_data
-
-if TYPE_CHECKING:
-    from emulators.client import Client
 
 KEY = "local-honeycomb-key"
 PROTOBUF = "application/x-protobuf"

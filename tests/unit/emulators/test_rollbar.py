@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 
-if TYPE_CHECKING:
-    from emulators.client import Client
+from emulators.client import Client
 
 TOKEN = "local-rollbar-token"
 

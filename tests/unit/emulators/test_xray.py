@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import requests
@@ -15,16 +16,11 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from emulators.client import Client
 from emulators.settings import Settings
 from emulators.xray.sampling import RuleError, Sampling
 from emulators.xray.segments import xray_trace_id
 from tests.unit.emulators import otlp_data
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from emulators.client import Client
-
 
 SETTINGS = Settings()
 

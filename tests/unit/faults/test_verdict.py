@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import cast
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -13,9 +15,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from emulators.client import Client
+from emulators.otlp import Request, Signal
 from stack.ledger import Entry
 from stack.replay import Header, Letter
-from tests.faults.cases import Case
+from tests.faults.cases import Case, Circumstance, Kind
 from tests.faults.harness.held import EMULATOR, ROUTES, Held, held
 from tests.faults.harness.run import Result, ids_in
 from tests.faults.harness.sender import Sent
@@ -25,14 +29,6 @@ from tests.faults.harness.verdict import (
     complaints,
 )
 from tests.faults.harness.windows import Turns, noticed
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from emulators.client import Client
-    from emulators.otlp import Request, Signal
-    from tests.faults.cases import Circumstance, Kind
 
 SPANS = frozenset(f"{trace:032x}:{span:016x}" for trace in range(1, 41) for span in range(1, 11))
 RECORDS = frozenset(str(millisecond) for millisecond in range(1000, 1200))

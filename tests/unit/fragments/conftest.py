@@ -1,29 +1,24 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import trustme
 
+from emulators.client import Client
 from emulators.inprocess import running
 from emulators.settings import Settings
 from stack.collector_build import ensure_collector_binary
+from stack.fragments import Fragment
 from stack.settings import ROOT
-from tests.unit.fragments.delivery import addressed, collector_with, fragment
+from tests.unit.collector.running import Collector
+from tests.unit.fragments.delivery import Play, addressed, collector_with, fragment
 from tests.unit.fragments.expectations import WANTED, rules_for
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
-
-    from emulators.client import Client
-    from stack.fragments import Fragment
-    from tests.unit.collector.running import Collector
-    from tests.unit.fragments.delivery import Play
 
 
 @pytest.fixture(scope="session")

@@ -6,27 +6,21 @@ import contextlib
 import copy
 import secrets
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import yaml
 
-from stack.fragments import load, merge
+from emulators.client import Client
+from stack.fragments import Fragment, load, merge
 from stack.settings import ROOT
-from tests.unit.collector.running import CONFIG, attributes, running
-from tests.unit.fragments.expectations import AWS
+from tests.unit.collector.running import CONFIG, Collector, attributes, running
+from tests.unit.fragments.expectations import AWS, Wanted
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from emulators.client import Client
-    from stack.fragments import Fragment
-    from tests.unit.collector.running import Collector
-    from tests.unit.fragments.expectations import Wanted
-
-    Play = Callable[..., AbstractContextManager[tuple[Collector, Client]]]
+Play = Callable[..., AbstractContextManager[tuple[Collector, Client]]]
 
 SECRET = "hush-hush"
 SOON = 60

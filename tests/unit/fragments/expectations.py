@@ -6,14 +6,12 @@ The tests are made from the folder: a fragment that is not in `WANTED` is red.
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from emulators.expectation import MIB, Expectation, SigV4
 from emulators.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 KEY = "a-key-of-the-tests"
 REGION = "eu-central-1"

@@ -7,18 +7,14 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from emulators.client import Client
 from emulators.settings import Settings
 from stack.waiting import wait_for
 from tests.ports import free_ports
 from tests.unit.fragments.delivery import SOON
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from emulators.client import Client
 
 APPS = Path(__file__).parent / "apps"
 UP_SECONDS = 60

@@ -7,21 +7,17 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from stack.fragments import names
+from emulators.client import Client
+from emulators.faults import Mode
+from stack.fragments import Fragment, names
 from stack.settings import ROOT
 from stack.waiting import wait_for
-from tests.unit.fragments.delivery import SECRET, SENT, SOON, fragment, send, spans, without
+from tests.unit.fragments.delivery import SECRET, SENT, SOON, Play, fragment, send, spans, without
 from tests.unit.fragments.expectations import NO_EXPORTER, WANTED, rules_for
-
-if TYPE_CHECKING:
-    from emulators.client import Client
-    from emulators.faults import Mode
-    from stack.fragments import Fragment
-    from tests.unit.fragments.delivery import Play
 
 pytestmark = pytest.mark.collector
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import requests
 
+from emulators.client import Client
 from emulators.settings import Settings
 from stack.waiting import wait_for
 from tests.unit.collector.running import CONFIG, running
 from tests.unit.fragments.delivery import SOON
 from tests.unit.fragments.expectations import AWS
 from tests.unit.fragments.migrating import app, vendors_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from emulators.client import Client
 
 pytestmark = pytest.mark.collector
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,9 +15,6 @@ from stack.routes import vendor
 from stack.settings import ROOT, Settings
 from tests.unit.collector.running import CONFIG, NO_VENDORS
 from tests.unit.fragments.expectations import WANTED
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BASE: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
 FRAGMENTS = [load(name, ROOT) for name in names(ROOT)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,6 @@ from stack.plan import make_plan
 from stack.runtimes import compose
 from stack.settings import ROOT, load_settings
 from tests.unit.compose_cli import need_compose
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def collector(folder: Path, environment: dict[str, str]) -> dict[str, Any]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import yaml
 
 from stack.errors import StackError
 from stack.fragments import Fragment, check_keys, load, merge, required_keys, variables
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BASE = """\
 # Mine.

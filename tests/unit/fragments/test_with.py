@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -10,14 +10,9 @@ from emulators.settings import Settings as EmulatorSettings
 from stack.applied_config import wanted_config, wanted_file
 from stack.errors import StackError
 from stack.fragments import load, merge, names
-from stack.plan import make_plan
+from stack.plan import Plan, make_plan
 from stack.runtimes.native import checked_config
 from stack.settings import ROOT, load_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from stack.plan import Plan
 
 GRAFANA = {
     "WITH": "grafana-cloud",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import boto3
 import psutil
@@ -11,19 +13,14 @@ import pytest
 import requests
 from botocore.config import Config
 
+from emulators.client import Client
 from emulators.settings import Settings
 from stack.waiting import wait_for
 from tests.ports import free_ports
+from tests.unit.collector.running import Collector
 from tests.unit.fragments.delivery import SOON, collector_with, fragment
 from tests.unit.fragments.expectations import REGION
 from tests.unit.fragments.migrating import app, vendors_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from emulators.client import Client
-    from tests.unit.collector.running import Collector
 
 pytestmark = pytest.mark.collector
 

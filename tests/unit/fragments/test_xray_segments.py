@@ -11,26 +11,23 @@ import secrets
 import socket
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from emulators.client import Client
 from stack.config_traps.resolved import read
 from stack.exporter_log import last_errors
 from stack.ledger import Entry, read_intakes, read_ledger
 from stack.routes import front_receivers, intakes, routes
 from stack.waiting import wait_for
 from tests.ports import free_ports
+from tests.unit.collector.running import Collector
 from tests.unit.fragments.delivery import SOON, collector_with, fragment
 from tests.unit.fragments.migrating import vendors_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from emulators.client import Client
-    from tests.unit.collector.running import Collector
 
 pytestmark = pytest.mark.collector
 

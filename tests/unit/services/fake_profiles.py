@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from tests.local_http import Handler, serve
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 REFUSES = "http://127.0.0.1:1"
 """Nobody listens on port 1."""

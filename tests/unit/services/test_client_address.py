@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from flask import request
 from serving.client_address import ClientAddress
 
-if TYPE_CHECKING:
-    from tests.unit.services.conftest import MakeClient
+from tests.unit.services.conftest import MakeClient
 
 PROXY = "10.0.0.9"
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
+from flask.testing import FlaskClient
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-if TYPE_CHECKING:
-    from flask.testing import FlaskClient
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    from tests.unit.services.conftest import MakeClient
+from tests.unit.services.conftest import MakeClient
 
 ORIGIN = "http://127.0.0.1:3000"
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from cruddur import Config
 from cruddur import create_app as create_backend
+from flask.testing import FlaskClient
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from profiles import create_app as create_profiles
 
 from tests.unit import fuzzing
 from tests.unit.services.fake_profiles import REFUSES
-
-if TYPE_CHECKING:
-    from flask.testing import FlaskClient
 
 quick = settings(fuzzing.quick, max_examples=200)
 HALF_A_CHARACTER = "\ud800"

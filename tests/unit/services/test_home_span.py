@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 import pytest
+from flask.testing import FlaskClient
 from opentelemetry import trace
-
-if TYPE_CHECKING:
-    from flask.testing import FlaskClient
-    from opentelemetry.sdk.trace import ReadableSpan
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 
 def home_span(spans: InMemorySpanExporter) -> ReadableSpan:

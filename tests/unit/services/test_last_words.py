@@ -6,13 +6,10 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SERVICES = Path(__file__).resolve().parents[3] / "services"
 DEADLINE = 60

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import pytest
+from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry import trace
@@ -15,11 +16,7 @@ from serving.access_log import path_without_secrets
 from serving.json_logging import DropRequestLines, JsonFormatter
 
 from tests.unit.fuzzing import quick
-
-if TYPE_CHECKING:
-    from flask.testing import FlaskClient
-
-    from tests.unit.services.conftest import MakeClient
+from tests.unit.services.conftest import MakeClient
 
 FORMATTER = JsonFormatter("backend-flask")
 

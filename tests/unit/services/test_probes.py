@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote
 
 import pytest
+from flask.testing import FlaskClient
 from opentelemetry import trace
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from serving.json_logging import JsonFormatter
 from serving.probes import SHAPES, shape
 
-if TYPE_CHECKING:
-    from flask.testing import FlaskClient
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    from tests.unit.services.conftest import MakeClient
+from tests.unit.services.conftest import MakeClient
 
 SEARCH = "/api/activities/search"
 

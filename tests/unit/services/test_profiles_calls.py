@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tests.local_http import Handler
+from tests.unit.services.conftest import MakeClient
 from tests.unit.services.fake_profiles import FakeProfiles, everybody, serve_profiles
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    from tests.local_http import Handler
-    from tests.unit.services.conftest import MakeClient
-
 
 PATIENT = 60
 """Seconds, where an answer comes: a busy machine took more than the half that is usual."""

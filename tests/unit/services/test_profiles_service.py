@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from cruddur.seed import SEEDS
+from flask.testing import FlaskClient
 from profiles import create_app
-
-if TYPE_CHECKING:
-    from flask.testing import FlaskClient
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -23,9 +24,6 @@ from stack.plan import otel_env
 from stack.waiting import wait_for
 from tests.ports import free_ports
 from tests.unit.services.fake_collector import FakeCollector, serve_otlp
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SERVICES = Path(__file__).resolve().parents[3] / "services"
 APPS = Path(__file__).resolve().parent / "apps"

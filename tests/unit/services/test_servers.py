@@ -10,10 +10,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -22,9 +22,6 @@ from serving.worker import REQUEST_SECONDS
 
 from stack.waiting import wait_for
 from tests.ports import free_ports
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 SERVICES = Path(__file__).resolve().parents[3] / "services"
 GUNICORN = [sys.executable, "-m", "gunicorn"]

@@ -6,16 +6,13 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cruddur.seed import SEEDS
 from cruddur.store import open_store
+from flask.testing import FlaskClient
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-if TYPE_CHECKING:
-    from flask.testing import FlaskClient
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    from tests.unit.services.conftest import MakeClient
+from tests.unit.services.conftest import MakeClient
 
 SERVICES = Path(__file__).resolve().parents[3] / "services"
 SEEDED = len(SEEDS) + sum(len(seed.replies) for seed in SEEDS)

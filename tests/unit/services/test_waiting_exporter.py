@@ -11,9 +11,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from opentelemetry.exporter.http.transport._base import BaseHTTPResult, BaseHTTPTransport
@@ -24,9 +25,6 @@ from otlp_waiting.transport import WaitingTransport
 from stack.plan import otel_env
 from stack.waiting import wait_for
 from tests.unit.services.fake_collector import serve_otlp
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 SERVICES = Path(__file__).resolve().parents[3] / "services"
 REFUSES = "http://127.0.0.1:1"

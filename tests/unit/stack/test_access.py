@@ -6,7 +6,8 @@ import datetime as dt
 import shutil
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 import trustme
@@ -20,10 +21,6 @@ from stack.fragments import load_file, merge
 from stack.plan import make_plan
 from stack.runtimes import docker, native
 from stack.settings import ROOT, Settings, load_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from types import ModuleType
 
 HOSTS = ("127.0.0.1", "collector")
 NOW = dt.datetime.now(dt.UTC)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import re
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import Annotated
 
 import pytest
 import typer
@@ -13,9 +14,6 @@ from stack import cli
 from stack.errors import StackError
 from stack.settings import ROOT
 from stack.verify import Start
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Ended = tuple[object, str]
 

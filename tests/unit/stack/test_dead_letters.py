@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,15 +12,10 @@ from stack.commands import status
 from stack.dead_letters import piles
 from stack.doctor.collector import check_dead_letters
 from stack.doctor.setup import Setup
-from stack.plan import make_plan
+from stack.plan import Plan, make_plan
 from stack.replay import letters_folder, read_letters
 from stack.settings import ROOT, load_settings
 from stack.vendors import vendors
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from stack.plan import Plan
 
 DOTNET = (
     "the exporter panicked on it: runtime error: slice bounds out of range [5:4], in "

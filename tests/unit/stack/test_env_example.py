@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +13,6 @@ from stack.env_file import ENV_FILE, EXAMPLE_FILE, documented_names
 from stack.errors import StackError
 from stack.fragments import VENDORS
 from stack.settings import ROOT, SET_BY_THE_STACK, load_settings, own_names
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ONLY_ITS_DEFAULT = {"COLLECTOR_BIND"}
 """Any other value is refused: it would open the port that signs for AWS."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from stack import faults
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pytest
 
 
 def result(circumstance: str, missing: int, lost: int = 0) -> dict[str, Any]:

@@ -7,9 +7,9 @@ import json
 import shutil
 import subprocess
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -31,9 +31,6 @@ from stack.runtimes.supervisor import _quoted_value, config_file, write_config
 from stack.settings import ROOT, load_settings
 from tests.unit.collector.running import running
 from tests.unit.compose_cli import need_compose
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 KEYS = 150
 ODD = "$$$${}'\"\\#;=,: %&!~@^*()[]<>|?`"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import stat
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 from xmlrpc.client import Fault
 
 import pytest
@@ -17,10 +18,6 @@ from stack.errors import StackError
 from stack.plan import Plan, Process
 from stack.runtimes import native, supervisor
 from stack.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 ODD = 'a=b,c="d"; 100% of $HOME %(here)s \\ end'
 

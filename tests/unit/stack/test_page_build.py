@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import pytest
 
@@ -14,14 +16,9 @@ from stack.base_image import BaseImage
 from stack.commands import up
 from stack.errors import StackError
 from stack.page_build import SOURCES, NoNodeError, build_without_node, can_serve_page
+from stack.plan import Plan
 from stack.program import ProgramError
 from stack.settings import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from stack.plan import Plan
 
 
 @pytest.fixture

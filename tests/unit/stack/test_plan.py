@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +12,6 @@ from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.errors import StackError
 from stack.plan import make_plan, otel_env, service_version
 from stack.settings import REGION, ROOT, Settings, load_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COLLECTOR = env_defaults((ROOT / CONFIG_FILE).read_text())
 

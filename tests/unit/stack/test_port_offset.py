@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,13 +12,8 @@ from stack.collector_config import CONFIG_FILE
 from stack.env_file import ENV_FILE
 from stack.errors import StackError
 from stack.fragments import VENDORS
-from stack.plan import make_plan
+from stack.plan import Plan, make_plan
 from stack.settings import ROOT, load_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from stack.plan import Plan
 
 
 @pytest.fixture

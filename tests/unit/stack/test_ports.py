@@ -6,7 +6,8 @@ import os
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -17,10 +18,6 @@ from stack.ports import taken as taken_port
 from stack.runtimes.supervisor import RUN_DIR_MARK
 from stack.waiting import wait_for
 from tests.ports import free_ports
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
 
 import pytest
 
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.errors import StackError
-from stack.plan import Plan, make_plan
+from stack.plan import Plan, Process, make_plan
 from stack.prove import prove
 from stack.settings import ROOT, Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from stack.plan import Process
 
 
 class App(HTTPServer):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pytest
 
 from stack import refusals
-
-if TYPE_CHECKING:
-    import pytest
 
 METRICS = """\
 # TYPE otelcol_receiver_refused_requests counter

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.errors import StackError
 from stack.settings import REGION, ROOT, load_settings, which_stack
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CONFIG = """
 receivers:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from stack.telemetry import (
     Event,
@@ -17,9 +18,6 @@ from stack.telemetry import (
     size,
     spans_by_service,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TRACE, OTHER = "0af7651916cd43dd8448eb211c80319c", "1af7651916cd43dd8448eb211c80319c"
 

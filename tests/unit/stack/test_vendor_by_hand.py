@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,9 +22,6 @@ from stack.plan import Plan, make_plan
 from stack.runtimes import native
 from stack.runtimes.chosen import RUNTIMES
 from stack.settings import ROOT, load_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SNIPPET = """  otlp_http/acme:
     endpoint: {endpoint}

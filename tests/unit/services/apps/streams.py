@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request, stream_with_context
 from opentelemetry import trace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 app = Flask(__name__)
 log = logging.getLogger("app")
