@@ -10,8 +10,8 @@ from stack.config_traps.look import NOT_A_VENDOR
 from stack.config_traps.resolved import read
 from stack.console import console
 from stack.errors import StackError
-from stack.plan import Plan
 from stack.routes import routes
+from stack.services import Plan
 
 
 def announce(plan: Plan, *, running: bool = True) -> None:

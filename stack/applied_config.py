@@ -10,7 +10,7 @@ from stack.collector_config import env_required, shown
 from stack.config_traps.resolved import read
 from stack.errors import StackError
 from stack.fragments import check_keys, merge
-from stack.plan import COLLECTOR_HOSTS, Plan
+from stack.services import COLLECTOR_HOSTS, Plan
 
 
 def wanted_config(plan: Plan) -> str:

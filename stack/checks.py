@@ -18,8 +18,8 @@ from stack.engine import ensure_engine, release
 from stack.errors import StackError
 from stack.images import ensure_images
 from stack.page_build import SOURCES, ensure_node_packages
-from stack.plan import make_plan
 from stack.runtimes import native
+from stack.services import make_plan
 from stack.settings import ROOT, load_settings
 
 # Two runs side by side must not end each other's engine.

@@ -6,7 +6,7 @@ from rich.markup import escape
 
 from stack.config_traps.every import find_traps
 from stack.console import console
-from stack.plan import Plan
+from stack.services import Plan
 
 
 def lint(plan: Plan, *, refuse: bool = True) -> None:

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 
 from stack.page_build import SOURCES
-from stack.plan import FLASK, PAGE, Plan, Process
+from stack.services import FLASK, PAGE, Plan, Process
 
 VITE = "node_modules/vite/bin/vite.js"
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 
 from stack.console import console, shown
-from stack.plan import Plan
 from stack.secrecy import Redactor, secrets_of
+from stack.services import Plan
 
 SHOWN = 10
 

@@ -18,7 +18,7 @@ import requests
 
 from stack import otlp_json
 from stack.errors import StackError
-from stack.plan import PAGE, Plan
+from stack.services import PAGE, Plan
 
 SECONDS = 10
 SCRIPT = "window.CRUDDUR = "

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from emulators.client import Client, EmulatorError
 from emulators.faults import MODES, Mode
 from stack.errors import StackError
-from stack.plan import Plan
+from stack.services import Plan
 from stack.suggest import suggest
 
 EMULATOR_OF_VENDOR = {

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from stack.errors import StackError
-from stack.plan import Plan
+from stack.services import Plan
 from stack.telemetry import Span, read_spans, size
 from stack.traced_request import get_in_trace
 from stack.waiting import DeadlineError, wait_for

@@ -6,8 +6,8 @@ from stack.collector_build import ensure_collector_binary
 from stack.config_check import lint
 from stack.console import step
 from stack.errors import StackError
-from stack.plan import Plan
 from stack.runtimes.chosen import RUNTIMES
+from stack.services import Plan
 from stack.smoke import smoke
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stack.errors import StackError
-from stack.plan import Plan
 from stack.routes import vendor
+from stack.services import Plan
 from stack.waiting import DeadlineError, wait_for
 
 FOLDER = "dead-letters"

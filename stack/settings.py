@@ -79,7 +79,7 @@ class Settings(BaseModel):
         str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
     ] = "local"
     project: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")] | None = None
-    """None: named after the folder, see `stack.plan.plan_to_stop`."""
+    """None: named after the folder, see `stack.services.plan_to_stop`."""
     run_dir: Path = Path(".run")
     port_offset: Annotated[int, Field(ge=0, le=HIGHEST_PORT)] = 0
     """Added to each port that has no number of its own in `.env` or the environment."""

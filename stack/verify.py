@@ -20,9 +20,9 @@ from stack import otlp_json, page_visit
 from stack.applied_config import applied_config
 from stack.errors import StackError
 from stack.ledger import Entry, read_ledger
-from stack.plan import PAGE, Plan
 from stack.played import EMULATOR_OF_VENDOR
 from stack.routes import LOCAL_RECORD, Route, front_receivers, routes
+from stack.services import PAGE, Plan
 from stack.telemetry import RECORD, Span, read_spans, size
 from stack.traced_request import get_in_trace
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stack.certificates import DAYS, make
 from stack.console import console
 from stack.errors import StackError
-from stack.plan import COLLECTOR_HOSTS
+from stack.services import COLLECTOR_HOSTS
 from stack.settings import ROOT, Settings, load_settings
 
 

@@ -10,7 +10,7 @@ import typer
 from stack.applied_config import wanted_config
 from stack.collector_config import parse, render_for_adot
 from stack.console import console
-from stack.plan import make_plan
+from stack.services import make_plan
 from stack.settings import ROOT, load_settings
 
 

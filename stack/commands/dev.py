@@ -10,8 +10,8 @@ from stack.console import console
 from stack.development import for_development
 from stack.errors import StackError
 from stack.page_build import ensure_node_packages
-from stack.plan import make_plan
 from stack.runtimes import docker, native
+from stack.services import make_plan
 from stack.settings import ROOT, load_settings
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stack.console import console, step
-from stack.plan import plan_to_stop
 from stack.runtimes.chosen import RUNTIMES, in_order
+from stack.services import plan_to_stop
 from stack.settings import ROOT, which_stack
 
 

@@ -8,10 +8,10 @@ import typer
 
 from stack.console import console
 from stack.errors import StackError
-from stack.plan import make_plan
 from stack.runtimes import native
 from stack.runtimes.chosen import RUNTIMES, plan_of_running
 from stack.runtimes.supervisor import log_files
+from stack.services import make_plan
 from stack.settings import ROOT, load_settings
 from stack.suggest import suggest
 

@@ -13,7 +13,6 @@ from rich.markup import escape
 from stack.accounts import aws_target, is_live
 from stack.announce import announce
 from stack.console import console, step
-from stack.plan import BACKEND, make_plan
 from stack.provision.account import account_of
 from stack.provision.changes import Change, apply, plan_changes
 from stack.provision.desired import (
@@ -23,6 +22,7 @@ from stack.provision.desired import (
     template_parameters,
 )
 from stack.runtimes.chosen import running_plan
+from stack.services import BACKEND, make_plan
 from stack.settings import ROOT, load_settings
 
 

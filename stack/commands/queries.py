@@ -10,8 +10,8 @@ from rich.console import Console
 from stack.accounts import honeycomb, is_live
 from stack.announce import announce
 from stack.honeycomb import load_queries, save_queries
-from stack.plan import BACKEND, make_plan
 from stack.runtimes.chosen import running_plan
+from stack.services import BACKEND, make_plan
 from stack.settings import ROOT, load_settings
 
 

@@ -20,7 +20,6 @@ from stack.dead_letters import Pile, piles
 from stack.errors import StackError
 from stack.exporter_log import last_errors
 from stack.ledger import Entry, Intake, about_queue_files, read_intakes, read_ledger
-from stack.plan import Plan
 from stack.refusals import Refusal, Rejected, read_refusals, sentences
 from stack.replay import letters_folder, read_letters
 from stack.routes import front_receivers, routes, vendor
@@ -28,6 +27,7 @@ from stack.routes import intakes as intakes_of
 from stack.runtimes.chosen import RUNTIMES, running_plan
 from stack.runtimes.service import Service
 from stack.secrecy import Redactor, secrets_of
+from stack.services import Plan
 from stack.telemetry import RECORD, Lost, Recorded, lost_lately, spans_by_service
 
 FULL = 0.8

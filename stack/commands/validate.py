@@ -9,7 +9,7 @@ from stack.applied_config import wanted_file
 from stack.collector_build import ensure_collector_binary
 from stack.config_check import lint
 from stack.console import console
-from stack.plan import make_plan
+from stack.services import make_plan
 from stack.settings import ROOT, load_settings
 
 

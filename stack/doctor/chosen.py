@@ -16,10 +16,10 @@ from stack.doctor.machine import listeners
 from stack.doctor.setup import Setup
 from stack.env_file import ENV_FILE
 from stack.key_shapes import SECRET_NAME
-from stack.plan import Plan, Process
 from stack.private_file import others_may_read
 from stack.program import ProgramError, run
 from stack.runtimes.containers import SERVICE_LABEL, listing
+from stack.services import Plan, Process
 
 ASK_SECONDS = 3
 

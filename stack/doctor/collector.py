@@ -13,9 +13,9 @@ from stack.doctor.finding import About, Finding
 from stack.doctor.setup import Setup
 from stack.exporter_log import last_errors
 from stack.ledger import UNITS, Entry, about_queue_files, read_ledger
-from stack.plan import Plan
 from stack.replay import letters_folder, read_letters
 from stack.runtimes.chosen import RUNTIMES
+from stack.services import Plan
 
 NEARLY_FULL = 0.8
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from stack.config_traps.resolved import Config, read
 from stack.engine import find_engine
 from stack.errors import StackError
-from stack.plan import Plan, make_plan
 from stack.routes import Route, routes
 from stack.runtimes import docker, native
+from stack.services import Plan, make_plan
 from stack.settings import Settings
 from stack.vendors import Vendor, vendors
 

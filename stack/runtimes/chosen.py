@@ -7,8 +7,8 @@ from types import ModuleType
 
 from stack.engine import find_engine
 from stack.errors import StackError
-from stack.plan import Plan, make_plan
 from stack.runtimes import docker, native
+from stack.services import Plan, make_plan
 from stack.settings import ROOT, load_settings
 
 RUNTIMES: dict[str, ModuleType] = {"docker": docker, "native": native}

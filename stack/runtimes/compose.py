@@ -13,8 +13,8 @@ from stack.aws_profile import with_keys
 from stack.collector_config import unescaped
 from stack.engine import Engine
 from stack.errors import StackError
-from stack.plan import Plan, Process
 from stack.private_file import write_private
+from stack.services import Plan, Process
 
 COMPOSE_FILE = Path("compose/compose.yaml")
 EMULATORS_FILE = Path("compose/local.yaml")

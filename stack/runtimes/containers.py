@@ -10,10 +10,10 @@ import requests
 
 from stack.errors import StackError
 from stack.last_lines import show_last_lines
-from stack.plan import Plan, Process
 from stack.program import ProgramError, run
 from stack.runtimes.compose import COMPOSE_FILE
 from stack.runtimes.service import Service
+from stack.services import Plan, Process
 from stack.waiting import DeadlineError, wait_for
 
 PROJECT_LABEL = "com.docker.compose.project"

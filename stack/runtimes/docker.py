@@ -15,7 +15,6 @@ from stack.console import console, step
 from stack.engine import Engine, ensure_engine, find_engine, release
 from stack.errors import StackError
 from stack.images import ensure_images
-from stack.plan import Plan
 from stack.ports import check_free
 from stack.program import ProgramError, run
 from stack.runtimes.compose import (
@@ -41,6 +40,7 @@ from stack.runtimes.containers import (
     wait_healthy,
 )
 from stack.runtimes.service import Service
+from stack.services import Plan
 
 UP_SECONDS = 120
 DOWN_SECONDS = 90

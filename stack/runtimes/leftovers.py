@@ -10,9 +10,9 @@ import psutil
 
 from stack.console import console
 from stack.errors import StackError
-from stack.plan import Plan
 from stack.runtimes import supervisor
 from stack.runtimes.supervisor import RUN_DIR_MARK, STOP_SECONDS
+from stack.services import Plan
 
 
 def end_leftovers(plan: Plan) -> None:

@@ -17,13 +17,13 @@ from stack.console import step
 from stack.errors import StackError
 from stack.last_lines import show_last_lines
 from stack.page_build import ensure_page
-from stack.plan import Plan, Process
 from stack.ports import check_free
 from stack.python_env import ensure_env
 from stack.runtimes import supervisor
 from stack.runtimes.leftovers import end_leftovers, end_processes, marked
 from stack.runtimes.service import Service
 from stack.runtimes.supervisor import STOP_SECONDS, log_files
+from stack.services import Plan, Process
 from stack.waiting import DeadlineError, wait_for
 
 HEALTHY_SECONDS = 60

@@ -18,8 +18,8 @@ from typing import Any
 from supervisor.xmlrpc import SupervisorTransport
 
 from stack.errors import StackError
-from stack.plan import Plan, Process
 from stack.private_file import write_private
+from stack.services import Plan, Process
 
 RUN_DIR_MARK = "OTEL_STACK_RUN_DIR"
 """Set in every process of a native stack, so that one is found also when supervisor was killed."""

@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, Page, Request, sync_playwright
 from emulators.client import Client
 from stack.checks import BROWSERS
 from stack.page_build import can_serve_page
-from stack.plan import PAGE, Plan, Process, make_plan
 from stack.runtimes import native
+from stack.services import PAGE, Plan, Process, make_plan
 from stack.settings import ROOT
 from stack.telemetry import Span, read_spans
 from stack.waiting import wait_for

@@ -279,7 +279,7 @@ CASES: tuple[TakenOut, ...] = (
         "for the services",
         (
             Change(
-                "stack/plan/services.py",
+                "stack/services/services.py",
                 '"BIND": f"127.0.0.1:{port}",\n            **own,',
                 '"BIND": f"0.0.0.0:{port}",\n            **own,',
             ),

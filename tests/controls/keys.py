@@ -62,7 +62,7 @@ OF_OTHERS = f"{GRPC_IN_GO}::TestSoItIsForMetricsAndLogs"
 
 ANSWER = "collector/build/durable/answer.go"
 ANSWER_GRPC = "collector/build/durable/answer_grpc.go"
-FLASK = "stack/plan/services.py"
+FLASK = "stack/services/services.py"
 SERVING = "services/serving/serving"
 COMPOSE = "compose/compose.yaml"
 BUILDS = "stack/images.py"

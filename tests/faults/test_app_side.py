@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from emulators.client import Client
-from stack.plan import otel_env
+from stack.services import otel_env
 from stack.settings import ROOT
 from stack.telemetry import lost_by_service
 from stack.waiting import wait_for

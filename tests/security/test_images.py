@@ -17,7 +17,7 @@ import pytest
 from stack.env_file import ENV_FILE
 from stack.images import ensure_images
 from stack.page_build import can_serve_page
-from stack.plan import PAGE
+from stack.services import PAGE
 from stack.settings import ROOT
 from tests.integration.harness.checkout import Checkout
 from tests.security.vendor_keys import fresh_keys, keys_in, word

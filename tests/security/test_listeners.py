@@ -14,7 +14,7 @@ import pytest
 
 from stack.engine import state
 from stack.page_build import can_serve_page
-from stack.plan import INSIDE_THE_CONTAINER
+from stack.services import INSIDE_THE_CONTAINER
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.integration.harness.checkout import Checkout, running_checkout

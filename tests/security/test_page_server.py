@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from stack.plan import make_plan
 from stack.python_env import ensure_env
+from stack.services import make_plan
 from stack.settings import ROOT, load_settings
 from stack.waiting import wait_for
 from tests.local_http import Handler, serve

@@ -17,9 +17,9 @@ from stack.applied_config import apply_config
 from stack.collector_build import ensure_collector_binary
 from stack.errors import StackError
 from stack.ledger import Entry
-from stack.plan import Process
 from stack.python_env import ensure_env
 from stack.replay import Letter, letters_folder, read_letters
+from stack.services import Process
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.faults.harness.container import Container

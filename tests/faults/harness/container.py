@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stack.engine import find_engine
 from stack.images import ensure_images
-from stack.plan import Plan, Process
+from stack.services import Plan, Process
 from stack.settings import ROOT
 
 ENGINE_SECONDS = 20

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import requests
 
-from stack.plan import otel_env
 from stack.python_env import PythonEnv, ensure_env
+from stack.services import otel_env
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.ports import free_ports

@@ -19,9 +19,9 @@ from stack.collector_build import ensure_collector_binary
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.env_file import ENV_FILE
 from stack.page_build import ensure_page
-from stack.plan import make_plan, plan_to_stop
 from stack.python_env import ensure_env
 from stack.runtimes.containers import PROJECT_LABEL
+from stack.services import make_plan, plan_to_stop
 from stack.settings import ROOT, Settings
 from tests.integration.harness.plans import ports_by_name
 

@@ -31,8 +31,8 @@ from testcontainers.core.network import Network
 from stack.engine import ensure_engine, find_engine, release
 from stack.errors import StackError
 from stack.images import ensure_images
-from stack.plan import Process
 from stack.runtimes.compose import IMAGES_OWN
+from stack.services import Process
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.integration.harness.planned import PlannedStack

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from stack.applied_config import applied_config
 from stack.ledger import Entry, read_ledger
-from stack.plan import Plan
 from stack.routes import front_receivers, routes
+from stack.services import Plan
 
 
 def by_vendor(plan: Plan) -> dict[tuple[str, str], Entry]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from stack.plan import Plan
+from stack.services import Plan
 from stack.telemetry import Log, Point, Span, read_logs, read_points, read_spans
 from tests.integration.harness.stack import Signal
 

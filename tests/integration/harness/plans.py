@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from stack.collector_config import CONFIG_FILE, env_defaults
-from stack.plan import Plan, make_plan
+from stack.services import Plan, make_plan
 from stack.settings import ROOT, Settings
 from tests.integration.harness.stack import BACKEND, PROFILES, TEST_ENVIRONMENT, Change
 from tests.ports import free_ports

@@ -20,9 +20,9 @@ from stack.doctor import chosen
 from stack.doctor.chosen import changed_since_start, check_settings
 from stack.doctor.setup import Setup
 from stack.errors import StackError
-from stack.plan import Plan, make_plan
 from stack.runtimes import compose, docker
 from stack.runtimes.containers import SERVICE_LABEL
+from stack.services import Plan, make_plan
 from stack.settings import ROOT, load_settings
 from stack.vendors import vendors
 

@@ -13,8 +13,8 @@ import yaml
 
 from stack.applied_config import apply_config
 from stack.engine import Engine
-from stack.plan import make_plan, otel_env
 from stack.runtimes import compose
+from stack.services import make_plan, otel_env
 from stack.settings import load_settings
 from tests.unit.compose_cli import need_compose
 

@@ -13,9 +13,9 @@ import pytest
 
 from stack.engine import Engine
 from stack.errors import StackError
-from stack.plan import Plan, make_plan
 from stack.runtimes import compose, containers, docker
 from stack.runtimes.service import Service
+from stack.services import Plan, make_plan
 from stack.settings import load_settings
 
 Client = Callable[..., Path]

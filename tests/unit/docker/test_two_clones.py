@@ -12,8 +12,8 @@ import pytest
 
 from stack import ports
 from stack.errors import StackError
-from stack.plan import Plan, plan_to_stop
 from stack.runtimes import chosen, containers, docker, native
+from stack.services import Plan, plan_to_stop
 from stack.settings import Settings, load_settings
 from tests.ports import free_ports
 

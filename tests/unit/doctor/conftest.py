@@ -17,7 +17,7 @@ from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.doctor import asking, aws, chosen, machine, versions
 from stack.doctor.examination import examine
 from stack.doctor.setup import Setup
-from stack.plan import make_plan
+from stack.services import make_plan
 from stack.settings import PLAYED, ROOT, Settings
 from stack.vendors import vendors
 from tests.local_http import Handler, serve

@@ -15,8 +15,8 @@ import pytest
 from stack.doctor import chosen
 from stack.doctor.chosen import changed_since_start, check_settings
 from stack.doctor.setup import Setup
-from stack.plan import Plan
 from stack.runtimes.containers import SERVICE_LABEL
+from stack.services import Plan
 from stack.vendors import Vendor
 from tests.ports import free_ports
 from tests.unit.doctor.playing import only, text, with_vendor

@@ -12,8 +12,8 @@ import pytest
 from stack.applied_config import apply_config, wanted_config
 from stack.engine import Engine
 from stack.fragments import names
-from stack.plan import make_plan
 from stack.runtimes import compose
+from stack.services import make_plan
 from stack.settings import ROOT, load_settings
 from tests.unit.compose_cli import need_compose
 

@@ -10,8 +10,8 @@ from emulators.settings import Settings as EmulatorSettings
 from stack.applied_config import wanted_config, wanted_file
 from stack.errors import StackError
 from stack.fragments import load, merge, names
-from stack.plan import Plan, make_plan
 from stack.runtimes.native import checked_config
+from stack.services import Plan, make_plan
 from stack.settings import ROOT, load_settings
 
 GRAFANA = {

@@ -20,7 +20,7 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from stack.plan import otel_env
+from stack.services import otel_env
 from stack.waiting import wait_for
 from tests.ports import free_ports
 from tests.unit.services.fake_collector import FakeCollector, serve_otlp

@@ -22,7 +22,7 @@ from otlp_waiting.ending import GRACE_SECONDS, Ending
 from otlp_waiting.losses import Losses
 from otlp_waiting.transport import WaitingTransport
 
-from stack.plan import otel_env
+from stack.services import otel_env
 from stack.waiting import wait_for
 from tests.unit.services.fake_collector import serve_otlp
 

@@ -18,8 +18,8 @@ from stack.certificates import DAYS, make
 from stack.collector_config import CONFIG_FILE, env_defaults, missing_components, parse
 from stack.errors import StackError
 from stack.fragments import load_file, merge
-from stack.plan import make_plan
 from stack.runtimes import docker, native
+from stack.services import make_plan
 from stack.settings import ROOT, Settings, load_settings
 
 HOSTS = ("127.0.0.1", "collector")

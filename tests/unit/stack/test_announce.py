@@ -11,7 +11,7 @@ from stack.announce import announce
 from stack.applied_config import apply_config, wanted_config
 from stack.collector_config import CONFIG_FILE
 from stack.fragments import VENDORS
-from stack.plan import Plan, make_plan
+from stack.services import Plan, make_plan
 from stack.settings import ROOT, load_settings
 
 

@@ -12,8 +12,8 @@ from stack.commands import status
 from stack.dead_letters import piles
 from stack.doctor.collector import check_dead_letters
 from stack.doctor.setup import Setup
-from stack.plan import Plan, make_plan
 from stack.replay import letters_folder, read_letters
+from stack.services import Plan, make_plan
 from stack.settings import ROOT, load_settings
 from stack.vendors import vendors
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stack.development import for_development
-from stack.plan import PAGE, make_plan
+from stack.services import PAGE, make_plan
 from stack.settings import ROOT, load_settings
 
 

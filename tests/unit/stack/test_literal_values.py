@@ -25,9 +25,9 @@ from stack.config_traps.resolved import expand
 from stack.env_file import ENV_FILE
 from stack.errors import StackError
 from stack.fragments import VENDORS
-from stack.plan import Plan, make_plan
 from stack.runtimes.compose import write_environment
 from stack.runtimes.supervisor import _quoted_value, config_file, write_config
+from stack.services import Plan, make_plan
 from stack.settings import ROOT, load_settings
 from tests.unit.collector.running import running
 from tests.unit.compose_cli import need_compose

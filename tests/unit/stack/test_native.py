@@ -15,8 +15,8 @@ from supervisor.options import ServerOptions
 from supervisor.xmlrpc import Faults
 
 from stack.errors import StackError
-from stack.plan import Plan, Process
 from stack.runtimes import native, supervisor
+from stack.services import Plan, Process
 from stack.settings import Settings
 
 ODD = 'a=b,c="d"; 100% of $HOME %(here)s \\ end'

@@ -16,8 +16,8 @@ from stack.base_image import BaseImage
 from stack.commands import up
 from stack.errors import StackError
 from stack.page_build import SOURCES, NoNodeError, build_without_node, can_serve_page
-from stack.plan import Plan
 from stack.program import ProgramError
+from stack.services import Plan
 from stack.settings import ROOT
 
 

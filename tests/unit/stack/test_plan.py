@@ -10,7 +10,7 @@ import pytest
 
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.errors import StackError
-from stack.plan import make_plan, otel_env, service_version
+from stack.services import make_plan, otel_env, service_version
 from stack.settings import REGION, ROOT, Settings, load_settings
 
 COLLECTOR = env_defaults((ROOT / CONFIG_FILE).read_text())

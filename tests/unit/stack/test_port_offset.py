@@ -12,7 +12,7 @@ from stack.collector_config import CONFIG_FILE
 from stack.env_file import ENV_FILE
 from stack.errors import StackError
 from stack.fragments import VENDORS
-from stack.plan import Plan, make_plan
+from stack.services import Plan, make_plan
 from stack.settings import ROOT, load_settings
 
 

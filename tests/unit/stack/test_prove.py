@@ -13,8 +13,8 @@ import pytest
 
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.errors import StackError
-from stack.plan import Plan, Process, make_plan
 from stack.prove import prove
+from stack.services import Plan, Process, make_plan
 from stack.settings import ROOT, Settings
 
 

@@ -9,7 +9,7 @@ import pytest
 from stack.applied_config import apply_config
 from stack.commands import replay
 from stack.errors import StackError
-from stack.plan import make_plan
+from stack.services import make_plan
 from stack.settings import ROOT, load_settings
 
 

@@ -18,9 +18,9 @@ from stack.config_check import lint
 from stack.env_file import ENV_FILE
 from stack.errors import StackError
 from stack.fragments import VENDORS
-from stack.plan import Plan, make_plan
 from stack.runtimes import native
 from stack.runtimes.chosen import RUNTIMES
+from stack.services import Plan, make_plan
 from stack.settings import ROOT, load_settings
 
 SNIPPET = """  otlp_http/acme:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from stack.commands.verify import show
-from stack.plan import make_plan
+from stack.services import make_plan
 from stack.settings import ROOT, load_settings
 from stack.verify import Report, untried
 

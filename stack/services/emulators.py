@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from stack.plan.model import Plan
-from stack.plan.process import Process
 from stack.python_env import PythonEnv
+from stack.services.model import Plan
+from stack.services.process import Process
 from stack.vendors import emulator_settings
 
 

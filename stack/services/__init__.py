@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from stack.errors import StackError
-from stack.plan.collector import INSIDE_THE_CONTAINER, collector
-from stack.plan.emulators import emulators
-from stack.plan.model import BACKEND, COLLECTOR_HOSTS, EMULATOR_HOSTS, FLASK, PAGE, Plan
-from stack.plan.page import has_page, page
-from stack.plan.process import Process
-from stack.plan.services import backend, otel_env, profiles
+from stack.services.collector import INSIDE_THE_CONTAINER, collector
+from stack.services.emulators import emulators
+from stack.services.model import BACKEND, COLLECTOR_HOSTS, EMULATOR_HOSTS, FLASK, PAGE, Plan
+from stack.services.page import has_page, page
+from stack.services.process import Process
+from stack.services.services import backend, otel_env, profiles
 from stack.settings import Settings
 from stack.vendors import vendors
 

@@ -10,7 +10,7 @@ from stack.access import FRAGMENTS as ACCESS
 from stack.access import Access
 from stack.errors import StackError
 from stack.fragments import Fragment, load, load_file
-from stack.plan.process import Process
+from stack.services.process import Process
 from stack.settings import Settings
 from stack.vendors import Vendor
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from stack.page_build import BUILT, can_serve_page
-from stack.plan.model import PAGE, Plan, merged
-from stack.plan.process import Process
-from stack.plan.sending import sending
 from stack.python_env import PythonEnv
+from stack.services.model import PAGE, Plan, merged
+from stack.services.process import Process
+from stack.services.sending import sending
 from stack.settings import Settings
 from stack.vendors import page_origins
 

@@ -6,9 +6,9 @@ from stack.collector_config import escaped, go_memory_limit
 from stack.collector_config import load as load_config
 from stack.errors import StackError
 from stack.fragments import aws_endpoint, load, variables
-from stack.plan.model import EMULATOR_HOSTS, Plan, merged
-from stack.plan.process import Process
-from stack.plan.sending import seen
+from stack.services.model import EMULATOR_HOSTS, Plan, merged
+from stack.services.process import Process
+from stack.services.sending import seen
 
 INSIDE_THE_CONTAINER = ("AWS_HOP_PORT", "AWSPROXY_PORT")
 """Ports of the collector that only itself and the other containers reach: not published."""

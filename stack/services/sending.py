@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stack.plan.model import COLLECTOR_HOSTS, Plan
+from stack.services.model import COLLECTOR_HOSTS, Plan
 
 SECRETS_INSIDE = "/run/otlp-secrets"
 """Where a container sees its folder of OTLP_SERVER_SECRETS or OTLP_CLIENT_SECRETS."""

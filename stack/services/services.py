@@ -9,10 +9,10 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from stack.errors import StackError
-from stack.plan.model import COLLECTOR_HOSTS, Plan, merged
-from stack.plan.process import Process
-from stack.plan.sending import sending
 from stack.python_env import PythonEnv
+from stack.services.model import COLLECTOR_HOSTS, Plan, merged
+from stack.services.process import Process
+from stack.services.sending import sending
 from stack.settings import Settings
 from stack.vendors import page_origins
 
