@@ -7,8 +7,8 @@ from typing import Any, Self
 import requests
 from requests import Response
 
-from emulators.expectation import Expectation
-from emulators.faults import Mode
+from emulators.core.faults import Mode
+from emulators.otlp.expectation import Expectation
 
 Json = dict[str, Any]
 

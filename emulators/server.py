@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from emulators.aws.api import Aws
-from emulators.control import Control
-from emulators.generic import Otlp
-from emulators.honeycomb import Honeycomb
-from emulators.rollbar import Rollbar
+from emulators.cloudwatch.api import Aws
+from emulators.core.control import Control
+from emulators.core.vendor import Vendor
+from emulators.honeycomb.api import Honeycomb
+from emulators.otlp.api import Otlp
+from emulators.rollbar.api import Rollbar
 from emulators.settings import Settings
-from emulators.vendor import Vendor
 from emulators.xray.api import XRay
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from emulators.client import Client, EmulatorError
-from emulators.faults import MODES, Mode
+from emulators.core.faults import MODES, Mode
 from stack.errors import StackError
 from stack.services import Plan
 from stack.suggest import suggest

@@ -1,1 +1,1 @@
-"""CloudWatch Logs, CloudWatch, STS and CloudFormation: moto behind our own checks."""
+"""What AWS's services share: models, signatures, the languages of their filters."""

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from emulators import awsmodel, otlp_http, strict_json
-from emulators.awsvendor import (
+from emulators.aws import model as awsmodel
+from emulators.aws.expressions import ExpressionError
+from emulators.aws.vendor import (
     ACCOUNT,
     FAULT_CODES,
     AwsError,
@@ -20,12 +21,12 @@ from emulators.awsvendor import (
     rest_json_error,
     validated,
 )
-from emulators.bodies import BodyError, decompress
-from emulators.expressions import ExpressionError
-from emulators.faults import EVERYWHERE, Fault, Mode
+from emulators.core import otlp_http, strict_json
+from emulators.core.bodies import BodyError, decompress
+from emulators.core.faults import EVERYWHERE, Fault, Mode
+from emulators.core.store import Item, Json
+from emulators.core.vendor import FAULT, WHY
 from emulators.settings import Settings
-from emulators.store import Item, Json
-from emulators.vendor import FAULT, WHY
 from emulators.xray import segments
 from emulators.xray.filters import Predicate, Subject, compile_filter
 from emulators.xray.groups import GroupError, Groups

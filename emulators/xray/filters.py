@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from emulators.expressions import ExpressionError, Logic, tokens
+from emulators.aws.expressions import ExpressionError, Logic, tokens
 from emulators.xray.segments import Timed
 
 Value = str | float | bool

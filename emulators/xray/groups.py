@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from emulators.expressions import ExpressionError
+from emulators.aws.expressions import ExpressionError
 from emulators.xray.filters import Predicate, compile_filter
 
 Json = dict[str, Any]

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from emulators import strict_json
+from emulators.core import strict_json
 
 # A document's bytes, documents in a put, annotations in a trace.
 MAX_BYTES = 64 * 1024

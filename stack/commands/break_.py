@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from emulators.faults import MODES
+from emulators.core.faults import MODES
 from stack.console import console
 from stack.played import check_breakable, emulators
 from stack.runtimes.chosen import running_plan

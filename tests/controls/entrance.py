@@ -45,7 +45,7 @@ TOKENS, CERTIFICATES, TLS = (f"collector/access/{name}.yaml" for name in ("token
 CONFIG = "collector/otel-config.yaml"
 ACCESS = "stack/access.py"
 FORWARD, PAGE = (f"services/frontend/server/page/{name}.py" for name in ("forward", "__init__"))
-GUARD = "emulators/guard.py"
+GUARD = "emulators/core/guard.py"
 COMPOSE = "compose/compose.yaml"
 PROXY = "collector/build/awsproxy/factory.go"
 

@@ -145,7 +145,7 @@ CASES: tuple[TakenOut, ...] = (
         "the vendor's `Date`, from which the client learns",
         (
             Change(
-                "emulators/vendor.py",
+                "emulators/core/vendor.py",
                 "formatdate(time.time() + request[AHEAD], usegmt=True)",
                 "formatdate(time.time(), usegmt=True)",
             ),
@@ -155,7 +155,7 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         CLOCK,
         "the emulator's wrong clock",
-        (Change("emulators/awsvendor.py", "request.get(AHEAD, 0.0)", "0.0"),),
+        (Change("emulators/aws/vendor.py", "request.get(AHEAD, 0.0)", "0.0"),),
         (A_CLOCK_AHEAD,),
     ),
     TakenOut(
@@ -163,7 +163,9 @@ CASES: tuple[TakenOut, ...] = (
         "its check of a signature's time",
         (
             Change(
-                "emulators/sigv4.py", "abs(now - when) > MAX_SKEW", "abs(now - when) < 0 * MAX_SKEW"
+                "emulators/aws/sigv4.py",
+                "abs(now - when) > MAX_SKEW",
+                "abs(now - when) < 0 * MAX_SKEW",
             ),
         ),
         (A_CLOCK_AHEAD,),

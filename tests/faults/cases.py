@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Union
 
-from emulators.faults import STATUS_MODES, Mode
+from emulators.core.faults import STATUS_MODES, Mode
 from tests.faults.harness.far import TROUBLES, Trouble
 
 Stamps = Literal["stamps ahead", "stamps old"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from emulators.faults import Mode
+from emulators.core.faults import Mode
 from tests.faults.harness.bench import Bench
 from tests.faults.harness.windows import noticed, take_turns
 

@@ -18,7 +18,7 @@ from statistics import median
 import pytest
 
 from emulators.client import Client
-from emulators.faults import Mode
+from emulators.core.faults import Mode
 from stack.waiting import wait_for
 from tests.faults.harness.visitors import SPANS_A_VISIT, Visit, Visitors, Visits
 from tests.integration.harness.native import NativeStack

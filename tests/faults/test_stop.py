@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emulators.faults import Mode
+from emulators.core.faults import Mode
 from stack.waiting import wait_for
 from tests.faults.harness.bench import Bench
 from tests.faults.harness.held import EMULATOR, ROUTES

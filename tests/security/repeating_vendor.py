@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from emulators.otlp import error_body
+from emulators.core.otlp import error_body
 from tests.local_http import Handler, serve
 
 UNAUTHENTICATED = 16

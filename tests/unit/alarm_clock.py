@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 
 import pytest
 
-from emulators.aws import backend
+from emulators.cloudwatch import backend
 
 
 def stop(monkeypatch: pytest.MonkeyPatch) -> datetime:

@@ -6,7 +6,7 @@ goes by its metric's name and its millisecond, since metrics have no ids.
 
 from __future__ import annotations
 
-from emulators.otlp import Request, take
+from emulators.core.otlp import Request, take
 
 MILLISECOND = 10**6
 """In nanoseconds."""

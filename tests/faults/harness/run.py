@@ -11,8 +11,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
 
-from emulators.faults import Mode
-from emulators.otlp import Signal, decode
+from emulators.core.faults import Mode
+from emulators.core.otlp import Signal, decode
 from stack.ledger import Entry
 from stack.replay import Letter
 from stack.waiting import DeadlineError, wait_for

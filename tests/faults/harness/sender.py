@@ -24,7 +24,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from emulators.otlp import SIGNALS, Request, Signal
+from emulators.core.otlp import SIGNALS, Request, Signal
 from tests.faults.harness.ids import MILLISECOND, ids_of
 
 ITEMS: dict[Signal, int] = {"traces": 10, "metrics": 50, "logs": 30}

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from statistics import median
 
-from emulators.faults import Mode
+from emulators.core.faults import Mode
 from tests.faults.harness.bench import Bench
 from tests.faults.harness.held import EMULATOR, ROUTES, Held, arrivals
 from tests.faults.harness.run import look

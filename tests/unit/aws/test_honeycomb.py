@@ -13,7 +13,7 @@ import requests
 
 from emulators import inprocess
 from emulators.client import Client
-from emulators.faults import Mode
+from emulators.core.faults import Mode
 from emulators.settings import Settings
 from stack.errors import StackError
 from stack.honeycomb import (

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from emulators.aws.metric_math import compute
-from emulators.expressions import ExpressionError
+from emulators.aws.expressions import ExpressionError
+from emulators.cloudwatch.metric_math import compute
 from tests.unit import alarm_clock
 
 PERIOD = 300

@@ -18,8 +18,8 @@ from botocore.credentials import Credentials
 from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
 from moto.logs.models import LogEvent
 
-from emulators.aws import backend
 from emulators.client import Client
+from emulators.cloudwatch import backend
 from emulators.inprocess import running
 from emulators.settings import Settings
 from tests.unit.emulators import otlp_data

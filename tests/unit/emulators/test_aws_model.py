@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from botocore.serialize import QuerySerializer
 from botocore.validate import ParamValidator
 
-from emulators import awsmodel
+from emulators.aws import model as awsmodel
 from emulators.client import Client
 from tests.unit.emulators import aws_requests, otlp_data
 from tests.unit.emulators.conftest import SETTINGS

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from emulators.aws import insights
-from emulators.aws.events import flatten
-from emulators.aws.patterns import compile_pattern
+from emulators.aws.expressions import ExpressionError
 from emulators.client import Client
-from emulators.expressions import ExpressionError
+from emulators.cloudwatch import insights
+from emulators.cloudwatch.events import flatten
+from emulators.cloudwatch.patterns import compile_pattern
 
 TRACE_ID = "12345678901234567890123456789012"
 # Differs past a float's precision.

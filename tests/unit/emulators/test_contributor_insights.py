@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from emulators.aws.contributor_insights import METRICS, Event, contributors, metric, parse
-from emulators.awsvendor import AwsError
+from emulators.aws.vendor import AwsError
+from emulators.cloudwatch.contributor_insights import METRICS, Event, contributors, metric, parse
 from tests.unit import alarm_clock
 
 SECOND = 1000

@@ -16,9 +16,9 @@ import pytest
 import requests
 
 from emulators.client import Client, EmulatorError
+from emulators.core.store import OVERHEAD, Item, Store
 from emulators.inprocess import running
 from emulators.settings import Settings, SettingsError
-from emulators.store import OVERHEAD, Item, Store
 from tests.unit.emulators import otlp_data
 
 VENDORS = ("honeycomb", "xray", "aws", "rollbar", "otlp", "control")

@@ -16,15 +16,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from emulators import otlp, sigv4, strict_json
-from emulators.aws import contributor_insights, emf, insights, metric_math
-from emulators.aws.events import flatten
-from emulators.aws.patterns import compile_pattern
-from emulators.awsvendor import AwsError, validated
-from emulators.bodies import BodyError, decompress
+from emulators.aws import sigv4
+from emulators.aws.expressions import SEARCH_SECONDS, ExpressionError, searcher
+from emulators.aws.vendor import AwsError, validated
 from emulators.client import Client
-from emulators.expressions import SEARCH_SECONDS, ExpressionError, searcher
-from emulators.guard import refusal
+from emulators.cloudwatch import contributor_insights, emf, insights, metric_math
+from emulators.cloudwatch.events import flatten
+from emulators.cloudwatch.patterns import compile_pattern
+from emulators.core import otlp, strict_json
+from emulators.core.bodies import BodyError, decompress
+from emulators.core.guard import refusal
 from emulators.xray import segments
 from emulators.xray.filters import Subject, compile_filter
 from tests.unit.fuzzing import quick

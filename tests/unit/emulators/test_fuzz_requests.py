@@ -23,8 +23,9 @@ from botocore.model import ListShape, MapShape, Shape, StringShape, StructureSha
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from emulators import awsmodel, otlp
+from emulators.aws import model as awsmodel
 from emulators.client import Client
+from emulators.core import otlp
 from tests.unit import fuzzing
 from tests.unit.emulators.conftest import SETTINGS
 

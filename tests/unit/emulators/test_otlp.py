@@ -26,8 +26,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from emulators.client import Client, EmulatorError
-from emulators.expectation import Expectation, Header, SigV4
 from emulators.inprocess import running
+from emulators.otlp.expectation import Expectation, Header, SigV4
 from emulators.settings import Settings
 from stack.waiting import wait_for
 from tests.unit.emulators import otlp_data

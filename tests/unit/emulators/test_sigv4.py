@@ -11,7 +11,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from emulators import sigv4
+from emulators.aws import sigv4
 
 KEYS = {"key": "secret"}
 SERVICES = {"xray", "logs"}

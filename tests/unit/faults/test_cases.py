@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulators.faults import STATUS_MODES
+from emulators.core.faults import STATUS_MODES
 from tests.faults.cases import CIRCUMSTANCES, RESTARTS, VENDORS, drawn, quick, short, table
 from tests.faults.harness.far import TROUBLES
 

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from emulators.client import Client
-from emulators.otlp import Request, Signal
+from emulators.core.otlp import Request, Signal
 from stack.ledger import Entry
 from stack.replay import Header, Letter
 from tests.faults.cases import Case, Circumstance, Kind

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from emulators.expectation import MIB, Expectation, SigV4
+from emulators.otlp.expectation import MIB, Expectation, SigV4
 from emulators.settings import Settings
 
 KEY = "a-key-of-the-tests"

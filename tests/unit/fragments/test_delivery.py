@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from emulators.client import Client
-from emulators.faults import Mode
+from emulators.core.faults import Mode
 from stack.fragments import Fragment, names
 from stack.settings import ROOT
 from stack.waiting import wait_for

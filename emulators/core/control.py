@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from emulators import guard
-from emulators.bodies import BodyError, read
-from emulators.expectation import Expectation
-from emulators.faults import Fault
-from emulators.listener import Listener
-from emulators.vendor import UnsupportedFaultError, Vendor
+from emulators.core import guard
+from emulators.core.bodies import BodyError, read
+from emulators.core.faults import Fault
+from emulators.core.listener import Listener
+from emulators.core.vendor import UnsupportedFaultError, Vendor
+from emulators.otlp.expectation import Expectation
 from emulators.xray.segments import TRACE_ID, hex_trace_id
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from functools import cmp_to_key
 from inspect import signature
 from typing import Any, ClassVar
 
-from emulators.expressions import ExpressionError, Logic, searcher, tokens
+from emulators.aws.expressions import ExpressionError, Logic, searcher, tokens
 
 Row = dict[str, Any]
 Expression = Callable[[Row], Any]

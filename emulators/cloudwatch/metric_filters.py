@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from emulators.aws.emf import MetricValue
-from emulators.aws.patterns import compile_pattern, parse, select
-from emulators.awsvendor import AwsError
-from emulators.expressions import ExpressionError
+from emulators.aws.expressions import ExpressionError
+from emulators.aws.vendor import AwsError
+from emulators.cloudwatch.emf import MetricValue
+from emulators.cloudwatch.patterns import compile_pattern, parse, select
 
 Json = dict[str, Any]
 

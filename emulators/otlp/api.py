@@ -8,14 +8,14 @@ from typing import ClassVar
 
 from aiohttp import web
 
-from emulators import otlp, otlp_http
-from emulators.awsvendor import AwsError, AwsVendor
-from emulators.bodies import BodyError
-from emulators.expectation import Expectation
-from emulators.faults import EVERYWHERE, Mode
-from emulators.grpc_listener import GrpcListener
+from emulators.aws.vendor import AwsError, AwsVendor
+from emulators.core import otlp, otlp_http
+from emulators.core.bodies import BodyError
+from emulators.core.faults import EVERYWHERE, Mode
+from emulators.core.vendor import WHY
+from emulators.otlp.expectation import Expectation
+from emulators.otlp.grpc_listener import GrpcListener
 from emulators.settings import Settings
-from emulators.vendor import WHY
 
 
 class Otlp(AwsVendor):

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from emulators.aws import contributor_insights
-from emulators.aws.contributor_insights import Event
-from emulators.aws.metric_math import RuleMetric, Series, compute
-from emulators.expressions import ExpressionError
+from emulators.aws.expressions import ExpressionError
+from emulators.cloudwatch import contributor_insights
+from emulators.cloudwatch.contributor_insights import Event
+from emulators.cloudwatch.metric_math import RuleMetric, Series, compute
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": operator.gt,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulators import strict_json
+from emulators.core import strict_json
 
 # What Insights finds in one event at most.
 MAX_FIELDS = 1000

@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from aiohttp import web
 
-from emulators import awsmodel, sigv4
-from emulators.bodies import read
-from emulators.store import Json
-from emulators.vendor import AHEAD, WHY, Vendor
+from emulators.aws import model as awsmodel
+from emulators.aws import sigv4
+from emulators.core.bodies import read
+from emulators.core.store import Json
+from emulators.core.vendor import AHEAD, WHY, Vendor
 
 ACCOUNT = "123456789012"
 # AWS's exception names for the statuses that a fault can ask for; a service may have its own.

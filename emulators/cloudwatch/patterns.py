@@ -15,8 +15,8 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
-from emulators import strict_json
-from emulators.expressions import ExpressionError, Logic, searcher, tokens
+from emulators.aws.expressions import ExpressionError, Logic, searcher, tokens
+from emulators.core import strict_json
 
 Pattern = Callable[[str], bool]
 _JsonTest = Callable[[Any], bool]

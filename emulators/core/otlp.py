@@ -35,9 +35,9 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from emulators import strict_json
-from emulators.bodies import BodyError
-from emulators.store import Item, Json
+from emulators.core import strict_json
+from emulators.core.bodies import BodyError
+from emulators.core.store import Item, Json
 
 Signal = Literal["traces", "metrics", "logs"]
 SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from emulators import otlp
-from emulators.bodies import BodyError, decompress, read
-from emulators.store import Item
-from emulators.vendor import FAULT, WHY, Vendor
+from emulators.core import otlp
+from emulators.core.bodies import BodyError, decompress, read
+from emulators.core.store import Item
+from emulators.core.vendor import FAULT, WHY, Vendor
 
 MIB = 1024 * 1024
 # google.rpc codes for the HTTP statuses that are used here.

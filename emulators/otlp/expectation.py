@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from emulators.guard import same_secret
-from emulators.otlp import SIGNALS, Signal, Temporality
+from emulators.core.guard import same_secret
+from emulators.core.otlp import SIGNALS, Signal, Temporality
 
 MIB = 1024 * 1024
 

@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from emulators import guard
-from emulators.bodies import BodyError, read
-from emulators.faults import CLOCK_AHEAD_SECONDS, EVERYWHERE, STATUS_MODES, Fault, Faults, Mode
-from emulators.listener import Listener, reset
+from emulators.core import guard
+from emulators.core.bodies import BodyError, read
+from emulators.core.faults import CLOCK_AHEAD_SECONDS, EVERYWHERE, STATUS_MODES, Fault, Faults, Mode
+from emulators.core.listener import Listener, reset
+from emulators.core.store import Item, Store
 from emulators.settings import Settings
-from emulators.store import Item, Store
 
 # The fault that a handler has to apply itself (partial, unprocessed); absent otherwise.
 FAULT = web.RequestKey("fault", Fault)

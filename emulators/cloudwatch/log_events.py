@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from emulators.awsvendor import AwsError
+from emulators.aws.vendor import AwsError
 
 MAX_BATCH = 1024 * 1024
 MAX_MESSAGE = 1024 * 1024 - 26

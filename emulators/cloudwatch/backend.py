@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
-from emulators.aws import alarms, contributor_insights
-from emulators.aws.emf import MetricValue
-from emulators.awsvendor import ACCOUNT, AwsError, validated
+from emulators.aws.vendor import ACCOUNT, AwsError, validated
+from emulators.cloudwatch import alarms, contributor_insights
+from emulators.cloudwatch.emf import MetricValue
 from emulators.xray.api import Region
 
 _T = TypeVar("_T")
@@ -121,7 +121,7 @@ class Moto:
             create_backend_app,
         )
 
-        from emulators.aws.cloudformation import WORLD, World  # noqa: PLC0415 - as above
+        from emulators.cloudwatch.cloudformation import WORLD, World  # noqa: PLC0415 - as above
 
         # The thread is this instance's own, and so is its context.
         WORLD.set(World(self._region, self._call_json, self.query_definitions))
@@ -148,7 +148,7 @@ class Moto:
 
     async def unknown_types(self, template: str) -> list[str]:
         """The resource types of a template that nobody plays."""
-        from emulators.aws.cloudformation import unknown_types  # noqa: PLC0415 - as above
+        from emulators.cloudwatch.cloudformation import unknown_types  # noqa: PLC0415 - as above
 
         return await self._run(lambda: unknown_types(template))
 

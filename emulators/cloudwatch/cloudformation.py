@@ -17,8 +17,8 @@ from moto.cloudformation.exceptions import UnformattedGetAttTemplateException, V
 from moto.cloudformation.parsing import NULL_MODELS, get_model_map
 from moto.core.common_models import CloudFormationModel
 
-from emulators.aws import contributor_insights, metric_filters
-from emulators.awsvendor import AwsError
+from emulators.aws.vendor import AwsError
+from emulators.cloudwatch import contributor_insights, metric_filters
 from emulators.xray.api import Region
 from emulators.xray.groups import GroupError
 from emulators.xray.sampling import RuleError

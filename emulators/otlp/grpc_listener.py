@@ -16,15 +16,15 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from emulators import otlp
-from emulators.bodies import BodyError
-from emulators.listener import bound_socket
+from emulators.core import otlp
+from emulators.core.bodies import BodyError
+from emulators.core.listener import bound_socket
 
 if TYPE_CHECKING:
     import socket
 
-    from emulators.faults import Fault
-    from emulators.generic import Otlp
+    from emulators.core.faults import Fault
+    from emulators.otlp.api import Otlp
     from emulators.settings import Settings
 
 _PATHS: dict[otlp.Signal, str] = {

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
-from emulators import awsmodel, strict_json
+from emulators.aws import model as awsmodel
+from emulators.core import strict_json
 
 Json = dict[str, Any]
 

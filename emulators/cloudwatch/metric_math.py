@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from emulators.expressions import ExpressionError, Reader, tokens
+from emulators.aws.expressions import ExpressionError, Reader, tokens
 
 # A value for each period, None where there is none.
 Series = list[float | None]

@@ -16,11 +16,9 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from emulators import awsmodel, otlp, otlp_http, strict_json
-from emulators.aws import contributor_insights, emf, insights, log_events, metric_filters
-from emulators.aws.backend import Moto
-from emulators.aws.events import flatten
-from emulators.awsvendor import (
+from emulators.aws import model as awsmodel
+from emulators.aws.expressions import ExpressionError
+from emulators.aws.vendor import (
     ACCOUNT,
     FAULT_CODES,
     AwsError,
@@ -28,12 +26,15 @@ from emulators.awsvendor import (
     rest_json_error,
     validated,
 )
-from emulators.bodies import BodyError, decompress
-from emulators.expressions import ExpressionError
-from emulators.faults import EVERYWHERE, Fault, Mode
+from emulators.cloudwatch import contributor_insights, emf, insights, log_events, metric_filters
+from emulators.cloudwatch.backend import Moto
+from emulators.cloudwatch.events import flatten
+from emulators.core import otlp, otlp_http, strict_json
+from emulators.core.bodies import BodyError, decompress
+from emulators.core.faults import EVERYWHERE, Fault, Mode
+from emulators.core.store import Item, Json
+from emulators.core.vendor import FAULT, WHY
 from emulators.settings import Settings
-from emulators.store import Item, Json
-from emulators.vendor import FAULT, WHY
 from emulators.xray.api import Region
 
 BODY = 8 * otlp_http.MIB

@@ -22,10 +22,10 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_pascal
 
-from emulators.aws.metric_math import Series
-from emulators.aws.patterns import parse as parse_event
-from emulators.aws.patterns import select
-from emulators.awsvendor import AwsError
+from emulators.aws.vendor import AwsError
+from emulators.cloudwatch.metric_math import Series
+from emulators.cloudwatch.patterns import parse as parse_event
+from emulators.cloudwatch.patterns import select
 
 Json = dict[str, Any]
 # (group, stream, epoch ms, message)

@@ -14,13 +14,13 @@ from typing import Any, ClassVar, Literal, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from emulators import otlp, otlp_http
-from emulators.bodies import BodyError, read
-from emulators.faults import EVERYWHERE, Fault, Mode
-from emulators.guard import same_secret
+from emulators.core import otlp, otlp_http
+from emulators.core.bodies import BodyError, read
+from emulators.core.faults import EVERYWHERE, Fault, Mode
+from emulators.core.guard import same_secret
+from emulators.core.store import Item, Json
+from emulators.core.vendor import WHY, Vendor
 from emulators.settings import Settings
-from emulators.store import Item, Json
-from emulators.vendor import WHY, Vendor
 
 LIMITS = otlp_http.Limits(sent=15 * otlp_http.MIB, plain=15 * otlp_http.MIB)
 API_BODY = 100 * 1024

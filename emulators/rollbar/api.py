@@ -11,13 +11,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from emulators import strict_json
-from emulators.bodies import BodyError, decompress, read
-from emulators.faults import Fault
-from emulators.guard import same_secret
+from emulators.core import strict_json
+from emulators.core.bodies import BodyError, decompress, read
+from emulators.core.faults import Fault
+from emulators.core.guard import same_secret
+from emulators.core.store import Item, Json
+from emulators.core.vendor import WHY, Vendor
 from emulators.settings import Settings
-from emulators.store import Item, Json
-from emulators.vendor import WHY, Vendor
 
 BODY = 1024 * 1024
 _HEX = frozenset("0123456789abcdef")

@@ -1,0 +1,1 @@
+"""CloudWatch Logs, CloudWatch, STS and CloudFormation: moto behind our own checks."""

@@ -1,0 +1,1 @@
+"""What the modules of every vendor stand on; it knows none of them."""

@@ -1,0 +1,1 @@
+"""Any other vendor that takes OTLP."""
