@@ -47,6 +47,8 @@ type Settings struct {
 	Config component.Config
 	Queue  Queue
 	Retry  configretry.BackOffConfig
+	// Hop names the exporter whose queue and dead letters are taken over, see takeOver.
+	Hop string
 }
 
 // NoQueue is for the copy of the config that the wrapped exporter gets.
@@ -521,6 +523,7 @@ type shell[T any] struct{ *keeper[T] }
 
 func (s shell[T]) Start(ctx context.Context, h component.Host) error {
 	listening.Do(listen)
+	s.takeOver()
 	if err := s.outer.Start(ctx, Host(h, s.set.TelemetrySettings)); err != nil {
 		return err
 	}

@@ -307,11 +307,13 @@ func (c *keptClient) copyOut(ctx context.Context, gone error) (err error) {
 	return os.Rename(copied, c.file.path)
 }
 
-// waiting returns how many batches the open file holds: their keys are numbers, the queue's notes'
-// are not.
+// isBatch tells a batch's key, which is a number, from those of the queue's notes.
+func isBatch(key string) bool { return key != "" && '0' <= key[0] && key[0] <= '9' }
+
+// waiting returns how many batches the open file holds.
 func (c *keptClient) waiting(ctx context.Context) (batches int, err error) {
 	err = c.walk(ctx, func(key string, _ []byte) error {
-		if key != "" && '0' <= key[0] && key[0] <= '9' {
+		if isBatch(key) {
 			batches++
 		}
 		return nil

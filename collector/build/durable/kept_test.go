@@ -87,11 +87,6 @@ func awaited(t *testing.T, what string, is func() bool) {
 	}
 }
 
-func there(file string) bool {
-	_, err := os.Stat(file)
-	return err == nil
-}
-
 var removals = map[string]func(file string) error{
 	"the file":   os.Remove,
 	"its folder": func(file string) error { return os.RemoveAll(filepath.Dir(file)) },

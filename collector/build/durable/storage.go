@@ -30,9 +30,7 @@ func (s keptStorage) GetClient(ctx context.Context, kind component.Kind, id comp
 	if kind != component.KindExporter {
 		return s.Extension.GetClient(ctx, kind, id, name)
 	}
-	file := filepath.Join(QueueFolder(), special.ReplaceAllStringFunc(
-		fmt.Sprintf("exporter_%s_%s_%s", id.Type(), id.Name(), name),
-		func(one string) string { return fmt.Sprintf("~%04X", []rune(one)[0]) }))
+	file := queuePath(id, name)
 	if err := sound(file); err != nil {
 		backup := file + "." + time.Now().UTC().Format("20060102T150405.000Z") + ".backup"
 		s.set.Logger.Error("A queue's file is spoiled and set aside; what waited in it is lost",
@@ -47,6 +45,13 @@ func (s keptStorage) GetClient(ctx context.Context, kind component.Kind, id comp
 		return nil, err
 	}
 	return newKeptClient(client, s.set, queuePlace{file, name, id.String()}, open)
+}
+
+// queuePath is where upstream's storage keeps an exporter's queue; `name` is the signal.
+func queuePath(id component.ID, name string) string {
+	return filepath.Join(QueueFolder(), special.ReplaceAllStringFunc(
+		fmt.Sprintf("exporter_%s_%s_%s", id.Type(), id.Name(), name),
+		func(one string) string { return fmt.Sprintf("~%04X", []rune(one)[0]) }))
 }
 
 // touched keeps the compiler from leaving out what is read for its faults alone.

@@ -14,15 +14,26 @@ import (
 // NewFactory takes upstream's place under its name.
 func NewFactory() exporter.Factory {
 	base := upstream.NewFactory()
-	return exporter.NewFactory(base.Type(), base.CreateDefaultConfig,
+	defaults := func() component.Config {
+		return durable.NewQueued(*base.CreateDefaultConfig().(*upstream.Config))
+	}
+	return exporter.NewFactory(base.Type(), defaults,
 		exporter.WithMetrics(func(ctx context.Context, set exporter.Settings, cfg component.Config) (exporter.Metrics, error) {
-			putting, err := newPutter(ctx, base, set, cfg.(*upstream.Config))
+			own := cfg.(*durable.Queued[upstream.Config])
+			putting, err := newPutter(ctx, base, set, &own.Upstream)
 			if err != nil {
 				return nil, err
 			}
-			return durable.Metrics(ctx, durable.Settings{Settings: set, Config: cfg}, putting)
+			return durable.Metrics(ctx, own.Settings(set, "to_cloudwatch"), putting)
 		}, base.MetricsStability()),
-		exporter.WithLogs(base.CreateLogs, base.LogsStability()))
+		exporter.WithLogs(func(ctx context.Context, set exporter.Settings, cfg component.Config) (exporter.Logs, error) {
+			own := cfg.(*durable.Queued[upstream.Config])
+			inner, err := base.CreateLogs(ctx, durable.Quiet(set), &own.Upstream)
+			if err != nil {
+				return nil, err
+			}
+			return durable.Logs(ctx, own.Settings(set, ""), inner)
+		}, base.LogsStability()))
 }
 
 func newPutter(ctx context.Context, base exporter.Factory, set exporter.Settings, config *upstream.Config) (*putter, error) {

@@ -44,17 +44,20 @@ const (
 // NewFactory takes upstream's place under its name.
 func NewFactory() exporter.Factory {
 	base := upstream.NewFactory()
-	return exporter.NewFactory(base.Type(), base.CreateDefaultConfig, exporter.WithTraces(
+	defaults := func() component.Config {
+		return durable.NewQueued(*base.CreateDefaultConfig().(*upstream.Config))
+	}
+	return exporter.NewFactory(base.Type(), defaults, exporter.WithTraces(
 		func(ctx context.Context, set exporter.Settings, cfg component.Config) (exporter.Traces, error) {
-			own := cfg.(*upstream.Config)
-			client, err := documents.NewClient(ctx, set, own)
+			own := cfg.(*durable.Queued[upstream.Config])
+			client, err := documents.NewClient(ctx, set, &own.Upstream)
 			if err != nil {
 				return nil, err
 			}
 			putting := &putter{
-				client: client, config: own, taken: durable.NewTaken(set.ID, set.Logger),
+				client: client, config: &own.Upstream, taken: durable.NewTaken(set.ID, set.Logger),
 			}
-			return durable.Traces(ctx, durable.Settings{Settings: set, Config: cfg}, putting)
+			return durable.Traces(ctx, own.Settings(set, "to_xray"), putting)
 		}, base.TracesStability()))
 }
 
