@@ -1,17 +1,12 @@
-"""The command line: a table of commands, and one line for whatever goes wrong."""
+"""The command line: a table of commands."""
 
 from __future__ import annotations
 
-import os
 import resource
-import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
 import typer
-from rich.markup import escape
-from typer.exceptions import TyperException
 
 from stack.commands import (
     audit,
@@ -33,18 +28,11 @@ from stack.commands import (
     rules,
     sbom,
     status,
-    test,
     up,
     validate,
     verify,
 )
-from stack.console import console
-from stack.errors import StackError, refusal
-from stack.secrecy import redactor
-from stack.settings import ROOT
-
-INTERRUPTED = 130
-STACK = ".venv/bin/python -m stack"
+from stack.entry import run_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -54,9 +42,9 @@ app = typer.Typer(
 )
 COMMANDS = (
     up, dev, down, verify, status, doctor, validate, reload, break_, heal, provision, queries, logs,
-    config, certificates, replay, test, faults, controls, lock, sbom, rules, audit
+    config, certificates, replay, faults, controls, lock, sbom, rules, audit
 )  # fmt: skip
-SUITES = {"test", "faults", "controls"}
+SUITES = {"faults", "controls"}
 for module in COMMANDS:
     app.command(name=module.__name__.rpartition(".")[2].rstrip("_"))(module.run)
 
@@ -66,46 +54,4 @@ def main() -> NoReturn:
     # cannot raise it. Nor could a test see, below it, that a command does not set it.
     if not SUITES & {*sys.argv[1:2]}:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # A stop from outside cleans up as Ctrl-C does.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
-    try:
-        # Outside of standalone mode typer turns an interrupt and typer.Exit into a return value.
-        code = app(standalone_mode=False)
-    except StackError as error:
-        _end(error)
-    except OSError as error:
-        refused = refusal(error)
-        if refused is None:
-            raise
-        _end(refused)
-    except (typer.Abort, KeyboardInterrupt):
-        sys.exit(INTERRUPTED)
-    except TyperException as error:
-        _show(error)
-        sys.exit(getattr(error, "exit_code", 2))
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _end(error: StackError) -> NoReturn:
-    # A vendor's answer is part of some, and may repeat the key that it refuses.
-    said = redactor(ROOT, os.environ).text(str(error))
-    console.print(f"[red]error:[/] {escape(said)}", soft_wrap=True)
-    sys.exit(error.exit_code)
-
-
-def _show(error: TyperException) -> None:
-    """What is wrong with the command line, in one line; the library would print four."""
-    said = error.format_message().replace("Value error, ", "").strip().rstrip(".")
-    context = getattr(error, "ctx", None)
-    if not said or context is None:
-        # Called without any word: the commands are listed by now.
-        console.print(escape(said), soft_wrap=True)
-        return
-    how = f", or `{STACK} {context.info_name} --help`" if context.parent else ""
-    text = f"{said[0].lower()}{said[1:]}; see `make help`{how}"
-    console.print(f"[red]error:[/] {escape(text)}", soft_wrap=True)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+    run_app(app)

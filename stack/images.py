@@ -14,15 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stack.base_image import BaseImage, have, node_base, python_base
 from stack.collector_build import NoGoError, ensure_image_files
 from stack.console import step
 from stack.disk import full_disk
-from stack.engine import ensure_engine
+from stack.engine import require_engine
 from stack.errors import StackError
 from stack.locking import only_one
 from stack.page_build import ensure_image_files as ensure_image_files_of_page
 from stack.program import ProgramError, run
+from stack.registry import have
 from stack.settings import ROOT, Settings, load_settings
 
 NAMES = ("backend", "profiles", "collector")
@@ -39,6 +39,14 @@ _SECRET_LIMIT = 500 * 1024
 _PIP_NAMES = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "retries")
 _NOT_SOURCES = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".venv", "otel.env"}
 """Left out of what an image is known by: made by running, or given to the container."""
+
+
+@dataclass(frozen=True)
+class BaseImage:
+    """`identity` changes with the image's content."""
+
+    reference: str
+    identity: str
 
 
 @dataclass(frozen=True)
@@ -69,19 +77,33 @@ def ensure_images(
     """
     settings = settings or load_settings(root)
     with only_one(root / ".run/images.lock"):
-        public = default_argument(root / "services/Dockerfile", "PYTHON_IMAGE")
-        base = python_base(public, settings.python_image)
         images = {}
+        base: BaseImage | None = None
         for name in names:
             if name == "collector":
                 images[name] = _collector(root, settings)
-            elif name == "frontend":
+                continue
+            base = base or base_image(
+                root / "services/Dockerfile", "PYTHON_IMAGE", settings.python_image
+            )
+            if name == "frontend":
                 images[name] = ensure_image(_page(root, base), root)
             elif name == "emulators":
                 images[name] = ensure_image(_emulators(root, base), root)
             else:
                 images[name] = ensure_image(_service(root, name, base), root)
     return images
+
+
+def base_image(dockerfile: Path, argument: str, chosen: str | None) -> BaseImage:
+    """What images begin with: the one that the user chose, else the Dockerfile's public default.
+
+    `argument`: the Dockerfile's, which is also the setting's name. Raises StackError where the
+    engine neither holds nor can pull it.
+    """
+    reference = chosen or default_argument(dockerfile, argument)
+    todo = f"name one that the engine holds by {argument}=…, or run natively (RUNTIME=native)"
+    return BaseImage(reference, have(reference, todo))
 
 
 def _emulators(root: Path, base: BaseImage) -> Recipe:
@@ -130,7 +152,7 @@ def _service(root: Path, name: str, base: BaseImage) -> Recipe:
 def _collector(root: Path, settings: Settings) -> str:
     """The image that the user chose, else one with our own build."""
     if settings.collector_image:
-        have(settings.collector_image)
+        have(settings.collector_image, "name another in COLLECTOR_IMAGE, or take it out")
         return settings.collector_image
     dockerfile = root / "collector/Dockerfile"
     if sys.platform == "linux":
@@ -144,7 +166,7 @@ def _collector(root: Path, settings: Settings) -> str:
             return ensure_image(
                 Recipe("collector", folder, dockerfile, (folder,), target="prebuilt"), root
             )
-    have(public := default_argument(dockerfile, "GO_IMAGE"))
+    base = base_image(dockerfile, "GO_IMAGE", settings.go_image)
     folder = root / "collector"
     return ensure_image(
         Recipe(
@@ -153,7 +175,8 @@ def _collector(root: Path, settings: Settings) -> str:
             dockerfile,
             (folder,),
             target="from-source",
-            arguments={"GO_IMAGE": public},
+            arguments={"GO_IMAGE": base.reference},
+            identity=base.identity,
         ),
         root,
     )
@@ -224,7 +247,7 @@ def build_page(root: Path, folder: Path, node_image: str | None) -> None:
     """Build the page in a container, its files into `folder`. Raises StackError."""
     sources = root / "services/frontend"
     dockerfile = sources / "Dockerfile"
-    base = node_base(default_argument(dockerfile, "NODE_IMAGE"), node_image)
+    base = base_image(dockerfile, "NODE_IMAGE", node_image)
     recipe = Recipe(
         "page", sources, dockerfile, (), target="files", arguments={"NODE_IMAGE": base.reference}
     )
@@ -316,5 +339,5 @@ def pip_settings() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    ensure_engine()
+    require_engine()
     sys.stdout.write(json.dumps(ensure_images(), indent=2) + "\n")

@@ -14,13 +14,12 @@ from cyclonedx.model.component import Component, ComponentScope, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
-from stack.base_image import PACKAGES, SUITE
 from stack.collector_build import BINARY, GO_LOCK, ensure_collector_binary, linked_modules
 from stack.commands.lock import LOCKS
 from stack.page_build import SOURCES as PAGE
 
 BILL = Path("sbom.cdx.json")
-NOT_SHIPPED = ("requirements-dev.txt", str(GO_LOCK))
+NOT_SHIPPED = ("requirements-dev.txt", "tools/test_machine/requirements.txt", str(GO_LOCK))
 """Locks of what builds and tests; the rest of these packages is in no image."""
 
 _PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
@@ -62,9 +61,6 @@ def locked_packages(root: Path) -> Iterator[Package]:
         for image, version in _BASE.findall(file.read_text()):
             shipped = not image.startswith("golang")
             yield Package(PackageURL("docker", None, image, version), part, shipped)
-    for name in PACKAGES:
-        url = PackageURL("deb", "debian", name, qualifiers={"distro": SUITE})
-        yield Package(url, "the base image where no registry answers")
 
 
 def _npm(root: Path) -> Iterator[Package]:

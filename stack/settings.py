@@ -93,6 +93,7 @@ class Settings(BaseModel):
     collector_config: Path = CONFIG_FILE
     collector_image: str | None = None
     python_image: str | None = None
+    go_image: str | None = None
     node_image: str | None = None
     traces_sampler: Literal["always_on", "xray_remote"] = "always_on"
     trust_callers: Literal["on", "off"] = "off"

@@ -12,6 +12,7 @@ LOCKS = (
     "services/requirements",
     "emulators/requirements",
     "services/frontend/server/requirements",
+    "tools/test_machine/requirements",
     "requirements",
     "requirements-dev",
 )

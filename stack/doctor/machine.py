@@ -11,11 +11,10 @@ from pathlib import Path
 
 import psutil
 
-from stack import debian
 from stack.collector_build import BINARY, SOURCES, ensure_collector_binary
 from stack.doctor.finding import About, Finding
 from stack.doctor.setup import Setup
-from stack.engine import HOW_TO, find_engine
+from stack.engine import HOW_TO_PLUGINS, find_engine, unanswered
 from stack.ports import is_free, taken
 from stack.program import ProgramError, run
 from stack.runtimes.supervisor import RUN_DIR_MARK
@@ -41,28 +40,18 @@ def check_runtime(setup: Setup) -> Iterator[Finding]:
 def _docker(about: About, setup: Setup) -> Iterator[Finding]:
     engine = find_engine()
     if engine is None:
-        if debian.can_install():
-            yield about.ok("no Docker engine runs; `make up` installs and starts one")
-        else:
-            yield about.problem("RUNTIME=docker, and no Docker engine answers", HOW_TO)
-        return
-    plugins = {"Compose": engine.compose, "buildx": engine.buildx}
-    missing = [name for name, version in plugins.items() if not version]
-    if not engine.local:
+        refused = unanswered()
+        yield about.problem(f"RUNTIME=docker, and {refused.what}", refused.todo)
+    elif not engine.local:
         yield about.problem(
             f"the Docker engine at {engine.host} does not see this machine's folders",
             "unset DOCKER_HOST or choose a local context, or use RUNTIME=native",
         )
-    elif missing and not debian.is_debian():
-        yield about.problem(
-            f"the docker client has no {' and no '.join(missing)} plugin",
-            "install it (https://docs.docker.com/compose/install/linux/), or use RUNTIME=native",
-        )
+    elif engine.lacking:
+        yield about.problem(f"the docker client has no {engine.lacking} plugin", HOW_TO_PLUGINS)
     else:
-        later = f"; `make up` fetches {' and '.join(missing)}" if missing else ""
-        with_ = f", Compose {engine.compose}" if engine.compose else ""
         state = "runs on" if setup.up else "would run on"
-        yield about.ok(f"the stack {state} Docker {engine.version}{with_}{later}")
+        yield about.ok(f"the stack {state} Docker {engine.version}, Compose {engine.compose}")
 
 
 def _native(about: About, setup: Setup) -> Iterator[Finding]:

@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 from stack.config_traps.resolved import Config, read
-from stack.engine import find_engine
+from stack.engine import Engine, find_engine
 from stack.errors import StackError
 from stack.routes import Route, routes
 from stack.runtimes import docker, native
+from stack.runtimes.chosen import best_runtime
 from stack.services import Plan, make_plan
 from stack.settings import Settings
 from stack.vendors import Vendor, vendors
@@ -73,7 +74,7 @@ def look_around(settings: Settings, root: Path) -> Setup:
     if settings.runtime == "native":
         return Setup(settings, plan, up=False, vendors=played)
     in_docker = make_plan(settings, root, "docker")
-    engine: list[object] = []
+    engine: list[Engine | None] = []
     running: list[bool] = []
 
     def ask() -> None:
@@ -86,5 +87,7 @@ def look_around(settings: Settings, root: Path) -> Setup:
     asking.join(ENGINE_SECONDS)
     if any(running):
         return Setup(settings, in_docker, up=True, vendors=played)
-    chosen = in_docker if settings.runtime == "docker" or any(engine) else plan
+    # Until the engine answers it is none.
+    runtime = settings.runtime or best_runtime(*(engine or [None]))
+    chosen = in_docker if runtime == "docker" else plan
     return Setup(settings, chosen, up=False, vendors=played)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-from stack.engine import find_engine
+from stack.engine import Engine, find_engine
 from stack.errors import StackError
 from stack.runtimes import docker, native
 from stack.services import Plan, make_plan
@@ -15,10 +15,14 @@ RUNTIMES: dict[str, ModuleType] = {"docker": docker, "native": native}
 
 
 def plan_to_start(root: Path = ROOT) -> Plan:
-    """The plan for what the user asked for: `RUNTIME`, else Docker where an engine answers."""
+    """The plan for what the user asked for: `RUNTIME`, else Docker where an engine can run it."""
     settings = load_settings(root)
-    runtime = settings.runtime or ("docker" if find_engine() else "native")
-    return make_plan(settings, root, runtime)
+    return make_plan(settings, root, settings.runtime or best_runtime(find_engine()))
+
+
+def best_runtime(engine: Engine | None) -> str:
+    """What runs the stack where nobody chose."""
+    return "docker" if engine and not engine.lacking else "native"
 
 
 def running_plan(root: Path = ROOT) -> Plan:

@@ -12,7 +12,7 @@ from stack.applied_config import apply_config, check_access, wanted_file
 from stack.aws_profile import EXPIRATION, with_keys
 from stack.collector_config import load, render_for_adot, validate
 from stack.console import console, step
-from stack.engine import Engine, ensure_engine, find_engine, release
+from stack.engine import Engine, find_engine, require_engine
 from stack.errors import StackError
 from stack.images import ensure_images
 from stack.ports import check_free
@@ -49,20 +49,15 @@ DOWN_SECONDS = 90
 def up(plan: Plan) -> None:
     """Start the plan's containers and wait until each is healthy. Harmless when they run already.
 
-    Whatever goes wrong, also Ctrl-C, removes what this call started, the engine included if it
-    did not run before. Raises StackError.
+    Whatever goes wrong, also Ctrl-C, removes what this call started. Raises StackError.
     """
     check_access(plan)
     _check_profile(plan)
-    engine = ensure_engine(_lease(plan))
+    engine = require_engine()
+    _check_local(engine)
+    _check_ours(plan)
+    running = is_running(plan)
     try:
-        running = is_running(plan)
-    except BaseException:
-        release(_lease(plan))
-        raise
-    try:
-        _check_local(engine)
-        _check_ours(plan)
         if not running:
             check_free(plan.ports)
         images = prepare(plan, engine)
@@ -90,7 +85,7 @@ def checked_config(plan: Plan) -> str:
 
 def switch_config(plan: Plan, text: str) -> None:
     """Have the running collector, and nothing else, go on with `text`. Raises StackError."""
-    engine = ensure_engine(_lease(plan))
+    engine = require_engine()
     images = prepare(plan, engine)
     apply_config(plan, text)
     _compose_up(plan, compose_variables(plan, engine, images), only="collector")
@@ -111,7 +106,7 @@ def prepare(plan: Plan, engine: Engine) -> dict[str, str]:
 
 
 def down(plan: Plan) -> bool:
-    """Remove the plan's containers and network, the collector last, and give back the engine.
+    """Remove the plan's containers and network, the collector last.
 
     Returns whether anything ran. Raises StackError when the engine does not remove them.
     """
@@ -132,7 +127,6 @@ def down(plan: Plan) -> bool:
                 f"the containers of {plan.project} were not removed ({failed})",
                 f"look with `docker ps --filter label={PROJECT_LABEL}={plan.project}`",
             ) from None
-    release(_lease(plan))
     for file in environment_folder(plan).glob("*.env"):
         file.unlink()  # it holds keys
     for folder in secret_folders(plan).values():
@@ -214,10 +208,6 @@ def _check_local(engine: Engine) -> None:
             f"the Docker engine at {engine.host} does not see this machine's folders",
             "unset DOCKER_HOST or choose a local context, or use RUNTIME=native",
         )
-
-
-def _lease(plan: Plan) -> str:
-    return f"up-{plan.run_dir}"
 
 
 def _checked_config(plan: Plan, image: str) -> str:

@@ -15,7 +15,6 @@ import requests
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from emulators.client import Client
-from stack.checks import BROWSERS
 from stack.page_build import can_serve_page
 from stack.runtimes import native
 from stack.services import PAGE, Plan, Process, make_plan
@@ -24,6 +23,7 @@ from stack.telemetry import Span, read_spans
 from stack.waiting import wait_for
 from tests.integration.harness.plans import shipped_plan
 from tests.ports import free_ports
+from tools.checks import BROWSERS
 
 FLAGS = (
     "--no-sandbox",

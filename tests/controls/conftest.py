@@ -10,9 +10,10 @@ from typing import Protocol
 import pytest
 
 from stack.controls import RESULTS
-from stack.engine import engine_lease
 from tests.controls.inner_run import Outcome
 from tests.controls.taken_out import TakenOut
+from tools.test_machine.base_images import ensure_base_images
+from tools.test_machine.engine import engine_lease
 
 
 class Recorder(Protocol):
@@ -50,6 +51,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def engine() -> Iterator[None]:
     """Else each case starts one of its own."""
     with engine_lease("controls"):
+        os.environ.update(ensure_base_images())
         yield
 
 

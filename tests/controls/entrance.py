@@ -239,10 +239,8 @@ CASES: tuple[TakenOut, ...] = (
         (
             Change(
                 "stack/runtimes/docker.py",
-                "    check_access(plan)\n    _check_profile(plan)\n"
-                "    engine = ensure_engine(_lease(plan))\n",
-                "    _check_profile(plan)\n"
-                "    engine = ensure_engine(_lease(plan))\n    check_access(plan)\n",
+                "    check_access(plan)\n    _check_profile(plan)\n    engine = require_engine()\n",
+                "    _check_profile(plan)\n    engine = require_engine()\n    check_access(plan)\n",
             ),
         ),
         (f"{BEFORE_ALL}[docker]",),
@@ -297,12 +295,14 @@ CASES: tuple[TakenOut, ...] = (
         "for the engine",
         (
             Change(
-                "stack/engine/daemon.py",
+                "tools/test_machine/engine/daemon.py",
                 '[_program("dockerd") or "dockerd"]',
                 '[_program("dockerd") or "dockerd", "--host=tcp://0.0.0.0:2375"]',
             ),
         ),
-        ("tests/unit/docker/test_engine.py::test_an_engine_that_is_started_is_told_of_no_address",),
+        (
+            "tests/unit/docker/test_machine_engine.py::test_an_engine_that_is_started_is_told_of_no_address",
+        ),
     ),
     TakenOut(
         LISTENERS,

@@ -131,7 +131,7 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         ERROR,
         "the redactor",
-        (Change("stack/cli.py", "redactor(ROOT, os.environ).text(str(error))", "str(error)"),),
+        (Change("stack/entry.py", "redactor(ROOT, os.environ).text(str(error))", "str(error)"),),
         (f"{IN_ERRORS}::test_an_error_that_repeats_a_key",),
     ),
     TakenOut(

@@ -97,7 +97,7 @@ CASES: tuple[TakenOut, ...] = (
         "a folder",
         (
             Change(
-                ".github/dependabot.yml", ", /emulators, /collector/build]", ", /collector/build]"
+                ".github/dependabot.yml", ", /emulators, /collector/build, ", ", /collector/build, "
             ),
         ),
         (f"{CHAIN}test_every_folder_with_a_lock_is_kept_up_to_date",),

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from stack.engine import engine_lease
 from stack.settings import ROOT
 from tests.faults.cases import drawn, quick, short, table
 from tests.faults.harness.bench import Bench
@@ -17,6 +16,7 @@ from tests.faults.harness.disk import small_disk
 from tests.faults.harness.far import Far
 from tests.faults.harness.run import Result
 from tests.integration.harness.plans import Runtime
+from tools.test_machine.engine import engine_lease
 
 RESULTS = ROOT / ".run/faults"
 

@@ -12,13 +12,13 @@ from typing import Any
 import psutil
 import pytest
 
-from stack.engine import state
 from stack.page_build import can_serve_page
 from stack.services import INSIDE_THE_CONTAINER
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.integration.harness.checkout import Checkout, running_checkout
 from tests.security.sending import VERIFY
+from tools.test_machine.engine import state
 
 OTLP = {"OTLP_GRPC_PORT", "OTLP_HTTP_PORT"}
 

@@ -24,9 +24,10 @@ from stack.runtimes.containers import PROJECT_LABEL
 from stack.services import make_plan, plan_to_stop
 from stack.settings import ROOT, Settings
 from tests.integration.harness.plans import ports_by_name
+from tools.test_machine.base_images import NAMES
 
 COMMAND_SECONDS = 180
-PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "PIP_CERT", "PIP_INDEX_URL")
+PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "PIP_CERT", "PIP_INDEX_URL", *NAMES)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from docker.models.containers import Container
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
-from stack.engine import ensure_engine, find_engine, release
+from stack.engine import find_engine
 from stack.errors import StackError
 from stack.images import ensure_images
 from stack.runtimes.compose import IMAGES_OWN
@@ -47,6 +47,8 @@ from tests.integration.harness.stack import (
     KilledError,
     Signal,
 )
+from tools.test_machine.base_images import ensure_base_images
+from tools.test_machine.engine import ensure_engine, release
 
 START_SECONDS = 60
 STOP_SECONDS = 12
@@ -80,6 +82,7 @@ class DockerStack(PlannedStack):
         self._lease = f"tests-{os.getpid()}"
         # Whoever started the engine does not end it under us.
         ensure_engine(self._lease, os.getpid())
+        os.environ.update(ensure_base_images())
         self._folder = folder
         self._plan = self._shipped = shipped_plan(folder, "docker")
         self._images = ensure_images(ROOT, self._plan.settings, map(_image, SERVICES))

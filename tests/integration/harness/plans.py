@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -31,6 +32,7 @@ def shipped_plan(folder: Path, runtime: Runtime) -> Plan:
         run_dir=folder,
         # It needs Node, and takes longer to build than all else takes to start.
         page="off",
+        python_image=os.environ.get("PYTHON_IMAGE"),
         collector_config=config,
         collector={**defaults, **{name: str(ports[name]) for name in defaults if name in ports}},
         **{name: ports[name.upper()] for name in Settings.model_fields if name.upper() in ports},  # type: ignore[arg-type]

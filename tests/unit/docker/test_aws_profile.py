@@ -129,7 +129,7 @@ def test_a_profile_without_keys_is_one_line_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str, said: str
 ) -> None:
     plan = plan_with(tmp_path, profile)
-    monkeypatch.setattr(docker, "ensure_engine", lambda _: pytest.fail("an engine was asked for"))
+    monkeypatch.setattr(docker, "require_engine", lambda: pytest.fail("an engine was asked for"))
 
     with pytest.raises(StackError) as refused:
         docker.up(plan)

@@ -35,13 +35,8 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The engine and Compose replaced by a list of what was asked of them."""
     asked: list[str] = []
 
-    def take(lease: str) -> Engine:
-        asked.append(lease)
-        return HERE
-
-    monkeypatch.setattr(docker, "ensure_engine", take)
+    monkeypatch.setattr(docker, "require_engine", lambda: HERE)
     monkeypatch.setattr(docker, "find_engine", lambda: HERE)
-    monkeypatch.setattr(docker, "release", lambda lease: asked.append(f"release {lease}"))
     monkeypatch.setattr(docker, "is_running", lambda _plan: False)
     monkeypatch.setattr(docker, "check_free", lambda _ports: None)
     monkeypatch.setattr(docker, "prepare", lambda *_: {"collector": "example/collector:1"})
@@ -51,10 +46,6 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(docker, "_compose", lambda _plan, *words, **_: asked.append(words[0]))
     monkeypatch.setattr(docker, "wait_healthy", lambda *_: None)
     return asked
-
-
-def _lease(plan: Plan) -> str:
-    return f"up-{plan.run_dir}"
 
 
 def container(name: str, **state: Any) -> dict[str, Any]:
@@ -70,13 +61,6 @@ def container(name: str, **state: Any) -> dict[str, Any]:
             **state,
         },
     }
-
-
-def test_up_holds_the_engine_until_down(plan: Plan, events: list[str]) -> None:
-    docker.up(plan)
-    docker.down(plan)
-
-    assert events == [_lease(plan), "up", "down", f"release {_lease(plan)}"]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +82,7 @@ def test_up_that_ends_early_leaves_nothing(
     with pytest.raises(type(reason)):
         docker.up(plan)
 
-    assert events[-2:] == ["down", f"release {_lease(plan)}"]
+    assert events[-1:] == ["down"]
 
 
 def test_up_that_fails_beside_a_running_stack_leaves_that_running(
@@ -113,14 +97,14 @@ def test_up_that_fails_beside_a_running_stack_leaves_that_running(
     with pytest.raises(StackError):
         docker.up(plan)
 
-    assert events == [_lease(plan)]
+    assert events == []
 
 
 def test_an_engine_elsewhere_is_refused(
     plan: Plan, events: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remote = replace(HERE, host="tcp://build.example:2376")
-    monkeypatch.setattr(docker, "ensure_engine", lambda _lease: remote)
+    monkeypatch.setattr(docker, "require_engine", lambda: remote)
 
     with pytest.raises(StackError, match=r"tcp://build\.example:2376 does not see this machine"):
         docker.up(plan)
@@ -134,7 +118,7 @@ def test_down_without_an_engine_is_harmless(
     monkeypatch.setattr(docker, "find_engine", lambda: None)
 
     assert docker.down(plan) is False
-    assert events == [f"release {_lease(plan)}"]
+    assert events == []
 
 
 def test_down_leaves_no_key_behind(plan: Plan, events: list[str]) -> None:

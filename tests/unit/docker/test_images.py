@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from stack import base_image, debian, images
-from stack.base_image import BaseImage
+from stack import images, registry
 from stack.collector_build import NoGoError
 from stack.errors import StackError
+from stack.images import BaseImage
 from stack.program import ProgramError
 from stack.settings import Settings
 
@@ -27,50 +27,63 @@ def inspect(reference: str) -> str:
     return f"image inspect --format {{{{.Id}}}} {reference}"
 
 
-def test_the_image_that_the_user_chose_is_taken(docker_client: Client) -> None:
+@pytest.fixture
+def dockerfile(tmp_path: Path) -> Path:
+    file = tmp_path / "Dockerfile"
+    file.write_text(f"ARG PYTHON_IMAGE={PUBLIC}\nFROM ${{PYTHON_IMAGE}}\n")
+    return file
+
+
+def test_the_image_that_the_user_chose_is_taken(docker_client: Client, dockerfile: Path) -> None:
     asked = docker_client({inspect("mine/python:1"): "echo sha256:1"})
 
-    base = base_image.python_base(PUBLIC, "mine/python:1")
+    base = images.base_image(dockerfile, "PYTHON_IMAGE", "mine/python:1")
 
-    assert base == BaseImage("mine/python:1", "sha256:1", "chosen")
+    assert base == BaseImage("mine/python:1", "sha256:1")
     assert "pull" not in asked.read_text()
 
 
-def test_a_chosen_image_that_cannot_be_pulled_ends_with_its_name(docker_client: Client) -> None:
-    docker_client({"image inspect": NOT_HERE, "pull mine/pyhton:1": REFUSED})
+def test_the_public_image_is_taken_where_nobody_chose(
+    docker_client: Client, dockerfile: Path
+) -> None:
+    docker_client({inspect(PUBLIC): "echo sha256:2"})
+
+    assert images.base_image(dockerfile, "PYTHON_IMAGE", None) == BaseImage(PUBLIC, "sha256:2")
+
+
+def test_an_image_that_cannot_be_had_is_one_line_that_says_how_to_name_another(
+    docker_client: Client, dockerfile: Path
+) -> None:
+    docker_client({"image inspect": NOT_HERE, f"pull {PUBLIC}": REFUSED})
 
     with pytest.raises(StackError) as refused:
-        base_image.python_base(PUBLIC, "mine/pyhton:1")
+        images.base_image(dockerfile, "PYTHON_IMAGE", None)
 
     assert str(refused.value) == (
-        "the image mine/pyhton:1 is not here and cannot be pulled "
-        "(lookup registry: no such host); "
-        "check its name, and that its registry can be reached"
+        f"the image {PUBLIC} is not here and cannot be pulled (lookup registry: no such host); "
+        "name one that the engine holds by PYTHON_IMAGE=…, or run natively (RUNTIME=native)"
     )
 
 
-def test_the_public_image_is_taken_where_the_engine_holds_it(docker_client: Client) -> None:
-    docker_client({inspect(PUBLIC): "echo sha256:2"})
+def test_the_collectors_image_needs_no_base(
+    docker_client: Client, asked: dict[str, images.Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker_client({})
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(images, "have", lambda *_: pytest.fail("an image was asked for"))
 
-    assert base_image.python_base(PUBLIC) == BaseImage(PUBLIC, "sha256:2", "public")
+    images.ensure_images(settings=SETTINGS, names=("collector",))
 
-
-def test_once_made_the_base_is_taken_and_no_registry_asked(docker_client: Client) -> None:
-    asked = docker_client({inspect(PUBLIC): NOT_HERE, inspect(base_image.MADE): "echo sha256:3"})
-
-    base = base_image.python_base(PUBLIC)
-
-    assert base == BaseImage(base_image.MADE, "sha256:3", "made")
-    assert "pull" not in asked.read_text()
+    assert {*asked} == {"collector"}
 
 
 def test_a_registry_that_says_nothing_costs_its_deadline_and_no_more(
     docker_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base_image, "REGISTRY_SECONDS", 0.2)
+    monkeypatch.setattr(registry, "REGISTRY_SECONDS", 0.2)
     docker_client({"pull": "exec sleep 30"})
 
-    assert base_image.try_pull(PUBLIC) == "no answer within 0.2 s"
+    assert registry.try_pull(PUBLIC) == "no answer within 0.2 s"
 
 
 def test_a_registry_that_answers_may_take_its_time(
@@ -78,28 +91,13 @@ def test_a_registry_that_answers_may_take_its_time(
 ) -> None:
     # A busy machine may not get as far as the answer within the first of them.
     for seconds in (1, 5, 20):
-        monkeypatch.setattr(base_image, "REGISTRY_SECONDS", seconds)
+        monkeypatch.setattr(registry, "REGISTRY_SECONDS", seconds)
         docker_client({"pull": f"echo Pulling; sleep {seconds + 0.2}"})
-        told = base_image.try_pull(PUBLIC)
+        told = registry.try_pull(PUBLIC)
         if told is None:
             break
 
     assert told is None
-
-
-def test_neither_registry_nor_packages_is_one_line(
-    docker_client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    docker_client({"image inspect": NOT_HERE, "pull": REFUSED})
-    monkeypatch.setattr(debian, "can_install", lambda: False)
-    monkeypatch.setattr(base_image, "which", lambda _name: None)
-
-    with pytest.raises(StackError) as refused:
-        base_image.python_base(PUBLIC)
-
-    assert f"{PUBLIC} cannot be pulled (lookup registry: no such host)" in str(refused.value)
-    assert "set PYTHON_IMAGE" in str(refused.value)
-    assert "\n" not in str(refused.value)
 
 
 @pytest.fixture
@@ -190,10 +188,9 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, images.R
         return recipe.repository
 
     monkeypatch.setattr(images, "ensure_image", note)
-    monkeypatch.setattr(images, "python_base", lambda *_: BaseImage("py:1", "sha256:1", "chosen"))
     monkeypatch.setattr(images, "ensure_image_files", lambda *_: tmp_path)
     monkeypatch.setattr(images, "ensure_image_files_of_page", lambda _: tmp_path)
-    monkeypatch.setattr(images, "have", lambda _: "sha256:2")
+    monkeypatch.setattr(images, "have", lambda *_: "sha256:2")
     return found
 
 

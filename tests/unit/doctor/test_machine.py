@@ -15,7 +15,6 @@ from typing import Any
 import psutil
 import pytest
 
-from stack import debian
 from stack.doctor import machine
 from stack.doctor.machine import check_folders, check_ports, check_runtime, go_version
 from stack.doctor.setup import Setup
@@ -189,37 +188,28 @@ def docker(make: Callable[..., Setup]) -> Setup:
     return replace(setup, plan=replace(setup.plan, runtime="docker"))
 
 
-def play_engine(monkeypatch: pytest.MonkeyPatch, engine: Engine | None, **says: bool) -> None:
-    monkeypatch.setattr(machine, "find_engine", lambda: engine)
-    for name in ("can_install", "is_debian"):
-        monkeypatch.setattr(debian, name, lambda name=name: says.get(name, False))
-
-
 LOCAL = Engine("unix:///var/run/docker.sock", "27.1.0", "2.29.0", "0.16.0")
 
 
 @pytest.mark.parametrize(
-    ("engine", "says", "verdict", "said"),
+    ("engine", "verdict", "said"),
     [
-        (LOCAL, {}, "ok", "would run on Docker 27.1.0, Compose 2.29.0"),
-        (None, {"can_install": True}, "ok", "installs and starts one"),
-        (None, {}, "problem", "no Docker engine answers"),
-        (replace(LOCAL, host="ssh://there"), {}, "problem", "does not see this machine's folders"),
-        (replace(LOCAL, compose=None), {}, "problem", "no Compose plugin"),
-        (replace(LOCAL, compose=None), {"is_debian": True}, "ok", "`make up` fetches Compose"),
+        (LOCAL, "ok", "would run on Docker 27.1.0, Compose 2.29.0"),
+        (None, "problem", "RUNTIME=docker, and DOCKER_HOST is unix:///x, where no Docker engine"),
+        (replace(LOCAL, host="ssh://there"), "problem", "does not see this machine's folders"),
+        (replace(LOCAL, compose=None), "problem", "no Compose plugin"),
     ],
 )
 def test_the_docker_runtime(
     make: Callable[..., Setup],
     monkeypatch: pytest.MonkeyPatch,
     engine: Engine | None,
-    says: dict[str, bool],
-    *,
     verdict: str,
     said: str,
 ) -> None:
     # given
-    play_engine(monkeypatch, engine, **says)
+    monkeypatch.setattr(machine, "find_engine", lambda: engine)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///x")
     # when
     finding = only(check_runtime(docker(make)))
     # then

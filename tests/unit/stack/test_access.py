@@ -181,7 +181,7 @@ def test_a_token_that_cannot_do(access: Access, side: str, text: str, said: str)
 
 @pytest.mark.parametrize(
     ("runtime", "first"),
-    [(native, "prepare"), (docker, "ensure_engine")],
+    [(native, "prepare"), (docker, "require_engine")],
     ids=["native", "docker"],
 )
 def test_nothing_starts_and_nothing_is_built_before_the_files_are_right(
@@ -192,7 +192,7 @@ def test_nothing_starts_and_nothing_is_built_before_the_files_are_right(
         otlp_server_secrets=tmp_path / "gone",
     )  # fmt: skip
     plan = make_plan(settings, ROOT, runtime.__name__.rpartition(".")[2])
-    monkeypatch.setattr(runtime, first, lambda _: pytest.fail("something was begun"))
+    monkeypatch.setattr(runtime, first, lambda *_: pytest.fail("something was begun"))
 
     with pytest.raises(StackError, match=r"gone/tls\.crt, and there is no such file"):
         runtime.up(plan)

@@ -12,7 +12,6 @@ from typing import cast
 import pytest
 
 from stack import images, page_build
-from stack.base_image import BaseImage
 from stack.commands import up
 from stack.errors import StackError
 from stack.page_build import SOURCES, NoNodeError, build_without_node, can_serve_page
@@ -90,12 +89,12 @@ def test_the_container_hands_out_the_files_alone(
         commands.append(command)
         return ""
 
-    monkeypatch.setattr(images, "node_base", lambda *_: BaseImage("node:mine", "", "chosen"))
+    monkeypatch.setattr(images, "have", lambda *_: "sha256:1")
     monkeypatch.setattr(images, "run", note)
     dockerfile = ROOT / SOURCES / "Dockerfile"
     stages = re.split("^(?=FROM )", dockerfile.read_text(), flags=re.MULTILINE)
     # when
-    images.build_page(ROOT, tmp_path / "page", None)
+    images.build_page(ROOT, tmp_path / "page", "node:mine")
     # then
     [command] = [one for one in commands if one[0] == "docker"]
     [target] = [word.removeprefix("--target=") for word in command if word.startswith("--target=")]
@@ -120,7 +119,7 @@ def test_a_build_that_fails_in_the_container_is_told_in_one_line(
 
     dockerfile = root / SOURCES / "Dockerfile"
     dockerfile.write_text("ARG NODE_IMAGE=node:any\n")
-    monkeypatch.setattr(images, "node_base", lambda *_: BaseImage("node:any", "", "public"))
+    monkeypatch.setattr(images, "have", lambda *_: "sha256:1")
     monkeypatch.setattr(images, "run", fail)
     with pytest.raises(NoNodeError, match=r"built: error: src/app\.tsx has no end;") as refused:
         build_without_node(root)

@@ -6,25 +6,22 @@ import os
 import shutil
 from pathlib import Path
 
-from stack import debian
 from stack.console import step
-from stack.engine.found import HOW_TO, Engine, find_engine
+from stack.engine import Engine
 from stack.errors import StackError
 from stack.program import ProgramError
+from tools.test_machine import debian
 
 PLUGIN_SUITE = "trixie"
 """Debian's first release with Compose v2 and buildx as packages; its static binaries run on any."""
 
 
-def add_plugins(engine: Engine) -> Engine:
-    """Compose and buildx from Debian's packages, for this user's docker client."""
+def add_plugins(engine: Engine) -> None:
+    """Compose and buildx from Debian's packages, for this user's docker client, on Debian."""
     missing = {"compose": engine.compose, "buildx": engine.buildx}
     names = [f"docker-{name}" for name, version in missing.items() if version is None]
     if not debian.is_debian():
-        raise StackError(
-            f"the docker client has no {' and no '.join(names)} plugin",
-            "install it (https://docs.docker.com/compose/install/linux/), or use RUNTIME=native",
-        )
+        return
     config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     plugins = config / "cli-plugins"
     with step(f"fetching {' and '.join(names)} for the docker client"):
@@ -42,7 +39,3 @@ def add_plugins(engine: Engine) -> Engine:
             ) from None
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-    found = find_engine()
-    if found is None or found.compose is None or found.buildx is None:
-        raise StackError(f"the docker client does not take the plugins in {plugins}", HOW_TO)
-    return found

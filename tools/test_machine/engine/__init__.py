@@ -1,4 +1,4 @@
-"""A Docker engine: found, or installed and started where that is possible, and stopped again.
+"""A Docker engine for tests: found, or installed and started as root on Debian; stopped again.
 
 An engine that was there is never touched. One that this project started is recorded under
 `STATE_DIR` with the leases on it, and ends with the last lease.
@@ -13,12 +13,10 @@ from contextlib import contextmanager
 import psutil
 
 from stack.console import console, step
-from stack.engine import state
-from stack.engine.daemon import check_ours, running_containers, start, stop
-from stack.engine.found import HOW_TO, Engine, find_engine
-from stack.engine.plugins import add_plugins
-
-__all__ = ["HOW_TO", "Engine", "engine_lease", "ensure_engine", "find_engine", "release"]
+from stack.engine import Engine, find_engine, require_engine
+from tools.test_machine.engine import state
+from tools.test_machine.engine.daemon import running_containers, start, stop
+from tools.test_machine.engine.plugins import add_plugins
 
 
 def ensure_engine(lease: str | None = None, pid: int = 0) -> Engine:
@@ -29,16 +27,15 @@ def ensure_engine(lease: str | None = None, pid: int = 0) -> Engine:
     """
     try:
         engine = find_engine()
-        if engine is None:
-            check_ours()
         leased = lease is not None and state.file().exists() and state.writable()
         if engine is None or leased:
             with state.locked():
                 engine = find_engine() or start()
                 if lease is not None:
                     state.hold(lease, pid)
-        if engine.compose is None or engine.buildx is None:
-            engine = add_plugins(engine)
+        if engine.lacking:
+            add_plugins(engine)
+            engine = require_engine()
     except BaseException:
         if lease is not None:
             release(lease)

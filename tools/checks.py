@@ -1,4 +1,4 @@
-"""The checks of `make test`, one after the other; a red one does not keep the next from running."""
+"""`make test`: every check, one after the other; a red one does not keep the next from running."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack import debian
+import typer
+
 from stack.console import console, step
-from stack.engine import ensure_engine, release
+from stack.entry import run_app
 from stack.errors import StackError
 from stack.images import ensure_images
 from stack.page_build import SOURCES, ensure_node_packages
 from stack.runtimes import native
 from stack.services import make_plan
 from stack.settings import ROOT, load_settings
+from tools.test_machine import debian
+from tools.test_machine.base_images import ensure_base_images
+from tools.test_machine.engine import ensure_engine, release
 
 # Two runs side by side must not end each other's engine.
 LEASE = f"make-test-{os.getpid()}"
@@ -148,6 +152,8 @@ def _prepare() -> None:
 
 def _engine_and_images() -> None:
     ensure_engine(LEASE, os.getpid())
+    # The suites see them too.
+    os.environ.update(ensure_base_images())
     ensure_images(ROOT)
 
 
@@ -195,3 +201,32 @@ def _counts(report: Path) -> tuple[int, int]:
         failed += bad
         passed += int(suite.get("tests", 0)) - bad - int(suite.get("skipped", 0))
     return passed, failed
+
+
+def main() -> None:
+    """Lint, types, unit tests, the integration suite on both runtimes."""
+    outcomes = run_all()
+    for outcome in outcomes:
+        console.print(_line(outcome), soft_wrap=True)
+    for outcome in outcomes:
+        if outcome.todo:
+            console.print(f"[red]error:[/] {outcome.todo}", soft_wrap=True)
+    passed = sum(outcome.passed for outcome in outcomes)
+    failed = sum(outcome.failed for outcome in outcomes)
+    print(f"{passed} passed, {failed} failed", flush=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _line(outcome: Outcome) -> str:
+    mark = "[red]✗[/]" if outcome.failed else "[green]✓[/]"
+    return (
+        f"  {mark} {outcome.name}: {outcome.passed} passed, {outcome.failed} failed "
+        f"in {outcome.seconds:.0f} s"
+    )
+
+
+if __name__ == "__main__":
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(main)
+    run_app(app)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import psutil
 
-from stack import debian
 from stack.console import step
-from stack.engine import state
-from stack.engine.found import ANSWER_SECONDS, HOW_TO, Engine, find_engine
+from stack.engine import ANSWER_SECONDS, HOW_TO, Engine, find_engine, unanswered
 from stack.errors import StackError
 from stack.program import ProgramError, run
 from stack.waiting import DeadlineError, wait_for
+from tools.test_machine import debian
+from tools.test_machine.engine import state
 
 ENGINE_LOG = Path("/var/log/otel-stack-dockerd.log")
 
@@ -37,49 +37,19 @@ def start() -> Engine:
         return _start_daemon()
 
 
-def check_ours() -> None:
-    """Raise StackError where the client is told to use an engine that is not for us to start."""
-    host = os.environ.get("DOCKER_HOST")
-    if host:
-        raise StackError(
-            f"DOCKER_HOST is {host}, where no Docker engine answers",
-            "start that engine, or unset DOCKER_HOST",
-        )
-    context = _context()
-    if context != "default":
-        raise StackError(
-            f"the Docker engine of the context {context} does not answer",
-            "start it, or choose another with `docker context use`",
-        )
-
-
 def _check_may_start() -> None:
     """Raise StackError with the reason why no engine can be started here."""
+    refused = unanswered()
+    # An engine that somebody chose by its address or context is not for us to start.
+    if refused.todo != HOW_TO or not debian.can_install():
+        raise refused
     for process in psutil.process_iter(["name"]):
         # A second dockerd beside a running one deletes the first one's bridge (seen with 20.10).
         if process.info["name"] == "dockerd":
             raise StackError(
-                f"a Docker engine runs (pid {process.pid}) but does not answer {_user()}",
-                "look at its log, or let this user into the group docker",
+                f"a Docker engine runs (pid {process.pid}) but does not answer",
+                "look at its log",
             )
-    if not debian.can_install():
-        missing = "not Debian" if os.geteuid() == 0 else "not root"
-        raise StackError(
-            f"no Docker engine answers, and none can be installed from here ({missing})", HOW_TO
-        )
-
-
-def _context() -> str:
-    if shutil.which("docker") is None:
-        return "default"
-    try:
-        return run(["docker", "context", "show"], seconds=ANSWER_SECONDS).strip()
-    except ProgramError:
-        return "default"
-
-
-def _user() -> str:
-    return "root" if os.geteuid() == 0 else f"user {os.geteuid()}"
 
 
 def _packages() -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.checks import _counts, lint_commands
+from tools.checks import _counts, lint_commands
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stack import debian
 from stack.errors import StackError
+from tools.test_machine import debian
 
 TARGETS = (
     "http://packages.example/vendor bookworm\n"

@@ -1,0 +1,1 @@
+"""What the tests' machine is given where it has none: a Docker engine, and base images."""
