@@ -119,13 +119,13 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         SET_ASIDE,
         "the check of 64 KiB",
-        (Change(XRAY, "len(document) > maxDocument", "len(document) < 0"),),
+        (Change(XRAY, "len(document.Text) > maxDocument", "len(document.Text) < 0"),),
         (PUT,),
     ),
     TakenOut(
         SET_ASIDE,
         "a byte of it",
-        (Change(XRAY, "len(document) > maxDocument", "len(document) >= maxDocument"),),
+        (Change(XRAY, "len(document.Text) > maxDocument", "len(document.Text) >= maxDocument"),),
         (PUT,),
     ),
     TakenOut(

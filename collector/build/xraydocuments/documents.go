@@ -45,6 +45,9 @@ func Session(ctx context.Context, logger *zap.Logger, region, role, proxy string
 	return awsutil.GetAWSConfig(ctx, logger, &settings)
 }
 
+// Document is one segment: its id, as trace:segment, and its JSON.
+type Document struct{ ID, Text string }
+
 // Make is one span as X-Ray wants it: one document, or two where a span becomes a pair.
 //
 // Of a pair (LOCAL_ROOT spans, open-telemetry/opentelemetry-collector-contrib#33000) upstream draws the
@@ -53,7 +56,7 @@ func Session(ctx context.Context, logger *zap.Logger, region, role, proxy string
 //
 // Upstream fits none but span names to X-Ray's rule; `fit` does it for all, since X-Ray refuses a segment
 // for its name. The original stays in the segment's metadata.
-func Make(span ptrace.Span, resource pcommon.Resource, cfg *awsxrayexporter.Config, fit func(string) string) ([]string, error) {
+func Make(span ptrace.Span, resource pcommon.Resource, cfg *awsxrayexporter.Config, fit func(string) string) ([]Document, error) {
 	segments, err := translator.MakeSegmentsFromSpan(
 		digestible(span, resource), resource, cfg.IndexedAttributes, cfg.IndexAllAttributes, cfg.LogGroupNames,
 		metadata.ExporterAwsxraySkiptimestampvalidationFeatureGate.IsEnabled(),
@@ -66,7 +69,7 @@ func Make(span ptrace.Span, resource pcommon.Resource, cfg *awsxrayexporter.Conf
 		id := serviceID(span)
 		dependency.ParentID, service.ID = &id, &id
 	}
-	var made []string
+	var made []Document
 	for _, segment := range segments {
 		if name := fit(*segment.Name); name != *segment.Name {
 			if segment.Metadata == nil {
@@ -78,11 +81,11 @@ func Make(span ptrace.Span, resource pcommon.Resource, cfg *awsxrayexporter.Conf
 			segment.Metadata["default"]["name.original"] = *segment.Name
 			segment.Name = &name
 		}
-		document, err := translator.MakeDocumentFromSegment(segment)
+		text, err := translator.MakeDocumentFromSegment(segment)
 		if err != nil {
 			return nil, err
 		}
-		made = append(made, document)
+		made = append(made, Document{*segment.TraceID + ":" + *segment.ID, text})
 	}
 	return made, nil
 }

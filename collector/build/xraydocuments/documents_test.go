@@ -2,6 +2,7 @@ package documents
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -83,7 +84,7 @@ func TestTheSameSpanHasTheSameIDsAndAllElseIsUpstreams(t *testing.T) {
 			if !reflect.DeepEqual(ours, again) {
 				t.Errorf("%v, %s: the same span becomes\n%v\nand then\n%v", kind, what, ours, again)
 			}
-			upstreams, own := parsed(t, theirs), parsed(t, ours)
+			upstreams, own := parsed(t, theirs), parsed(t, texts(t, ours))
 			if len(own) == 2 {
 				dependency, service := own[0], own[1]
 				if dependency["id"] != span.SpanID().String() || dependency["parent_id"] != service["id"] {
@@ -104,6 +105,20 @@ func TestTheSameSpanHasTheSameIDsAndAllElseIsUpstreams(t *testing.T) {
 	}
 }
 
+// texts are the documents, whose ids are those that are written in them.
+func texts(t *testing.T, made []Document) (all []string) {
+	t.Helper()
+	for _, one := range made {
+		all = append(all, one.Text)
+	}
+	for number, segment := range parsed(t, all) {
+		if id := fmt.Sprintf("%s:%s", segment["trace_id"], segment["id"]); id != made[number].ID {
+			t.Errorf("%s is called %s", id, made[number].ID)
+		}
+	}
+	return all
+}
+
 func TestSpansOfOneTraceHaveServicesOfTheirOwn(t *testing.T) {
 	one := spanOf(ptrace.SpanKindClient, nil)
 	other := spanOf(ptrace.SpanKindClient, nil)
@@ -122,7 +137,7 @@ func TestASpanInProgressThatOthersShareStaysAsItIs(t *testing.T) {
 	td.MarkReadOnly()
 	span := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
 	made, err := Make(span, pcommon.NewResource(), config(), asItIs)
-	if err != nil || len(made) != 1 || !strings.Contains(made[0], `"in_progress":true`) {
+	if err != nil || len(made) != 1 || !strings.Contains(made[0].Text, `"in_progress":true`) {
 		t.Error(made, err)
 	}
 }
@@ -166,13 +181,13 @@ func TestACutStackKeepsWhatIsNearestToTheError(t *testing.T) {
 	frames := strings.Repeat("    at far (b.js:9:9)\n", maxStacks/10)
 	span, resource := stacked("javascript", "E: m\n    at near (a.js:1:1)\n"+frames)
 	made, err := Make(span, resource, config(), asItIs)
-	if err != nil || !strings.Contains(made[0], `"label":"near "`) {
+	if err != nil || !strings.Contains(made[0].Text, `"label":"near "`) {
 		t.Error("javascript", err)
 	}
 	frames = strings.Repeat("  File \"b.py\", line 9, in far\n", maxStacks/10)
 	span, resource = stacked("python", "Traceback (most recent call last):\n"+frames+"  File \"a.py\", line 1, in near\nE: m\n")
 	made, err = Make(span, resource, config(), asItIs)
-	if err != nil || !strings.Contains(made[0], `"label":"near"`) {
+	if err != nil || !strings.Contains(made[0].Text, `"label":"near"`) {
 		t.Error("python", err)
 	}
 }

@@ -4,7 +4,6 @@ package awsxray
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -36,7 +35,7 @@ const (
 	// Upstream's five, which its config has no key for, end a put that X-Ray takes five seconds for
 	// when X-Ray has taken it, and it comes twice.
 	putTimeout = 10 * time.Second
-	// 0.2 + 0.4 + 0.8 + 1.6 s: well inside the 30 s that the hop waits for an answer.
+	// 0.2 + 0.4 + 0.8 + 1.6 s; then the queue's own pauses.
 	putAttempts = 5
 	firstPause  = 200 * time.Millisecond
 )
@@ -153,7 +152,7 @@ func (p *putter) segments(ctx context.Context, td ptrace.Traces) ([]segment, map
 			resource.Resource().CopyTo(fitted)
 			names.FitService(fitted.Attributes())
 		}
-		var made []string
+		var made []documents.Document
 		err := durable.Guard(func() (err error) {
 			made, err = documents.Make(withFittedNames(span), fitted, p.config, names.ForSegment)
 			return err
@@ -163,18 +162,13 @@ func (p *putter) segments(ctx context.Context, td ptrace.Traces) ([]segment, map
 			return
 		}
 		for _, document := range made {
-			if len(document) > maxDocument {
-				refused[number] = fmt.Sprintf("a segment of %d bytes; X-Ray takes at most %d bytes", len(document), maxDocument)
+			if len(document.Text) > maxDocument {
+				refused[number] = fmt.Sprintf("a segment of %d bytes; X-Ray takes at most %d bytes", len(document.Text), maxDocument)
 				return
 			}
 		}
 		for _, document := range made {
-			var named struct {
-				ID    string `json:"id"`
-				Trace string `json:"trace_id"`
-			}
-			_ = json.Unmarshal([]byte(document), &named)
-			all = append(all, segment{id: named.Trace + ":" + named.ID, document: document, span: number})
+			all = append(all, segment{id: document.ID, document: document.Text, span: number})
 		}
 	})
 	return all, refused, ctx.Err()
