@@ -2,7 +2,8 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 STACK := .venv/bin/python -m stack
-INSTALL := .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps -r
+PIP := .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps --only-binary=:all:
+INSTALL := .venv/bin/python -m stack.packages
 .DEFAULT_GOAL := help
 
 .PHONY: up
@@ -122,17 +123,18 @@ anew:
 	@$(OURS)
 	@rm -rf .venv
 
-# An environment whose lock changed is filled again; pip leaves what is right untouched.
+# An environment whose lock changed is filled again; uv leaves what is right untouched. pip brings uv.
 .venv/stack: requirements.txt $(STALE:stale=anew)
 	@$(OURS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed. Name one: make PYTHON=python3.13" >&2; exit 1; }
 	@[ -x .venv/bin/pip ] || { $(ENOUGH); }
 	@[ -x .venv/bin/pip ] || said=$$($(PYTHON) -m venv .venv 2>&1) || { rm -rf .venv; $(call tell,Python cannot make a virtual environment. On Debian: apt-get install python3-venv.); }
 	@echo "installing the operator's packages"
-	@said=$$($(INSTALL) $< 2>&1) || $(call tell,$(NO_INDEX))
+	@said=$$(sed -n '/^uv==/,/[^\\]$$/p' $< | $(PIP) -r /dev/stdin 2>&1) || $(call tell,$(NO_INDEX))
+	@$(INSTALL) $<
 	@touch $@
 
 .venv/dev: requirements-dev.txt .venv/stack
 	@echo "installing the packages for tests and lint"
-	@said=$$($(INSTALL) $< 2>&1) || $(call tell,$(NO_INDEX))
+	@$(INSTALL) $<
 	@touch $@

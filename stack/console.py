@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from rich.markup import escape
 
 # Progress goes to standard error, so that `--json` on standard output stays parseable.
 console = Console(stderr=True, highlight=False)
+
+REPORT_EVERY_SECONDS = 10
+"""In a log, of a step that says how far it is."""
 
 LONGEST = 1000
 """Of what others wrote, on one line."""
@@ -32,19 +36,65 @@ def ago(seconds: float) -> str:
     return f"{max(seconds, 0):.0f} s ago"
 
 
+class Step:
+    """Something that is going on, perhaps beside others. `tell` says how far it is."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.state = ""
+        self._started = self._printed = time.monotonic()
+
+    def tell(self, state: str) -> None:
+        """Show how far it is; in a log now and then."""
+        self.state = state
+        if console.is_terminal:
+            _refresh()
+        elif time.monotonic() - self._printed > REPORT_EVERY_SECONDS:
+            self._printed = time.monotonic()
+            console.print(f"    {self.what}: {state}", soft_wrap=True)
+
+    def ended(self, mark: str) -> None:
+        took = time.monotonic() - self._started
+        left = ", ".join(one.what for one in _going_on)
+        # A terminal shows below what is going on.
+        left = f"; still {left}" if left and not console.is_terminal else ""
+        console.print(f"  {mark} {self.what} ({took:.1f} s){left}", soft_wrap=True)
+
+
+_going_on: list[Step] = []
+_status = console.status("")
+_refreshing = threading.Lock()
+
+
+def _refresh() -> None:
+    """Show what is going on in a terminal's last lines."""
+    with _refreshing:
+        lines = [f"{one.what}: {one.state}" if one.state else f"{one.what} …" for one in _going_on]
+        if lines:
+            _status.update("\n  ".join(lines))
+            _status.start()
+        else:
+            _status.stop()
+
+
 @contextmanager
-def step(what: str) -> Iterator[None]:
+def step(what: str) -> Iterator[Step]:
     """Show that `what` is going on, and how long it took once it is over.
 
     A terminal gets a spinner; a log gets a line at the beginning and one at the end.
     """
-    started = time.monotonic()
-    if not console.is_terminal:
+    going_on = Step(what)
+    _going_on.append(going_on)
+    if console.is_terminal:
+        _refresh()
+    else:
         console.print(f"  … {what}", soft_wrap=True)
+    mark = "[red]✗[/]"
     try:
-        with console.status(f"{what} …"):
-            yield
-    except BaseException:
-        console.print(f"  [red]✗[/] {what} ({time.monotonic() - started:.1f} s)", soft_wrap=True)
-        raise
-    console.print(f"  [green]✓[/] {what} ({time.monotonic() - started:.1f} s)", soft_wrap=True)
+        yield going_on
+        mark = "[green]✓[/]"
+    finally:
+        _going_on.remove(going_on)
+        if console.is_terminal:
+            _refresh()
+        going_on.ended(mark)

@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-GRACE_SECONDS = 10
+from stack.side_by_side import GRACE_SECONDS, known_to_stop
 
 
 class ProgramError(Exception):
@@ -45,9 +46,11 @@ def run(
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     log: Path | None = None,
+    each: Callable[[str], None] | None = None,
     uninterrupted: bool = False,
 ) -> str:
-    """Run `argv` and return its standard output; with `log`, both outputs are written there.
+    """Run `argv` and return its standard output; with `log`, both outputs are written there, with
+    `each` they are returned as one, and it is called with every line as it comes.
 
     `environment` is added to this process's own. The program gets a process group of its own,
     and the whole group is ended at the deadline or when this process is interrupted. With
@@ -57,13 +60,14 @@ def run(
     Raises ProgramError when it cannot be started, fails, or runs longer than `seconds`.
     """
     stream = log.open("w+b") if log else None
-    with _interrupts_held_back() as interrupts:
+
+    def start() -> subprocess.Popen[bytes]:
         try:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=stream or subprocess.PIPE,
-                stderr=stream or subprocess.PIPE,
+                stderr=stream or (subprocess.STDOUT if each else subprocess.PIPE),
                 env={**os.environ, **(environment or {})},
                 cwd=cwd,
                 # A group of its own: `docker build` and apt-get have children that outlive them.
@@ -74,10 +78,16 @@ def run(
         finally:
             if stream:
                 stream.close()
-    out, err = _finish(process, argv, seconds, log, interrupts, uninterrupted=uninterrupted)
+
+    with ExitStack() as stack:
+        with _interrupts_held_back() as interrupts:
+            process = stack.enter_context(known_to_stop(start))
+        out, err = _finish(
+            process, argv, seconds, interrupts, log=log, each=each, uninterrupted=uninterrupted
+        )
     if process.returncode != 0:
         ended = f"ended with exit code {process.returncode}"
-        raise ProgramError(argv, ended, _said(log, err), out)
+        raise ProgramError(argv, ended, out if each else _said(log, err), out)
     return out
 
 
@@ -105,15 +115,19 @@ def _finish(
     process: subprocess.Popen[bytes],
     argv: Sequence[str],
     seconds: float,
-    log: Path | None,
     interrupts: Sequence[int],
     *,
+    log: Path | None,
+    each: Callable[[str], None] | None,
     uninterrupted: bool,
 ) -> tuple[str, str]:
     try:
         for number in interrupts:
             signal.raise_signal(number)
-        out, err = process.communicate(timeout=seconds)
+        if each:
+            out, err = _hand_on(process, each, seconds), None
+        else:
+            out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         late = end_group(process)
         raise ProgramError(argv, f"took longer than {seconds:g} s", _said(log, late)) from None
@@ -127,6 +141,26 @@ def _finish(
         end_group(process)
         raise
     return (out or b"").decode(errors="replace"), (err or b"").decode(errors="replace")
+
+
+def _hand_on(
+    process: subprocess.Popen[bytes], each: Callable[[str], None], seconds: float
+) -> bytes:
+    """Call `each` with every line; returns all. Raises TimeoutExpired."""
+    deadline = time.monotonic() + seconds
+    late = threading.Timer(seconds, _signal_group, (process, signal.SIGKILL))
+    late.start()
+    lines = []
+    try:
+        for line in process.stdout or ():
+            lines.append(line)
+            each(line.decode(errors="replace").rstrip())
+        process.wait()
+    finally:
+        late.cancel()
+    if process.returncode == -signal.SIGKILL and time.monotonic() >= deadline:
+        raise subprocess.TimeoutExpired(process.args, seconds)
+    return b"".join(lines)
 
 
 def end_group(process: subprocess.Popen[bytes]) -> str:

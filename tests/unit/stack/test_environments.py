@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from stack import disk
 from stack.errors import StackError
+from stack.packages import pip_settings, uv_environment
 from stack.program import ProgramError, run
 from stack.python_env import PythonEnv, ensure_env
 from stack.settings import ROOT
@@ -22,16 +25,55 @@ SECONDS = 300
 TARGET = ".venv/stack"
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A folder with the Makefile, a lock that asks for nothing, and an environment that has it.
+def wheel(folder: Path, name: str, program: str) -> str:
+    """A wheel in `folder` that installs the shell script `program` as `name`; returns what a lock
+    says of it.
+    """
+    folder.mkdir(exist_ok=True)
+    about = f"{name}-1.0.dist-info"
+    files = {
+        f"{name}-1.0.data/scripts/{name}": f"#!/bin/sh\n{program}\n",
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files[f"{about}/RECORD"] = "".join(f"{file},,\n" for file in (*files, f"{about}/RECORD"))
+    file = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as archive:
+        for member, content in files.items():
+            info = zipfile.ZipInfo(member)
+            info.external_attr = (0o100755 if "/scripts/" in member else 0o100644) << 16
+            archive.writestr(info, content)
+    return f"{name}==1.0 \\\n    --hash=sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}\n"
 
-    No real pip in there: `make` only looks whether there is one.
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only place where pip, and who follows its settings, may look: nowhere else."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    return folder
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, index: Path) -> Path:
+    """A folder with the Makefile, a lock that asks for a uv, and an environment that has it.
+
+    No real pip in there: `make` only looks whether there is one. Nor a real uv: its program writes
+    down what it was called with.
     """
     folder = tmp_path / "check out"
     folder.mkdir()
     shutil.copy(ROOT / "Makefile", folder)
-    (folder / "requirements.txt").write_text("")
+    (folder / "stack").symlink_to(ROOT / "stack")
+    (folder / "requirements.txt").write_text(
+        wheel(index, "uv", 'echo "$*" >> calls') + "# and what uv installs\n"
+    )
     environment = folder / ".venv"
     venv.create(environment, symlinks=True)
     config = environment / "pyvenv.cfg"
@@ -58,13 +100,11 @@ def _is_right(folder: Path) -> bool:
     return _make(folder, "--question").returncode == 0
 
 
-def _pip_works(environment: Path) -> bool:
-    """Whether a program of the environment starts by its own first line."""
+def _says(program: Path) -> str:
     try:
-        said = run([str(environment / "bin/pip"), "--version"], seconds=SECONDS)
-    except ProgramError:
-        return False
-    return str(environment) in said
+        return run([str(program)], seconds=SECONDS).strip()
+    except ProgramError as failed:
+        return failed.reason
 
 
 def test_a_checkout_that_was_renamed_gets_its_environment_anew(checkout: Path) -> None:
@@ -75,7 +115,9 @@ def test_a_checkout_that_was_renamed_gets_its_environment_anew(checkout: Path) -
     made = _make(renamed)
     # then
     assert made.returncode == 0, made.stderr
-    assert _pip_works(renamed / ".venv")
+    said = run([str(renamed / ".venv/bin/pip"), "--version"], seconds=SECONDS)
+    assert str(renamed / ".venv") in said
+    assert (renamed / "calls").read_text().startswith("pip install --quiet --python=")
     assert _is_right(renamed)
 
 
@@ -124,10 +166,26 @@ def test_an_environment_that_clones_share_is_left_alone(checkout: Path) -> None:
     assert _is_right(clone)
 
 
-def test_the_services_environment_follows_a_renamed_folder(tmp_path: Path) -> None:
+def test_packages_that_uv_cannot_install_are_one_line(checkout: Path) -> None:
+    # given: a pip that did what it was asked for
+    (next(checkout.glob(".venv/lib/*/site-packages/pip")) / "__main__.py").touch()
+    uv = checkout / ".venv/bin/uv"
+    uv.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{UNREACHABLE}\nEND\nexit 2\n")
+    uv.chmod(0o755)
+    # when
+    ended = _make(checkout, "--always-make")
+    # then
+    assert _last_line(ended) == (
+        "error: the packages of requirements.txt could not be installed: Failed to fetch: "
+        "https://packages.example/simple/flask/: Connection refused (os error 111); check that "
+        "Python's package index can be reached, then try again"
+    )
+
+
+def test_the_services_environment_follows_a_renamed_folder(tmp_path: Path, index: Path) -> None:
     # given: a run folder on another disk, behind a link
     lock = tmp_path / "requirements.txt"
-    lock.write_text("")
+    lock.write_text(wheel(index, "greet", "echo hello"))
     disk, link = tmp_path / "disk", tmp_path / "run"
     disk.mkdir()
     link.symlink_to(disk)
@@ -141,7 +199,26 @@ def test_the_services_environment_follows_a_renamed_folder(tmp_path: Path) -> No
     env = PythonEnv(renamed / "services-venv", lock, "the services' packages")
     ensure_env(env)
     # then
-    assert _pip_works(env.folder)
+    assert (env.folder / "pyvenv.cfg").stat().st_ino != made
+    assert _says(env.bin / "greet") == "hello"
+
+
+def test_a_package_that_is_not_the_locked_one_is_not_installed(tmp_path: Path, index: Path) -> None:
+    # given
+    lock = tmp_path / "requirements.txt"
+    lock.write_text(wheel(index, "greet", "echo hello"))
+    wheel(index, "greet", "echo another")
+    env = PythonEnv(tmp_path / "services-venv", lock, "the services' packages")
+    # when
+    with pytest.raises(StackError) as told:
+        ensure_env(env)
+    # then
+    assert str(told.value) == (
+        "the services' packages could not be installed: Failed to download "
+        "`greet==1.0`: Hash mismatch for `greet==1.0`; the index has another file than the one "
+        "that was locked: ask whoever runs it"
+    )
+    assert not env.folder.exists()
 
 
 def _last_line(ended: subprocess.CompletedProcess[str]) -> str:
@@ -236,30 +313,100 @@ def test_another_users_services_environment_is_never_removed(tmp_path: Path) -> 
     assert (env.folder / "kept").exists()
 
 
+FAILED = "the services' packages could not be installed"
+
+UNREACHABLE = """\
+error: Failed to fetch: https://packages.example/simple/flask/
+  cause: client error (Connect)
+  cause: Connection refused (os error 111)"""
+
+FULL = """\
+error: Failed to install: flask-3.1.1-py3-none-any.whl (flask==3.1.1)
+  cause: failed to copy file: No space left on device (os error 28)"""
+
+CLOSED = """\
+error: Failed to create the cache `/home/me/.cache/uv`
+  cause: Permission denied (os error 13)"""
+
+
 @pytest.mark.parametrize(
-    "said",
+    ("said", "told"),
     [
-        "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
-        "OSError: [Errno 122] Disk quota exceeded",
+        (FULL, f"the disk is full: {FAILED} (cause: failed to copy file: No space left on device"),
+        ("error: Disk quota exceeded (os error 122)", f"the disk is full: {FAILED} (error: Disk"),
+        (
+            UNREACHABLE,
+            (
+                f"{FAILED}: Failed to fetch: https://packages.example/simple/flask/: Connection "
+                "refused (os error 111); check that Python's package index can be reached, then "
+                "try again"
+            ),
+        ),
+        (
+            CLOSED,
+            (
+                f"{FAILED}: Failed to create the cache `/home/me/.cache/uv`: Permission denied (os "
+                "error 13); run make as the owner of that file, or in a clone of your own"
+            ),
+        ),
     ],
+    ids=["full disk", "quota", "no index", "no permission"],
 )
-def test_packages_for_which_there_is_no_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+def test_packages_that_cannot_be_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: str
 ) -> None:
     # given
     lock = tmp_path / "requirements.txt"
     lock.write_text("")
-    python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
-    python.chmod(0o755)
+    python, uv = tmp_path / "python", tmp_path / "uv"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    uv.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{said}\nEND\nexit 1\n")
+    for program in (python, uv):
+        program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
     env = PythonEnv(tmp_path / "services-venv", lock, "the services' packages")
     # when
-    with pytest.raises(StackError) as told:
+    with pytest.raises(StackError) as failed:
         ensure_env(env)
     # then
-    assert "the disk is full: the services' packages could not be installed" in str(told.value)
-    assert "index" not in str(told.value)
+    assert str(failed.value).startswith(told)
+    assert "\n" not in str(failed.value)
+    assert ("index" in str(failed.value)) == (said == UNREACHABLE)
+    assert not env.folder.exists()
+
+
+def test_uv_looks_where_pip_would(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # given
+    for name in ("UV_HTTP_RETRIES", "UV_HTTP_TIMEOUT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    config = tmp_path / "pip.conf"
+    config.write_text(
+        "[global]\nindex-url = https://me:secret@packages.example/simple\nproxy = http://proxy:3128\n"
+        f"[install]\nfind-links =\n  {tmp_path}\n  /nowhere\n  https://wheels.example/\n"
+        "retries = 9\n"
+    )
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
+    monkeypatch.setenv("PIP_FIND_LINKS", f"{tmp_path} /nowhere https://wheels.example/")
+    monkeypatch.setenv(
+        "PIP_EXTRA_INDEX_URL", "https://one.example/simple https://two.example/simple"
+    )
+    monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "180")
+    monkeypatch.setenv("PIP_CERT", "/etc/company.pem")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "2")
+    # when
+    found = uv_environment(pip_settings())
+    # then
+    assert found == {
+        "UV_DEFAULT_INDEX": "https://me:secret@packages.example/simple",
+        "UV_INDEX": "https://one.example/simple https://two.example/simple",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_FIND_LINKS": f"{tmp_path},https://wheels.example/",
+        "UV_HTTP_TIMEOUT": "180",
+        "HTTP_PROXY": "http://proxy:3128",
+        "HTTPS_PROXY": "http://proxy:3128",
+        "SSL_CERT_FILE": "/etc/company.pem",
+        "UV_SYSTEM_CERTS": "true",
+    }
 
 
 def test_room_that_is_missing_is_said_before_anything_is_written(
