@@ -1,4 +1,5 @@
-# Each target is one line over the `stack` command: .venv/bin/python -m stack --help
+# Each target is one line over the `stack` command (.venv/bin/python -m stack --help) or, for what only
+# people who work on the project need, over a module of tools/.
 SHELL := /bin/sh
 PYTHON ?= python3
 STACK := .venv/bin/python -m stack
@@ -68,11 +69,11 @@ replay: .venv/stack ## Send again what a vendor refused for good, once that is p
 
 .PHONY: faults
 faults: .venv/dev ## Break every vendor in every way (RUNS=200 SEED=7: drawn cases); docs/reliability.md
-	@$(STACK) faults --runs $(or $(RUNS),0) --seed $(or $(SEED),0) --runtime $(or $(RUNTIME),native)
+	@.venv/bin/python -m tools.faults --runs $(or $(RUNS),0) --seed $(or $(SEED),0) --runtime $(or $(RUNTIME),native)
 
 .PHONY: controls
 controls: .venv/dev ## Take each security control out of a copy, and see its test red (ONLY=keys)
-	@$(STACK) controls --only "$(ONLY)"
+	@.venv/bin/python -m tools.controls --only "$(ONLY)"
 
 .PHONY: test
 test: .venv/dev ## Every check there is
@@ -88,7 +89,7 @@ sbom: .venv/dev ## List every package in sbom.cdx.json (CycloneDX)
 
 .PHONY: rules
 rules: .venv/dev ## Renew the rules for secrets from the gitleaks that is pinned
-	@$(STACK) rules
+	@.venv/bin/python -m tools.secret_rules
 
 .PHONY: audit
 audit: .venv/dev ## Known vulnerabilities in what is locked; asks the internet

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import sys
 from typing import NoReturn
 
 import typer
@@ -13,11 +12,9 @@ from stack.commands import (
     break_,
     certificates,
     config,
-    controls,
     dev,
     doctor,
     down,
-    faults,
     heal,
     lock,
     logs,
@@ -25,7 +22,6 @@ from stack.commands import (
     queries,
     reload,
     replay,
-    rules,
     sbom,
     status,
     up,
@@ -42,16 +38,14 @@ app = typer.Typer(
 )
 COMMANDS = (
     up, dev, down, verify, status, doctor, validate, reload, break_, heal, provision, queries, logs,
-    config, certificates, replay, faults, controls, lock, sbom, rules, audit
+    config, certificates, replay, lock, sbom, audit
 )  # fmt: skip
-SUITES = {"faults", "controls"}
 for module in COMMANDS:
     app.command(name=module.__name__.rpartition(".")[2].rstrip("_"))(module.run)
 
 
 def main() -> NoReturn:
     # A core file holds the environment, keys included. What is started here inherits the limit, and
-    # cannot raise it. Nor could a test see, below it, that a command does not set it.
-    if not SUITES & {*sys.argv[1:2]}:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # cannot raise it.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     run_app(app)

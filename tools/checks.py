@@ -15,7 +15,7 @@ from pathlib import Path
 import typer
 
 from stack.console import console, step
-from stack.entry import run_app
+from stack.entry import run_function
 from stack.errors import StackError
 from stack.images import ensure_images
 from stack.page_build import SOURCES, ensure_node_packages
@@ -227,6 +227,4 @@ def _line(outcome: Outcome) -> str:
 
 
 if __name__ == "__main__":
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(main)
-    run_app(app)
+    run_function(main)

@@ -9,9 +9,9 @@ from typing import Protocol
 
 import pytest
 
-from stack.controls import RESULTS
 from tests.controls.inner_run import Outcome
 from tests.controls.taken_out import TakenOut
+from tools.controls import RESULTS
 from tools.test_machine.base_images import ensure_base_images
 from tools.test_machine.engine import engine_lease
 

@@ -71,8 +71,8 @@ DOCKERFILE = "services/Dockerfile"
 HIDE_KEYS = Change(ANSWER, "\thideKeys(body, request.Header)\n")
 LIMIT = Change(
     "stack/cli.py",
-    "        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n",
-    "        pass\n",
+    "    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n",
+    "",
 )
 LIMITS_OF_CONTAINERS = Change(COMPOSE, "  ulimits: {core: 0}\n")
 # Whoever makes the images has it in the environment.

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.collector_build import BUILD_ENVIRONMENT
-from stack.secret_rules import fetch
 from stack.settings import ROOT
+from tools.secret_rules import fetch
 
 _PARTS = ("go.mod", "go.sum", "cmd/generate", "config", "logging", "regexp")
 _REPLACED = {"validate.go": "cmd/generate/config/utils", "regen.go": "cmd/generate/secrets"}

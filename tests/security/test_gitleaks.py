@@ -17,10 +17,10 @@ import requests
 from serving.redaction import clean_text
 
 from stack.collector_build import ensure_collector_binary
-from stack.secret_rules import FILES, LEFT_OUT, VERSION, fetch, made_rules, text_of
 from stack.settings import ROOT
 from tests.corpus.gitleaks_samples import Sample, gitleaks_samples
 from tests.unit.collector.running import SECONDS, running
+from tools.secret_rules import FILES, LEFT_OUT, VERSION, fetch, made_rules, text_of
 
 pytestmark = [
     pytest.mark.only_native,

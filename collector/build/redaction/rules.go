@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// gitleaks' rules (MIT), as stack/secret_rules.py writes them; the services and the page have the same
+// gitleaks' rules (MIT), as tools/secret_rules.py writes them; the services and the page have the same
 // file.
 //
 //go:embed gitleaks.json

@@ -234,7 +234,7 @@ for _group, _sign in {"card": r"\d{4}", "iban": r"[A-Z]{2}\d\d", "ssn": r"\d-\d\
     [_pattern] = [pattern for pattern in _values if _group in pattern.groupindex]
     _gates[_pattern] = re.compile(_sign, re.ASCII)
 
-# What gitleaks knows of vendors' tokens, as stack/secret_rules.py writes it; the collector and the
+# What gitleaks knows of vendors' tokens, as tools/secret_rules.py writes it; the collector and the
 # page have the same file.
 _RULES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("gitleaks.json").read_text())[
     "rules"

@@ -1,5 +1,5 @@
 // Command portable rewrites gitleaks' expressions so that Go, Python and JavaScript read them alike:
-// no flags inside, no group but the one that is masked. It reads and writes JSON: stack/secret_rules.py
+// no flags inside, no group but the one that is masked. It reads and writes JSON: tools/secret_rules.py
 // runs it.
 package main
 

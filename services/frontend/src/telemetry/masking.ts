@@ -11,7 +11,7 @@ export const MASK = "****";
 const VALUES = patterns.values.map((pattern) => compiled(pattern, "dg"));
 const NAMES = patterns.names.map((pattern) => compiled(pattern, ""));
 
-/** What gitleaks knows of vendors' tokens (stack/secret_rules.py), by the letters that each has in it. */
+/** What gitleaks knows of vendors' tokens (tools/secret_rules.py), by the letters that each has in it. */
 const RULES = new Map<string, string[]>();
 for (const { keywords, pattern } of gitleaks.rules) {
   for (const keyword of keywords) RULES.set(keyword, [...(RULES.get(keyword) ?? []), pattern]);

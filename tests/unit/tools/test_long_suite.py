@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stack.long_suite import expression
+from tools.long_suite import expression
 
 
 @pytest.mark.parametrize(

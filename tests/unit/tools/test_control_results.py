@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stack.controls import summary
+from tools.controls import summary
 
 
 def result(what: str, why: str = "") -> dict[str, Any]:

@@ -1,13 +1,16 @@
-"""Every security control taken out of a copy of the project, to see its test red; the results."""
+"""`make controls`: every security control taken out of a copy, one by one; its test is red."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from stack.long_suite import play
+import typer
+
+from stack.entry import run_function
 from stack.settings import ROOT
+from tools.long_suite import play, read_results
 
 RESULTS = ROOT / ".run/controls"
 WORKERS = 2
@@ -34,3 +37,22 @@ def _line(result: dict[str, Any]) -> str:
     shown = result["why"] or f"red: {', '.join(result['red'])}"
     taken_out = f"{result['control']} · {result['what']}"
     return f"  {mark} {taken_out} · {shown} · {result['seconds']:.0f} s"
+
+
+def main(
+    only: Annotated[str, typer.Option(help="Only cases that hold these words.")] = "",
+    workers: Annotated[int, typer.Option(min=1, help="Copies at once.")] = WORKERS,
+) -> None:
+    """Take each control of docs/security.md out, and see its test red."""
+    code = run_controls(only=only, workers=workers)
+    results = read_results(RESULTS)
+    for line in summary(results):
+        print(line)
+    not_red = sum(bool(result["why"]) for result in results)
+    print(f"{len(results)} taken out, {len(results) - not_red} seen red, {not_red} not")
+    if code:
+        raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    run_function(main)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stack import faults
+from tools import faults
 
 
 def result(circumstance: str, missing: int, lost: int = 0) -> dict[str, Any]:

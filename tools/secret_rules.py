@@ -18,7 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from stack.collector_build import BUILD_ENVIRONMENT, SOURCES
+from stack.console import console
+from stack.entry import run_function
 from stack.errors import StackError
+from stack.settings import ROOT
 
 MODULE = "github.com/zricethezav/gitleaks/v8"
 VERSION = "v8.28.0"
@@ -142,3 +145,13 @@ def go(root: Path, arguments: Sequence[str], text: str = "") -> str:
     if done.returncode != 0:
         raise StackError(f"go {' '.join(arguments)}: {' '.join(done.stderr.split())}")
     return done.stdout
+
+
+def main() -> None:
+    """Write the rules of the pinned gitleaks for the collector, the services and the page."""
+    count = write_rules(ROOT)
+    console.print(f"{count} rules of {MODULE} {VERSION} are in {', '.join(map(str, FILES))}")
+
+
+if __name__ == "__main__":
+    run_function(main)
