@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import re
 from collections.abc import Collection, Iterable
@@ -11,6 +10,7 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 
 from stack.errors import StackError, quoted
+from stack.suggest import closest
 
 ENV_FILE = ".env"
 EXAMPLE_FILE = ".env.example"
@@ -99,10 +99,10 @@ def check_known(name: str, line: int, known: Iterable[str]) -> str:
             f"{name} does not belong in {ENV_FILE} (line {line})",
             "OTEL_* settings stand in services/otel.env and services/<service>/otel.env",
         )
-    close = difflib.get_close_matches(name.upper(), list(known), n=1, cutoff=SLIP)
+    close = closest(name.upper(), known, SLIP)
     unknown = f"unknown name {name if close else _shown_name(name)} in {ENV_FILE} line {line}"
     if close:
-        raise StackError(unknown, f"did you mean {close[0]}?")
+        raise StackError(unknown, f"did you mean {close}?")
     if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", name) is None:
         raise StackError(unknown, f"{EXAMPLE_FILE} lists the known names")
     return f"{unknown} is ignored: nothing asks for it"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import yaml
 
 from stack.collector_config import parse, unescaped
 from stack.errors import StackError
+from stack.suggest import suggest
 
 ROOT = Path(__file__).resolve().parent.parent
 VENDORS = Path("collector/vendors")
@@ -53,10 +53,8 @@ def load(name: str, root: Path = ROOT) -> Fragment:
     """One fragment. Raises StackError for a name that is not there and for a broken file."""
     known = names(root)
     if name not in known:
-        close = difflib.get_close_matches(name.lower(), known, n=1)
         raise StackError(
-            f"WITH names {name}, and {VENDORS} has no {name}.yaml",
-            f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
+            f"WITH names {name}, and {VENDORS} has no {name}.yaml", suggest(name.lower(), known)
         )
     return load_file(VENDORS / f"{name}.yaml", root)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from stack.collector_config.distribution import (
 from stack.collector_config.text import parse, read, shown
 from stack.errors import StackError
 from stack.program import ProgramError, run
+from stack.suggest import suggest
 
 VALIDATE_SECONDS = 30
 
@@ -145,7 +145,7 @@ def _unknown_type(kind: str, name: str, valid: Iterable[str], file: _File) -> St
     return StackError(
         f"{file.at((kind, name))}: this collector has no {kind.removesuffix('s')} "
         f"of type {wrong}{of}",
-        _suggest(wrong, valid),
+        suggest(wrong, sorted(valid)),
     )
 
 
@@ -159,7 +159,7 @@ def _undefined(place: str, kind: str, name: str, file: _File) -> StackError:
         user, where = f"pipeline {where[2]}", (*where, f"{kind}s")
     return StackError(
         f"{file.at(where)}: {user} uses {kind} {name}, which is not defined under {kind}s",
-        _suggest(name, defined) if defined else f"define it under {kind}s, or take it out",
+        suggest(name, sorted(defined)) if defined else f"define it under {kind}s, or take it out",
     )
 
 
@@ -168,19 +168,13 @@ def _invalid_key(said: str, key: str, file: _File) -> StackError:
     if not owner:
         return StackError(
             f"{file.at((key,))}: a collector config has no section {key}",
-            _suggest(key, (*KINDS, "service")),
+            suggest(key, (*KINDS, "service")),
         )
     component = f"{owner[0].removesuffix('s')} {owner[1]}"
     return StackError(
         f"{file.at_key(owner, key)}: {component} knows no setting {key}",
         "look for a typing error, or take the line out",
     )
-
-
-def _suggest(wrong: str, valid: Iterable[str]) -> str:
-    names = sorted(valid)
-    close = difflib.get_close_matches(wrong, names, n=1)
-    return f"did you mean {close[0]}?" if close else f"use one of: {', '.join(names)}"
 
 
 def _named_component(said: str) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stack.cfn import Resource, load_resources
 from stack.errors import StackError
+from stack.suggest import closest
 
 GROUP_FILE = "aws/group.json"
 RULE_FILE = "aws/sampling-rule.json"
@@ -150,8 +150,8 @@ def named_services(filter_expression: str) -> list[str]:
 
 
 def _unknown_service(file: str, what: str, wanted: str, known: Sequence[str]) -> StackError:
-    close = difflib.get_close_matches(wanted, known, n=1, cutoff=0.4)
-    todo = f"did you mean {close[0]!r}? " if close else ""
+    close = closest(wanted, known, cutoff=0.4)
+    todo = f"did you mean {close!r}? " if close else ""
     return StackError(
         f"{file}: {what}, but no service has that name",
         f"{todo}The services are {', '.join(known)}".removesuffix("."),

@@ -171,17 +171,6 @@ def is_running(plan: Plan) -> bool:
         return False
 
 
-def stop_process(plan: Plan, name: str) -> None:
-    """Stop one service and wait for its end; the others go on."""
-    _compose(plan, "stop", name, seconds=DOWN_SECONDS)
-
-
-def start_process(plan: Plan, name: str) -> None:
-    """Start a stopped service and wait until it is healthy."""
-    _compose(plan, "start", name, seconds=UP_SECONDS)
-    wait_healthy(plan, plan.process(name))
-
-
 def _check_profile(plan: Plan) -> None:
     """Say until when the keys of AWS_PROFILE are good. Raises StackError where it has none."""
     ends = {with_keys(process.environment).get(EXPIRATION) for process in plan.processes} - {None}
