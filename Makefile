@@ -3,7 +3,9 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 STACK := .venv/bin/python -m stack
-PIP := .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps --only-binary=:all:
+# The caller's pip where there is one: making another takes longer than all that it installs.
+PIP = if [ -e .venv/bin/pip ]; then echo .venv/bin/python -m pip; else echo $(PYTHON) -m pip --python .venv/bin/python; fi
+PIP_INSTALL := install --quiet --no-input --disable-pip-version-check --no-compile --require-hashes --no-deps --only-binary=:all:
 INSTALL := .venv/bin/python -m stack.packages
 .DEFAULT_GOAL := help
 
@@ -101,8 +103,8 @@ help: ## This list
 
 # Its programs begin with the path where it was made, its packages belong to one Python: an
 # environment in a folder that was renamed or copied, or without its Python, is made anew.
-STALE := $(shell [ ! -e .venv/stack ] || { .venv/bin/python -c 'import pip' 2>/dev/null && \
-	[ "$$(sed -n 's/^command = .* -m venv //p' .venv/pyvenv.cfg)" -ef .venv ]; } || echo stale)
+STALE := $(shell [ ! -e .venv/stack ] || { .venv/bin/python -c 'import pip, uv' 2>/dev/null && \
+	[ "$$(sed -n 's/^command = .* -m venv \(--without-pip \)*//p' .venv/pyvenv.cfg)" -ef .venv ]; } || echo stale)
 # What does not run for one user may be another one's, whose Python the first cannot see.
 OURS := [ ! -e .venv ] || [ -O .venv ] || { echo "error: .venv belongs to $$(ls -ld .venv | awk '{ print $$3 }') and cannot be used by $$(id -un) as it is. Run make as its owner, or in a clone of your own." >&2; exit 1; }
 # In MB, by a first `make up`: 100 here, 540 for the services and the emulators, 120 for the collector,
@@ -128,10 +130,10 @@ anew:
 .venv/stack: requirements.txt $(STALE:stale=anew)
 	@$(OURS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed. Name one: make PYTHON=python3.13" >&2; exit 1; }
-	@[ -x .venv/bin/pip ] || { $(ENOUGH); }
-	@[ -x .venv/bin/pip ] || said=$$($(PYTHON) -m venv .venv 2>&1) || { rm -rf .venv; $(call tell,Python cannot make a virtual environment. On Debian: apt-get install python3-venv.); }
+	@[ -x .venv/bin/uv ] || { $(ENOUGH); }
+	@[ -x .venv/bin/uv ] || said=$$($(PYTHON) -m venv $$($(PYTHON) -m pip --version >/dev/null 2>&1 && echo --without-pip) .venv 2>&1) || { rm -rf .venv; $(call tell,Python cannot make a virtual environment. On Debian: apt-get install python3-venv.); }
 	@echo "installing the operator's packages"
-	@said=$$(sed -n '/^uv==/,/[^\\]$$/p' $< | $(PIP) -r /dev/stdin 2>&1) || $(call tell,$(NO_INDEX))
+	@said=$$(sed -n -E '/^(pip|uv)==/,/[^\]$$/p' $< | $$($(PIP)) $(PIP_INSTALL) -r /dev/stdin 2>&1) || $(call tell,$(NO_INDEX))
 	@$(INSTALL) $<
 	@touch $@
 

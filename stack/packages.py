@@ -6,6 +6,7 @@ the standard library.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
@@ -113,6 +114,11 @@ def uv_environment(pip: Mapping[str, str]) -> dict[str, str]:
 
 def pip_settings() -> dict[str, str]:
     """The settings of this user's pip, from its files and the environment. Empty without a pip."""
+    return _settings(*(f"{name}={os.environ[name]}" for name in os.environ if "PIP" in name))
+
+
+@functools.cache
+def _settings(*_environment: str) -> dict[str, str]:
     try:
         listed = run([sys.executable, "-m", "pip", "config", "list"], seconds=ASK_SECONDS)
     except ProgramError:

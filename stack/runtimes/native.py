@@ -71,11 +71,12 @@ def prepare(plan: Plan) -> None:
         ensure_collector_binary(plan.root, plan.settings.collector_bin)
         checked_config(plan)
 
-    pythons = {process.python for process in plan.processes if process.python}
+    def environments() -> None:
+        for python in {process.python for process in plan.processes if process.python}:
+            ensure_env(python)
+
     side_by_side(
-        collector,
-        *([partial(ensure_page, plan.root)] if plan.page_url else []),
-        *(partial(ensure_env, python) for python in pythons),
+        collector, environments, *([partial(ensure_page, plan.root)] if plan.page_url else [])
     )
 
 

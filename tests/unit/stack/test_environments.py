@@ -26,12 +26,13 @@ TARGET = ".venv/stack"
 
 
 def wheel(folder: Path, name: str, program: str) -> str:
-    """A wheel in `folder` that installs the shell script `program` as `name`; returns what a lock
-    says of it.
+    """A wheel in `folder` that installs the shell script `program` as `name`, and a module of that
+    name; returns what a lock says of it.
     """
     folder.mkdir(exist_ok=True)
     about = f"{name}-1.0.dist-info"
     files = {
+        f"{name}.py": "",
         f"{name}-1.0.data/scripts/{name}": f"#!/bin/sh\n{program}\n",
         f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
         f"{about}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
@@ -62,26 +63,26 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def checkout(tmp_path: Path, index: Path) -> Path:
-    """A folder with the Makefile, a lock that asks for a uv, and an environment that has it.
+    """A folder with the Makefile, a lock that asks for pip and uv, and an environment with both.
 
-    No real pip in there: `make` only looks whether there is one. Nor a real uv: its program writes
-    down what it was called with.
+    Neither is real: `make` only looks whether they are there, and uv's program writes down what it
+    was called with.
     """
     folder = tmp_path / "check out"
     folder.mkdir()
     shutil.copy(ROOT / "Makefile", folder)
     (folder / "stack").symlink_to(ROOT / "stack")
     (folder / "requirements.txt").write_text(
-        wheel(index, "uv", 'echo "$*" >> calls') + "# and what uv installs\n"
+        wheel(index, "pip", "exit 1") + "another==1.0\n" + wheel(index, "uv", 'echo "$*" >> calls')
     )
     environment = folder / ".venv"
     venv.create(environment, symlinks=True)
-    config = environment / "pyvenv.cfg"
-    config.write_text(config.read_text().replace("-m venv --without-pip ", "-m venv "))
     packages = next(environment.glob("lib/*/site-packages"))
     (packages / "pip").mkdir()
     (packages / "pip/__init__.py").touch()
-    (environment / "bin/pip").touch(mode=0o755)
+    (packages / "uv.py").touch()
+    for name in ("pip", "uv"):
+        (environment / "bin" / name).touch(mode=0o755)
     (folder / TARGET).touch()
     return folder
 
@@ -115,9 +116,11 @@ def test_a_checkout_that_was_renamed_gets_its_environment_anew(checkout: Path) -
     made = _make(renamed)
     # then
     assert made.returncode == 0, made.stderr
-    said = run([str(renamed / ".venv/bin/pip"), "--version"], seconds=SECONDS)
-    assert str(renamed / ".venv") in said
-    assert (renamed / "calls").read_text().startswith("pip install --quiet --python=")
+    assert (
+        (renamed / "calls")
+        .read_text()
+        .startswith(f"pip install --quiet --python={renamed / '.venv'} --require-hashes ")
+    )
     assert _is_right(renamed)
 
 
