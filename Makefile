@@ -83,11 +83,11 @@ test: .venv/dev ## Every check there is
 
 .PHONY: lock
 lock: .venv/dev ## Renew the lock files from the *.in files
-	@$(STACK) lock
+	@.venv/bin/python -m tools.lock
 
 .PHONY: sbom
 sbom: .venv/dev ## List every package in sbom.cdx.json (CycloneDX)
-	@$(STACK) sbom
+	@.venv/bin/python -m tools.sbom
 
 .PHONY: rules
 rules: .venv/dev ## Renew the rules for secrets from the gitleaks that is pinned
@@ -95,7 +95,7 @@ rules: .venv/dev ## Renew the rules for secrets from the gitleaks that is pinned
 
 .PHONY: audit
 audit: .venv/dev ## Known vulnerabilities in what is locked; asks the internet
-	@$(STACK) audit
+	@.venv/bin/python -m tools.audit
 
 .PHONY: help
 help: ## This list

@@ -8,7 +8,6 @@ from typing import NoReturn
 import typer
 
 from stack.commands import (
-    audit,
     break_,
     certificates,
     config,
@@ -16,13 +15,11 @@ from stack.commands import (
     doctor,
     down,
     heal,
-    lock,
     logs,
     provision,
     queries,
     reload,
     replay,
-    sbom,
     status,
     up,
     validate,
@@ -38,7 +35,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     up, dev, down, verify, status, doctor, validate, reload, break_, heal, provision, queries, logs,
-    config, certificates, replay, lock, sbom, audit
+    config, certificates, replay
 )  # fmt: skip
 for module in COMMANDS:
     app.command(name=module.__name__.rpartition(".")[2].rstrip("_"))(module.run)

@@ -89,7 +89,7 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         AUDIT,
         "the difference",
-        (Change("stack/audit.py", "len(packages) - len(reasons)", "len(packages)"),),
+        (Change("tools/audit.py", "len(packages) - len(reasons)", "len(packages)"),),
         (f"{CHAIN}test_a_package_that_nobody_was_asked_about_is_not_one_without_findings",),
     ),
     TakenOut(

@@ -15,13 +15,13 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
-from stack.audit import read_govulncheck, read_npm_audit, read_pip_audit
 from stack.collector_build import GO_LOCK
-from stack.commands.lock import LOCKS
 from stack.errors import StackError
 from stack.page_build import SOURCES as PAGE
-from stack.sbom import BILL, Package, bill, collector_modules, locked_packages
 from stack.settings import ROOT
+from tools.audit import read_govulncheck, read_npm_audit, read_pip_audit
+from tools.lock import LOCKS
+from tools.sbom import BILL, Package, bill, collector_modules, locked_packages
 
 ADDRESSES = re.compile(r"pypi\.org|pythonhosted|registry\.npmjs|proxy\.golang\.org|npmmirror")
 

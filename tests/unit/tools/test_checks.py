@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from stack.settings import ROOT
 from tools.checks import _counts, lint_commands
 
 
@@ -63,3 +66,10 @@ def test_skipped_tests_count_as_neither(tmp_path: Path) -> None:
     )
     # then
     assert _counts(report) == (4, 3)
+
+
+def test_each_module_that_the_makefile_runs_is_there() -> None:
+    run = set(re.findall(r"-m (tools\.\w+)", (ROOT / "Makefile").read_text()))
+    assert "tools.checks" in run
+    for name in run:
+        assert find_spec(name), name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 from stack.console import step
+from stack.entry import run_function
 from stack.errors import StackError
 from stack.settings import ROOT
 
@@ -19,7 +20,7 @@ LOCKS = (
 OLDEST_PYTHON = "3.11"
 
 
-def run(upgrade: bool = False) -> None:
+def main(upgrade: bool = False) -> None:
     """Pin every package of the *.in files, for every platform and Python from 3.11 on."""
     for lock in LOCKS:
         command = [
@@ -34,3 +35,7 @@ def run(upgrade: bool = False) -> None:
         if done.returncode != 0:
             reason = " ".join(done.stderr.split())
             raise StackError(f"{lock}.in cannot be locked: {reason}")
+
+
+if __name__ == "__main__":
+    run_function(main)

@@ -1,4 +1,4 @@
-"""Known vulnerabilities in what is locked, as each ecosystem's own tool tells them.
+"""`make audit`: known vulnerabilities in what is locked, as each ecosystem's own tool tells them.
 
 Each tool asks a service on the internet. One that does not answer leaves its packages unasked,
 which is told apart from "nothing found": pip-audit says "No known vulnerabilities" for both.
@@ -14,11 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
+from rich.markup import escape
+
 from stack.collector_build import ensure_collector_binary
-from stack.commands.lock import LOCKS
+from stack.console import console
+from stack.entry import run_function
 from stack.errors import StackError
 from stack.page_build import SOURCES as PAGE
 from stack.program import ProgramError, run
+from stack.settings import ROOT
+from tools.lock import LOCKS
 
 GOVULNCHECK = "golang.org/x/vuln/cmd/govulncheck@v1.1.4"
 """Go's checksum database vouches for it. The data is not part of it, and is always the newest."""
@@ -152,3 +158,26 @@ def _output(argv: list[str], folder: Path, *, also_failed: bool = False) -> str:
         if also_failed and failed.standard_output.strip().startswith("{"):
             return failed.standard_output
         raise
+
+
+def main() -> None:
+    """Ask pip-audit, govulncheck and npm audit; needs the internet. Exit 1 for a finding."""
+    found = False
+    for audit in audit_all(ROOT):
+        found = found or bool(audit.findings)
+        for finding in audit.findings:
+            console.print(f"  [red]✗[/] {audit.tool}: {escape(finding)}", soft_wrap=True)
+        if audit.why:
+            what = f"{audit.unasked} packages were" if audit.unasked else "all packages were"
+            console.print(
+                f"  [yellow]![/] {audit.tool}: {what} not asked about: {escape(audit.why)}",
+                soft_wrap=True,
+            )
+        if audit.asked and not audit.findings:
+            console.print(f"  [green]✓[/] {audit.tool}: nothing known of {audit.asked} packages")
+    if found:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    run_function(main)

@@ -1,4 +1,4 @@
-"""What is shipped, and what builds it: every locked package, as one CycloneDX document."""
+"""`make sbom`: what is shipped, and what builds it, as one CycloneDX document."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from stack.collector_build import BINARY, GO_LOCK, ensure_collector_binary, linked_modules
-from stack.commands.lock import LOCKS
+from stack.console import console
+from stack.entry import run_function
 from stack.page_build import SOURCES as PAGE
+from stack.settings import ROOT
+from tools.lock import LOCKS
 
 BILL = Path("sbom.cdx.json")
 NOT_SHIPPED = ("requirements-dev.txt", "tools/test_machine/requirements.txt", str(GO_LOCK))
@@ -111,3 +114,13 @@ def _component(found: list[Package]) -> Component:
             for part in sorted({package.part for package in found})
         ],
     )
+
+
+def main() -> None:
+    """List every package that is shipped, and those that build it, in sbom.cdx.json."""
+    count = write_bill(ROOT)
+    console.print(f"{BILL} lists {count} packages")
+
+
+if __name__ == "__main__":
+    run_function(main)
