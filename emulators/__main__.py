@@ -11,8 +11,9 @@ import os
 import signal
 import sys
 
+from emulators.core.settings import SettingsError
+from emulators.registry import load_settings
 from emulators.server import Emulators
-from emulators.settings import Settings, SettingsError
 
 
 async def serve(emulators: Emulators) -> None:
@@ -22,7 +23,7 @@ async def serve(emulators: Emulators) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await emulators.start()
-    print(json.dumps(emulators.ports()), flush=True)
+    print(json.dumps(emulators.control.ports()), flush=True)
     await stop.wait()
     await emulators.stop()
 
@@ -30,7 +31,7 @@ async def serve(emulators: Emulators) -> None:
 def main() -> int:
     """Run; 1 with one line on standard error when settings or ports cannot be used."""
     try:
-        emulators = Emulators(Settings.from_env())
+        emulators = Emulators(load_settings())
     except SettingsError as error:
         print(f"error: {error}.", file=sys.stderr)
         return 1

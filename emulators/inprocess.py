@@ -6,16 +6,11 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from emulators.client import Client
+from emulators.core.settings import Settings
+from emulators.registry import settings_kinds
 from emulators.server import Emulators
-from emulators.settings import Settings
-
-ANY_PORTS = {
-    f"{name}_port": 0
-    for name in ("control", "honeycomb", "xray", "aws", "rollbar", "otlp", "otlp_grpc")
-}
 
 
 @contextmanager
@@ -24,8 +19,7 @@ def running(settings: Settings | None = None) -> Iterator[Client]:
 
     moto's state belongs to the process: two of these share log groups and metrics.
     """
-    chosen = replace(settings or Settings(), **ANY_PORTS)  # type: ignore[arg-type]
-    emulators = Emulators(chosen)
+    emulators = Emulators((settings or Settings()).on_any_ports(settings_kinds()))
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="emulators", daemon=True)
     thread.start()

@@ -10,9 +10,12 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from emulators.aws.settings import Settings as EmulatedAws
+from emulators.honeycomb.settings import Settings as EmulatedHoneycomb
+from emulators.rollbar.settings import Settings as EmulatedRollbar
 from stack.doctor.finding import Finding
 from stack.errors import StackError
-from stack.settings import PLAYED, Settings, load_settings
+from stack.settings import Settings, load_settings
 from stack.vendors import Vendor, vendors
 
 HIDDEN = "****"
@@ -26,7 +29,7 @@ _LOOKS_SECRET = re.compile(
 )
 _PUBLIC = frozenset(
     value
-    for value in (PLAYED.honeycomb_key, PLAYED.rollbar_token, PLAYED.aws_access_key_id)
+    for value in (EmulatedHoneycomb().key, EmulatedRollbar().token, EmulatedAws().access_key_id)
     if value
 )
 

@@ -19,7 +19,12 @@ from pydantic import (
     model_validator,
 )
 
-from emulators.settings import Settings as EmulatorSettings
+from emulators.aws.settings import Settings as EmulatedAws
+from emulators.core.settings import Settings as EmulatorSettings
+from emulators.honeycomb.settings import Settings as EmulatedHoneycomb
+from emulators.otlp.settings import Settings as EmulatedOtlp
+from emulators.rollbar.settings import Settings as EmulatedRollbar
+from emulators.xray.settings import Settings as EmulatedXRay
 from stack.access import Access
 from stack.collector_config import CONFIG_FILE, env_defaults, env_required, parse, read
 from stack.env_file import (
@@ -48,8 +53,6 @@ def _names(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-
-PLAYED = EmulatorSettings()
 
 IDENTITY = ("PROJECT", "RUN_DIR")
 """By these a machine's stacks are told apart."""
@@ -119,13 +122,13 @@ class Settings(BaseModel):
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
     aws_session_token: SecretStr | None = None
-    emulator_control_port: Port = PLAYED.control_port
-    emulator_honeycomb_port: Port = PLAYED.honeycomb_port
-    emulator_xray_port: Port = PLAYED.xray_port
-    emulator_aws_port: Port = PLAYED.aws_port
-    emulator_rollbar_port: Port = PLAYED.rollbar_port
-    emulator_otlp_port: Port = PLAYED.otlp_port
-    emulator_otlp_grpc_port: Port = PLAYED.otlp_grpc_port
+    emulator_control_port: Port = EmulatorSettings().control_port
+    emulator_honeycomb_port: Port = EmulatedHoneycomb().port
+    emulator_xray_port: Port = EmulatedXRay().port
+    emulator_aws_port: Port = EmulatedAws().port
+    emulator_rollbar_port: Port = EmulatedRollbar().port
+    emulator_otlp_port: Port = EmulatedOtlp().port
+    emulator_otlp_grpc_port: Port = EmulatedOtlp().grpc_port
     collector: dict[str, str] = {}
     """What `${env:…}` in the collector's config is replaced by: its defaults, and what the user
     set instead."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from emulators.settings import Settings as EmulatorSettings
+from emulators.aws.settings import Settings as EmulatedAws
+from emulators.honeycomb.settings import Settings as EmulatedHoneycomb
+from emulators.rollbar.settings import Settings as EmulatedRollbar
 from stack.settings import Settings
 
 HONEYCOMB_HOSTS = {"us": "api.honeycomb.io", "eu": "api.eu1.honeycomb.io"}
@@ -50,20 +52,20 @@ def vendors(settings: Settings, emulator_host: str) -> tuple[Vendor, ...]:
     """Honeycomb, X-Ray, CloudWatch and Rollbar. `emulator_host` is where processes of the chosen
     runtime reach the emulators.
     """
-    played = emulator_settings(settings)
     return (
-        _honeycomb(settings, played, emulator_host),
-        *_aws(settings, played, emulator_host),
-        _rollbar(settings, played, emulator_host),
+        _honeycomb(settings, emulator_host),
+        *_aws(settings, emulator_host),
+        _rollbar(settings, emulator_host),
     )
 
 
-def emulator_settings(settings: Settings) -> EmulatorSettings:
-    """The emulators' ports, as the user set them, and the keys that they take."""
-    return EmulatorSettings(
-        page_origins=",".join(page_origins(settings)),
-        **{name: getattr(settings, f"emulator_{name}") for name in EMULATOR_PORTS},
-    )
+def emulator_variables(settings: Settings) -> dict[str, str]:
+    """What the emulators' process is told: their ports, as the user set them, and the page."""
+    ports = (f"emulator_{name}" for name in EMULATOR_PORTS)
+    return {
+        "EMULATOR_PAGE_ORIGINS": ",".join(page_origins(settings)),
+        **{name.upper(): str(getattr(settings, name)) for name in ports},
+    }
 
 
 def page_origins(settings: Settings) -> tuple[str, str]:
@@ -72,12 +74,12 @@ def page_origins(settings: Settings) -> tuple[str, str]:
     return f"http://127.0.0.1:{port}", f"http://localhost:{port}"
 
 
-def _honeycomb(settings: Settings, played: EmulatorSettings, host: str) -> Vendor:
+def _honeycomb(settings: Settings, host: str) -> Vendor:
     key = settings.honeycomb_api_key
     url = (
         f"https://{HONEYCOMB_HOSTS[settings.honeycomb_region]}"
         if key
-        else f"http://{host}:{played.honeycomb_port}"
+        else f"http://{host}:{settings.emulator_honeycomb_port}"
     )
     return Vendor(
         name="honeycomb",
@@ -86,12 +88,12 @@ def _honeycomb(settings: Settings, played: EmulatorSettings, host: str) -> Vendo
         url=url,
         collector={
             "HONEYCOMB_ENDPOINT": url,
-            "HONEYCOMB_API_KEY": key.get_secret_value() if key else played.honeycomb_key,
+            "HONEYCOMB_API_KEY": key.get_secret_value() if key else EmulatedHoneycomb().key,
         },
     )
 
 
-def _aws(settings: Settings, played: EmulatorSettings, host: str) -> tuple[Vendor, Vendor]:
+def _aws(settings: Settings, host: str) -> tuple[Vendor, Vendor]:
     if settings.aws_telemetry == "live":
         given = {
             "AWS_REGION": settings.aws_region,
@@ -108,12 +110,12 @@ def _aws(settings: Settings, played: EmulatorSettings, host: str) -> tuple[Vendo
     else:
         shared = {
             "AWS_REGION": settings.aws_region,
-            "AWS_ACCESS_KEY_ID": played.aws_access_key_id,
-            "AWS_SECRET_ACCESS_KEY": played.aws_secret_access_key,
+            "AWS_ACCESS_KEY_ID": EmulatedAws().access_key_id,
+            "AWS_SECRET_ACCESS_KEY": EmulatedAws().secret_access_key,
             **NO_AMBIENT_AWS,
         }
-        xray_url = f"http://{host}:{played.xray_port}"
-        logs_url = f"http://{host}:{played.aws_port}"
+        xray_url = f"http://{host}:{settings.emulator_xray_port}"
+        logs_url = f"http://{host}:{settings.emulator_aws_port}"
         why = "AWS_TELEMETRY is not live"
     live = settings.aws_telemetry == "live"
     xray = Vendor(
@@ -136,13 +138,15 @@ def _aws(settings: Settings, played: EmulatorSettings, host: str) -> tuple[Vendo
     return xray, cloudwatch
 
 
-def _rollbar(settings: Settings, played: EmulatorSettings, host: str) -> Vendor:
+def _rollbar(settings: Settings, host: str) -> Vendor:
     token = settings.rollbar_access_token
     client = settings.rollbar_client_token
-    url = ROLLBAR_URL if token else f"http://{host}:{played.rollbar_port}/api/1/"
+    url = ROLLBAR_URL if token else f"http://{host}:{settings.emulator_rollbar_port}/api/1/"
     # Browsers are on this machine, whichever runtime plays Rollbar.
-    for_browsers = ROLLBAR_URL if token else f"http://127.0.0.1:{played.rollbar_port}/api/1/"
-    for_pages = _secret(client) if token else played.rollbar_client_token
+    for_browsers = (
+        ROLLBAR_URL if token else f"http://127.0.0.1:{settings.emulator_rollbar_port}/api/1/"
+    )
+    for_pages = _secret(client) if token else EmulatedRollbar().client_token
     return Vendor(
         name="rollbar",
         live=token is not None,
@@ -150,7 +154,7 @@ def _rollbar(settings: Settings, played: EmulatorSettings, host: str) -> Vendor:
         url=url,
         app={
             "ROLLBAR_ENDPOINT": url,
-            "ROLLBAR_ACCESS_TOKEN": token.get_secret_value() if token else played.rollbar_token,
+            "ROLLBAR_ACCESS_TOKEN": token.get_secret_value() if token else EmulatedRollbar().token,
         },
         page={"ROLLBAR_ENDPOINT": for_browsers, "ROLLBAR_CLIENT_TOKEN": for_pages}
         if for_pages

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from emulators.aws import model as awsmodel
 from emulators.aws import sigv4
+from emulators.aws.settings import Settings as Own
 from emulators.core.bodies import read
 from emulators.core.store import Json
 from emulators.core.vendor import AHEAD, WHY, Vendor
@@ -54,14 +55,14 @@ class AwsVendor(Vendor):
     ) -> tuple[sigv4.Caller, bytes]:
         """Who sent this, and the body as sent. Raises AwsError, BodyError."""
         body = await read(request, limit)
-        settings = self.settings
+        own = self.settings.of(Own)
         try:
             caller = sigv4.verify(
                 request.method,
                 request.raw_path,
                 request.headers,
                 body,
-                {settings.aws_access_key_id: settings.aws_secret_access_key},
+                {own.access_key_id: own.secret_access_key},
                 services or self.services,
                 datetime.now(UTC) + timedelta(seconds=request.get(AHEAD, 0.0)),
             )

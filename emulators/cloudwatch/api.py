@@ -7,10 +7,10 @@ import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
@@ -18,6 +18,7 @@ from aiohttp import web
 
 from emulators.aws import model as awsmodel
 from emulators.aws.expressions import ExpressionError
+from emulators.aws.settings import Settings as Own
 from emulators.aws.vendor import (
     ACCOUNT,
     FAULT_CODES,
@@ -32,10 +33,10 @@ from emulators.cloudwatch.events import flatten
 from emulators.core import otlp, otlp_http, strict_json
 from emulators.core.bodies import BodyError, decompress
 from emulators.core.faults import EVERYWHERE, Fault, Mode
+from emulators.core.settings import Settings
 from emulators.core.store import Item, Json
-from emulators.core.vendor import FAULT, WHY
-from emulators.settings import Settings
-from emulators.xray.api import Region
+from emulators.core.vendor import FAULT, WHY, Vendor
+from emulators.xray.api import Region, XRay
 
 BODY = 8 * otlp_http.MIB
 MAX_QUERIES = 100
@@ -90,6 +91,15 @@ class LogEvent:
         return shown
 
 
+def emulator(settings: Settings, others: Mapping[str, Vendor]) -> Vendor:
+    """CloudWatch. CloudFormation makes X-Ray's groups and rules, too."""
+
+    def region(name: str) -> Region:
+        return cast("XRay", others[XRay.name]).region(name)
+
+    return Aws(settings, region)
+
+
 class Aws(AwsVendor):
     """Log events by trace id, metrics by name; the rest is moto's."""
 
@@ -100,7 +110,7 @@ class Aws(AwsVendor):
     )
 
     def __init__(self, settings: Settings, xray_region: Callable[[str], Region]) -> None:
-        super().__init__(settings, settings.aws_port)
+        super().__init__(settings, settings.of(Own).port)
         self.moto = Moto(xray_region)
         # The answers of Insights queries by id, the oldest leaving first.
         self.queries: dict[str, Json] = {}
@@ -129,6 +139,15 @@ class Aws(AwsVendor):
         self.queries.clear()
         if everything:
             await self.moto.reset()
+
+    def control_routes(self) -> Iterable[web.RouteDef]:
+        """Metric values, by their namespace and name where the query has them."""
+        return [web.get("/aws/metrics", self._metrics)]
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        wanted = {key: request.query[key] for key in ("namespace", "name") if key in request.query}
+        metrics = (item.render() for item in self.store.items if item.signal == "metrics")
+        return web.json_response([one for one in metrics if wanted.items() <= one.items()])
 
     def error(
         self,

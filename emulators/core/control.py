@@ -3,37 +3,29 @@
 GET  /health · /ports · /counts · /faults
 GET  /holds/{trace_id} · /holds/{vendor}/{trace_id} · /items/{vendor} · /requests/{vendor}
 GET  /ids/{vendor}/{signal} · /sums/{vendor}/{signal} · /arrivals/{vendor}/{signal}
-GET  /rollbar/items/{uuid} · /aws/metrics?namespace=&name= · /otlp/expectation
 POST /faults/{vendor} a Fault · /reset {"vendor", "everything"} both optional
-PUT  /otlp/expectation an Expectation
 DELETE /faults · /faults/{vendor}
+and what a vendor's own `control_routes` add.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from emulators.core import guard
 from emulators.core.bodies import BodyError, read
 from emulators.core.faults import Fault
 from emulators.core.listener import Listener
+from emulators.core.settings import Settings
+from emulators.core.trace_ids import hex_trace_id
 from emulators.core.vendor import UnsupportedFaultError, Vendor
-from emulators.otlp.expectation import Expectation
-from emulators.xray.segments import TRACE_ID, hex_trace_id
-
-if TYPE_CHECKING:
-    from aiohttp.typedefs import Handler
-
-    from emulators.server import Emulators
-    from emulators.settings import Settings
 
 BODY = 64 * 1024
-_HEX = frozenset("0123456789abcdef")
-_TRACE_ID_DIGITS = 32
 
 
 class Reset(BaseModel):
@@ -46,11 +38,11 @@ class Reset(BaseModel):
 
 
 class Control:
-    """The control API over one set of emulators."""
+    """The control API over one set of emulators, by name."""
 
-    def __init__(self, settings: Settings, emulators: Emulators) -> None:
+    def __init__(self, settings: Settings, vendors: Mapping[str, Vendor]) -> None:
         self._settings = settings
-        self._emulators = emulators
+        self._vendors = vendors
         app = web.Application(middlewares=[self._answer])
         app.add_routes(
             [
@@ -64,15 +56,12 @@ class Control:
                 web.get("/sums/{vendor}/{signal}", self._sums),
                 web.get("/arrivals/{vendor}/{signal}", self._arrivals),
                 web.get("/requests/{vendor}", self._requests),
-                web.get("/rollbar/items/{uuid}", self._rollbar_items),
-                web.get("/aws/metrics", self._metrics),
                 web.get("/faults", self._faults),
                 web.post("/faults/{vendor}", self._break),
                 web.delete("/faults", self._heal_all),
                 web.delete("/faults/{vendor}", self._heal),
                 web.post("/reset", self._reset),
-                web.get("/otlp/expectation", self._expectation),
-                web.put("/otlp/expectation", self._expect),
+                *(route for vendor in vendors.values() for route in vendor.control_routes()),
             ],
         )
         self._listener = Listener(app, settings.bind, settings.control_port)
@@ -85,6 +74,13 @@ class Control:
     async def stop(self) -> None:
         """Close the port."""
         await self._listener.stop()
+
+    def ports(self) -> dict[str, int]:
+        """The port of each vendor by name, of `otlp_grpc` and of `control`."""
+        ports = {"control": self.port}
+        for vendor in self._vendors.values():
+            ports |= vendor.ports()
+        return ports
 
     @web.middleware
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -108,9 +104,9 @@ class Control:
         return self._named(request.match_info["vendor"])
 
     def _named(self, name: str) -> Vendor:
-        vendor = self._emulators.vendors.get(name)
+        vendor = self._vendors.get(name)
         if vendor is None:
-            known = ", ".join(self._emulators.vendors)
+            known = ", ".join(self._vendors)
             raise BodyError(404, f"no vendor {name!r}; there are: {known}")
         return vendor
 
@@ -120,7 +116,7 @@ class Control:
 
     async def _ports(self, request: web.Request) -> web.Response:
         del request
-        return web.json_response(self._emulators.ports())
+        return web.json_response(self.ports())
 
     async def _counts(self, request: web.Request) -> web.Response:
         del request
@@ -132,17 +128,14 @@ class Control:
                     "evicted": dict(vendor.store.evicted),
                     "bytes": vendor.store.bytes,
                 }
-                for name, vendor in self._emulators.vendors.items()
+                for name, vendor in self._vendors.items()
             },
         )
 
     async def _holds_all(self, request: web.Request) -> web.Response:
         trace_id = _trace_id(request)
         return web.json_response(
-            {
-                name: vendor.store.by_trace(trace_id)
-                for name, vendor in self._emulators.vendors.items()
-            },
+            {name: vendor.store.by_trace(trace_id) for name, vendor in self._vendors.items()},
         )
 
     async def _holds(self, request: web.Request) -> web.Response:
@@ -170,23 +163,10 @@ class Control:
     async def _requests(self, request: web.Request) -> web.Response:
         return web.json_response(list(self._vendor(request).requests))
 
-    async def _rollbar_items(self, request: web.Request) -> web.Response:
-        return web.json_response(self._emulators.rollbar.item(request.match_info["uuid"]))
-
-    async def _metrics(self, request: web.Request) -> web.Response:
-        wanted = {key: request.query[key] for key in ("namespace", "name") if key in request.query}
-        found: list[dict[str, Any]] = []
-        for item in self._emulators.aws.store.items:
-            if item.signal == "metrics":
-                metric = item.render()
-                if wanted.items() <= metric.items():
-                    found.append(metric)
-        return web.json_response(found)
-
     async def _faults(self, request: web.Request) -> web.Response:
         del request
         return web.json_response(
-            {name: vendor.faults.describe() for name, vendor in self._emulators.vendors.items()},
+            {name: vendor.faults.describe() for name, vendor in self._vendors.items()},
         )
 
     async def _break(self, request: web.Request) -> web.Response:
@@ -201,37 +181,28 @@ class Control:
         return web.json_response({vendor.name: None})
 
     async def _heal_all(self, request: web.Request) -> web.Response:
-        for vendor in self._emulators.vendors.values():
+        for vendor in self._vendors.values():
             await vendor.heal()
         return await self._faults(request)
 
     async def _reset(self, request: web.Request) -> web.Response:
         body = await read(request, BODY)
         what = Reset.model_validate_json(body or b"{}")
-        every = self._emulators.vendors.values()
+        every = self._vendors.values()
         for vendor in [self._named(what.vendor)] if what.vendor else every:
             await vendor.reset(everything=what.everything)
         return web.json_response({})
 
-    async def _expectation(self, request: web.Request) -> web.Response:
-        del request
-        return web.json_response(text=self._emulators.otlp.expectation.model_dump_json())
-
-    async def _expect(self, request: web.Request) -> web.Response:
-        self._emulators.otlp.expectation = Expectation.model_validate_json(
-            await read(request, BODY)
-        )
-        return await self._expectation(request)
-
 
 def _trace_id(request: web.Request) -> str:
     """The trace id asked for, in either notation, as 32 hex digits."""
-    text = request.match_info["trace_id"].lower()
-    if TRACE_ID.fullmatch(text):
-        return hex_trace_id(text)
-    if len(text) != _TRACE_ID_DIGITS or not set(text) <= _HEX:
-        raise BodyError(422, f"trace id {text!r}: 32 hex digits or X-Ray's 1-<8>-<24> wanted")
-    return text
+    text = request.match_info["trace_id"]
+    found = hex_trace_id(text)
+    if found is None:
+        raise BodyError(
+            422, f"trace id {text.lower()!r}: 32 hex digits or X-Ray's 1-<8>-<24> wanted"
+        )
+    return found
 
 
 def _error(status: int, message: str) -> web.Response:

@@ -19,8 +19,8 @@ from emulators.core import guard
 from emulators.core.bodies import BodyError, read
 from emulators.core.faults import CLOCK_AHEAD_SECONDS, EVERYWHERE, STATUS_MODES, Fault, Faults, Mode
 from emulators.core.listener import Listener, reset
+from emulators.core.settings import Settings
 from emulators.core.store import Item, Store
-from emulators.settings import Settings
 
 # The fault that a handler has to apply itself (partial, unprocessed); absent otherwise.
 FAULT = web.RequestKey("fault", Fault)
@@ -86,6 +86,14 @@ class Vendor(ABC):
         del everything
         self.store.clear()
         self.requests.clear()
+
+    def control_routes(self) -> Iterable[web.RouteDef]:
+        """What the control port answers about this vendor alone, below `/<name>/`."""
+        return ()
+
+    def ports(self) -> dict[str, int]:
+        """Every port by the name that the control port gives it."""
+        return {self.name: self.listener.port}
 
     async def start(self) -> None:
         """Listen."""

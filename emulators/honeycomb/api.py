@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,9 +18,10 @@ from emulators.core import otlp, otlp_http
 from emulators.core.bodies import BodyError, read
 from emulators.core.faults import EVERYWHERE, Fault, Mode
 from emulators.core.guard import same_secret
+from emulators.core.settings import Settings
 from emulators.core.store import Item, Json
 from emulators.core.vendor import WHY, Vendor
-from emulators.settings import Settings
+from emulators.honeycomb.settings import Settings as Own
 
 LIMITS = otlp_http.Limits(sent=15 * otlp_http.MIB, plain=15 * otlp_http.MIB)
 API_BODY = 100 * 1024
@@ -189,6 +190,11 @@ class QueryAnnotation(BaseModel):
     query_id: str
 
 
+def emulator(settings: Settings, _others: Mapping[str, Vendor]) -> Vendor:
+    """Honeycomb."""
+    return Honeycomb(settings)
+
+
 class Honeycomb(Vendor):
     """Keeps events flattened as Honeycomb shows them."""
 
@@ -196,7 +202,8 @@ class Honeycomb(Vendor):
     modes: ClassVar[frozenset[Mode]] = EVERYWHERE | {"partial"}
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, settings.honeycomb_port)
+        self.own = settings.of(Own)
+        super().__init__(settings, self.own.port)
         # dataset → id → what was created; bounded by _MAX_CREATED.
         self.created: dict[str, dict[str, Json]] = {"markers": {}, "queries": {}, "annotations": {}}
         self.datasets: set[str] = set()
@@ -273,7 +280,7 @@ class Honeycomb(Vendor):
         key = request.headers.get("x-honeycomb-team", "")
         if not key:
             return "missing 'x-honeycomb-team' header"
-        if not same_secret(self.settings.honeycomb_key, key):
+        if not same_secret(self.own.key, key):
             return UNKNOWN_KEY
         return None
 
@@ -304,7 +311,7 @@ class Honeycomb(Vendor):
 
     async def _auth(self, request: web.Request) -> web.Response:
         del request
-        settings = self.settings
+        own = self.own
         access = dict.fromkeys(
             ("events", "markers", "triggers", "boards", "queries", "columns", "createDatasets"),
             True,
@@ -314,10 +321,10 @@ class Honeycomb(Vendor):
                 "id": "hcalk_emulator",
                 "type": "configuration",
                 "api_key_access": {**access, "slos": False, "recipients": False},
-                "team": {"name": settings.honeycomb_team, "slug": settings.honeycomb_team},
+                "team": {"name": own.team, "slug": own.team},
                 "environment": {
-                    "name": settings.honeycomb_environment,
-                    "slug": settings.honeycomb_environment,
+                    "name": own.environment,
+                    "slug": own.environment,
                 },
             },
         )

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from aiohttp import web
 
 from emulators.aws.vendor import AwsError, AwsVendor
 from emulators.core import otlp, otlp_http
-from emulators.core.bodies import BodyError
+from emulators.core.bodies import BodyError, read
 from emulators.core.faults import EVERYWHERE, Mode
-from emulators.core.vendor import WHY
+from emulators.core.settings import Settings
+from emulators.core.vendor import WHY, Vendor
 from emulators.otlp.expectation import Expectation
 from emulators.otlp.grpc_listener import GrpcListener
-from emulators.settings import Settings
+from emulators.otlp.settings import Settings as Own
+
+EXPECTATION_BODY = 64 * 1024
+
+
+def emulator(settings: Settings, _others: Mapping[str, Vendor]) -> Vendor:
+    """Any other vendor."""
+    return Otlp(settings)
 
 
 class Otlp(AwsVendor):
@@ -26,13 +34,25 @@ class Otlp(AwsVendor):
     services: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, settings.otlp_port, _tls(settings))
+        own = settings.of(Own)
+        super().__init__(settings, own.port, _tls(own))
         self.expectation = Expectation()
-        self.grpc = GrpcListener(self, settings)
+        self.grpc = GrpcListener(self, lambda: self.expectation, settings)
 
     def routes(self) -> Iterable[web.RouteDef]:
         """Every path: which of them exist, the expectation says."""
         return [web.post("/{path:.*}", self._export)]
+
+    def control_routes(self) -> Iterable[web.RouteDef]:
+        """The rules: read and set."""
+        return [
+            web.get("/otlp/expectation", self._expectation),
+            web.put("/otlp/expectation", self._expect),
+        ]
+
+    def ports(self) -> dict[str, int]:
+        """Two: HTTP's and gRPC's."""
+        return {**super().ports(), "otlp_grpc": self.grpc.port}
 
     def error(
         self,
@@ -69,6 +89,14 @@ class Otlp(AwsVendor):
         await super().reset(everything=everything)
         if everything:
             self.expectation = Expectation()
+
+    async def _expectation(self, request: web.Request) -> web.Response:
+        del request
+        return web.json_response(text=self.expectation.model_dump_json())
+
+    async def _expect(self, request: web.Request) -> web.Response:
+        self.expectation = Expectation.model_validate_json(await read(request, EXPECTATION_BODY))
+        return await self._expectation(request)
 
     async def _export(self, request: web.Request) -> web.Response:
         rules = self.expectation
@@ -108,13 +136,13 @@ class Otlp(AwsVendor):
             raise BodyError(403, f"signed for {caller.region}, not {wanted.region}")
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if not settings.otlp_tls_cert:
+def _tls(own: Own) -> ssl.SSLContext | None:
+    if not own.tls_cert:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(settings.otlp_tls_cert, settings.otlp_tls_key)
-    if settings.otlp_tls_client_ca:
-        context.load_verify_locations(settings.otlp_tls_client_ca)
+    context.load_cert_chain(own.tls_cert, own.tls_key)
+    if own.tls_client_ca:
+        context.load_verify_locations(own.tls_client_ca)
         context.verify_mode = ssl.CERT_REQUIRED
     return context

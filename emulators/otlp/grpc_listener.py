@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -18,14 +20,12 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from emulators.core import otlp
 from emulators.core.bodies import BodyError
+from emulators.core.faults import Fault
 from emulators.core.listener import bound_socket
-
-if TYPE_CHECKING:
-    import socket
-
-    from emulators.core.faults import Fault
-    from emulators.otlp.api import Otlp
-    from emulators.settings import Settings
+from emulators.core.settings import Settings
+from emulators.core.vendor import Vendor
+from emulators.otlp.expectation import Expectation
+from emulators.otlp.settings import Settings as Own
 
 _PATHS: dict[otlp.Signal, str] = {
     "traces": "opentelemetry.proto.collector.trace.v1.TraceService",
@@ -62,16 +62,23 @@ class _RefusedError(Exception):
 
 
 class GrpcListener:
-    """The gRPC port of the generic emulator; faults, store and request log are the vendor's."""
+    """The gRPC port of the generic emulator; faults, store and request log are the vendor's.
 
-    def __init__(self, vendor: Otlp, settings: Settings) -> None:
+    `rules`: what it demands now.
+    """
+
+    def __init__(
+        self, vendor: Vendor, rules: Callable[[], Expectation], settings: Settings
+    ) -> None:
         self._vendor = vendor
-        self._settings = settings
+        self._rules = rules
+        self._bind = settings.bind
+        self._own = settings.of(Own)
         self._server: grpc.aio.Server | None = None
         # A reset may still be at work when the vendor is healed or stopped.
         self._changing = asyncio.Lock()
         self._cutting: asyncio.Task[None] | None = None
-        self._reserved: socket.socket | None = bound_socket(settings.bind, settings.otlp_grpc_port)
+        self._reserved: socket.socket | None = bound_socket(self._bind, self._own.grpc_port)
         self.port: int = self._reserved.getsockname()[1]
 
     async def open(self) -> None:
@@ -99,9 +106,9 @@ class GrpcListener:
             server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(service, {"Export": handler}),),
             )
-        bind = self._settings.bind
+        bind = self._bind
         address = f"[{bind}]:{self.port}" if ":" in bind else f"{bind}:{self.port}"
-        credentials = _credentials(self._settings)
+        credentials = _credentials(self._own)
         if credentials is None:
             server.add_insecure_port(address)
         else:
@@ -120,7 +127,7 @@ class GrpcListener:
         await self._server.stop(grace=0)
         self._server = None
         if self._reserved is None:
-            self._reserved = bound_socket(self._settings.bind, self.port)
+            self._reserved = bound_socket(self._bind, self.port)
 
     async def stop(self) -> None:
         """Give the port back."""
@@ -188,7 +195,7 @@ class GrpcListener:
         metadata: dict[str, str],
         fault: Fault | None,
     ) -> bytes:
-        rules = self._vendor.expectation
+        rules = self._rules()
         if signal not in rules.signals or rules.protocol == "http":
             raise _refusal(404, f"{rules.name} takes no {signal} here")
         wrong = rules.missing_header(signal, metadata)
@@ -238,13 +245,11 @@ def _advise_retry(context: grpc.aio.ServicerContext[bytes, bytes], fault: Fault)
     context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
 
 
-def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    if not settings.otlp_tls_cert:
+def _credentials(own: Own) -> grpc.ServerCredentials | None:
+    if not own.tls_cert:
         return None
-    key, cert = (
-        Path(name).read_bytes() for name in (settings.otlp_tls_key, settings.otlp_tls_cert)
-    )
-    client_ca = settings.otlp_tls_client_ca
+    key, cert = (Path(name).read_bytes() for name in (own.tls_key, own.tls_cert))
+    client_ca = own.tls_client_ca
     return grpc.ssl_server_credentials(
         [(key, cert)],
         root_certificates=Path(client_ca).read_bytes() if client_ca else None,

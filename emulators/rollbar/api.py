@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from emulators.core import strict_json
+from emulators.core import strict_json, trace_ids
 from emulators.core.bodies import BodyError, decompress, read
 from emulators.core.faults import Fault
 from emulators.core.guard import same_secret
+from emulators.core.settings import Settings
 from emulators.core.store import Item, Json
 from emulators.core.vendor import WHY, Vendor
-from emulators.settings import Settings
+from emulators.rollbar.settings import Settings as Own
 
 BODY = 1024 * 1024
-_HEX = frozenset("0123456789abcdef")
-_TRACE_ID_DIGITS = 32
 CLIENT_PLATFORMS = frozenset({"browser", "client", "android", "ios", "flash"})
 """What a post_client_item token may tell of."""
 
@@ -112,6 +111,11 @@ class Payload(_Part):
     data: Data
 
 
+def emulator(settings: Settings, _others: Mapping[str, Vendor]) -> Vendor:
+    """Rollbar."""
+    return Rollbar(settings)
+
+
 class Rollbar(Vendor):
     """Items by uuid and, where `custom` has one, by trace id."""
 
@@ -119,7 +123,8 @@ class Rollbar(Vendor):
     asked_by_pages: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, settings.rollbar_port)
+        self.own = settings.of(Own)
+        super().__init__(settings, self.own.port)
 
     def routes(self) -> Iterable[web.RouteDef]:
         """The item endpoint with and without its slash, and the health check."""
@@ -130,6 +135,10 @@ class Rollbar(Vendor):
             web.options("/api/1/item", self._preflight),
             web.get("/api/1/status/ping", self._ping),
         ]
+
+    def control_routes(self) -> Iterable[web.RouteDef]:
+        """The items with a uuid: more than one is a duplicate."""
+        return [web.get("/rollbar/items/{uuid}", self._items_of)]
 
     def error(
         self,
@@ -154,9 +163,11 @@ class Rollbar(Vendor):
             headers["Retry-After"] = left
         return self.error(request, 429, "over rate limit", headers)
 
-    def item(self, identifier: str) -> list[Json]:
-        """The items with this uuid: more than one is a duplicate."""
-        return [one.render() for one in self.store.items if one.id == identifier]
+    async def _items_of(self, request: web.Request) -> web.Response:
+        uuid_asked = request.match_info["uuid"]
+        return web.json_response(
+            [one.render() for one in self.store.items if one.id == uuid_asked],
+        )
 
     async def _ping(self, request: web.Request) -> web.Response:
         del request
@@ -182,8 +193,8 @@ class Rollbar(Vendor):
         token = request.headers.get("X-Rollbar-Access-Token") or in_body
         if not token:
             raise BodyError(401, "access token required")
-        by_client = same_secret(self.settings.rollbar_client_token, str(token))
-        if not by_client and not same_secret(self.settings.rollbar_token, str(token)):
+        by_client = same_secret(self.own.client_token, str(token))
+        if not by_client and not same_secret(self.own.token, str(token)):
             raise BodyError(403, "invalid access token")
         if broken:
             raise BodyError(400, f"invalid JSON: {broken}")
@@ -214,5 +225,5 @@ def _trace_ids(custom: Json) -> Iterator[str]:
     for key, one in named:
         if isinstance(one, str) and "trace" in key.lower():
             plain = one.lower()
-            if len(plain) == _TRACE_ID_DIGITS and set(plain) <= _HEX:
+            if trace_ids.PLAIN.fullmatch(plain):
                 yield plain

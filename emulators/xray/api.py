@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -24,13 +24,15 @@ from emulators.aws.vendor import (
 from emulators.core import otlp_http, strict_json
 from emulators.core.bodies import BodyError, decompress
 from emulators.core.faults import EVERYWHERE, Fault, Mode
+from emulators.core.settings import Settings
 from emulators.core.store import Item, Json
-from emulators.core.vendor import FAULT, WHY
-from emulators.settings import Settings
+from emulators.core.trace_ids import XRAY
+from emulators.core.vendor import FAULT, WHY, Vendor
 from emulators.xray import segments
 from emulators.xray.filters import Predicate, Subject, compile_filter
 from emulators.xray.groups import GroupError, Groups
 from emulators.xray.sampling import RuleError, Sampling
+from emulators.xray.settings import Settings as Own
 
 BODY = 8 * 1024 * 1024
 MAX_TRACES = 5
@@ -77,6 +79,11 @@ class Region:
 _Operation = Callable[[Region, Json, Fault | None], Json]
 
 
+def emulator(settings: Settings, _others: Mapping[str, Vendor]) -> Vendor:
+    """X-Ray."""
+    return XRay(settings)
+
+
 class XRay(AwsVendor):
     """Segments by trace id; groups and sampling rules by region."""
 
@@ -85,7 +92,7 @@ class XRay(AwsVendor):
     services: ClassVar[frozenset[str]] = frozenset({"xray"})
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, settings.xray_port)
+        super().__init__(settings, settings.of(Own).port)
         self.regions: dict[str, Region] = {}
 
     def routes(self) -> Iterable[web.RouteDef]:
@@ -241,7 +248,7 @@ class XRay(AwsVendor):
         traces: list[Json] = []
         malformed: list[str] = []
         for trace_id in trace_ids:
-            if segments.TRACE_ID.fullmatch(trace_id) is None:
+            if XRAY.fullmatch(trace_id) is None:
                 malformed.append(trace_id)
                 continue
             bodies = self._bodies(region, segments.hex_trace_id(trace_id))

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from emulators.core import strict_json
+from emulators.core import strict_json, trace_ids
 
 # A document's bytes, documents in a put, annotations in a trace.
 MAX_BYTES = 64 * 1024
@@ -27,8 +27,7 @@ MAX_DOCUMENTS = 50
 MAX_ANNOTATIONS = 50
 
 _Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-TRACE_ID = re.compile(r"1-[0-9a-f]{8}-[0-9a-f]{24}")
-_TraceId = Annotated[str, Field(pattern=rf"^{TRACE_ID.pattern}$")]
+_TraceId = Annotated[str, Field(pattern=rf"^{trace_ids.XRAY.pattern}$")]
 # Letters, numbers, white space and _ . : / % & # = + \ - @
 _Name = Annotated[
     str,

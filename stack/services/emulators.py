@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from stack.python_env import PythonEnv
 from stack.services.model import Plan
 from stack.services.process import Process
-from stack.vendors import emulator_settings
+from stack.vendors import emulator_variables
 
 
 def emulators(plan: Plan) -> Process:
-    played = emulator_settings(plan.settings)
+    variables = emulator_variables(plan.settings)
     python = PythonEnv(
         plan.root / ".run/emulators-venv",
         plan.root / "emulators/requirements.txt",
@@ -21,17 +19,9 @@ def emulators(plan: Plan) -> Process:
         name="emulators",
         argv=(str(python.bin / "python"), "-m", "emulators"),
         cwd=plan.root,
-        environment={
-            f"EMULATOR_{name.upper()}": str(value)
-            for name, value in asdict(played).items()
-            if value
-        },
-        ports={
-            f"EMULATOR_{name.upper()}": value
-            for name, value in asdict(played).items()
-            if name.endswith("_port")
-        },
-        health=f"http://127.0.0.1:{played.control_port}/health",
+        environment=variables,
+        ports={name: int(port) for name, port in variables.items() if name.endswith("_PORT")},
+        health=f"http://127.0.0.1:{plan.settings.emulator_control_port}/health",
         start_order=5,
         python=python,
     )

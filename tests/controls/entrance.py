@@ -287,7 +287,7 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         LISTENERS,
         "for the emulators",
-        (Change("emulators/settings.py", 'bind: str = "127.0.0.1"', 'bind: str = "0.0.0.0"'),),
+        (Change("emulators/core/settings.py", 'bind: str = "127.0.0.1"', 'bind: str = "0.0.0.0"'),),
         (AS_SHIPPED,),
     ),
     TakenOut(

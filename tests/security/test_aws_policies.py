@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from emulators import inprocess
-from emulators.settings import Settings
+from emulators.aws.settings import Settings
 from stack.provision.account import Target, account_of
 from stack.provision.changes import apply, plan_changes
 from stack.provision.desired import load_desired
@@ -39,9 +39,7 @@ def test_the_policy_for_provisioning_allows_what_it_calls_and_nothing_else(
         emulators.reset(everything=True)
         aws, played = emulators.address("aws"), Settings()
         endpoints = {"xray": emulators.address("xray"), "logs": aws, "cloudwatch": aws, "sts": aws}
-        target = Target(
-            "eu-west-1", endpoints, played.aws_access_key_id, played.aws_secret_access_key
-        )
+        target = Target("eu-west-1", endpoints, played.access_key_id, played.secret_access_key)
         # when all is created
         desired = load_desired(ROOT, target.region, account_of(target))
         apply(target, plan_changes(target, desired))

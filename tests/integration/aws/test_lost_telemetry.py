@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from emulators import inprocess
+from emulators.aws.settings import Settings as EmulatorSettings
 from emulators.client import Client
-from emulators.settings import Settings as EmulatorSettings
 from stack.collector_build import ensure_collector_binary
 from stack.provision.account import Target
 from stack.provision.changes import apply, plan_changes
@@ -57,8 +57,8 @@ def target(emulators: Client) -> Target:
     target = Target(
         REGION,
         {"xray": emulators.address("xray")} | dict.fromkeys(("logs", "cloudwatch", "sts"), aws),
-        keys.aws_access_key_id,
-        keys.aws_secret_access_key,
+        keys.access_key_id,
+        keys.secret_access_key,
         account=ACCOUNT,
     )
     apply(target, plan_changes(target, load_desired(ROOT, REGION, ACCOUNT)))

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from emulators import inprocess
-from emulators.settings import Settings as EmulatorSettings
+from emulators.aws.settings import Settings as EmulatorSettings
 from stack.collector_build import ensure_collector_binary
 from stack.provision.account import Target
 from stack.provision.changes import apply, plan_changes
@@ -91,15 +91,15 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sampled]:
             "eu-west-1",
             {"xray": emulators.address("xray")}
             | dict.fromkeys(("logs", "cloudwatch", "sts"), emulators.address("aws")),
-            keys.aws_access_key_id,
-            keys.aws_secret_access_key,
+            keys.access_key_id,
+            keys.secret_access_key,
             account="123456789012",
         )
         apply(target, plan_changes(target, load_desired(ROOT, "eu-west-1", "123456789012")))
         environment = {
             "XRAY_ENDPOINT": emulators.address("xray"),
-            "AWS_ACCESS_KEY_ID": keys.aws_access_key_id,
-            "AWS_SECRET_ACCESS_KEY": keys.aws_secret_access_key,
+            "AWS_ACCESS_KEY_ID": keys.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
             "AWS_REGION": "eu-west-1",
         }
         with collector.running(binary, folder, environment=environment) as started:

@@ -20,8 +20,8 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from emulators import inprocess
+from emulators.aws.settings import Settings as EmulatorSettings
 from emulators.client import Client
-from emulators.settings import Settings as EmulatorSettings
 from stack.collector_build import ensure_collector_binary
 from stack.provision.account import Target
 from stack.provision.changes import apply, plan_changes
@@ -164,15 +164,15 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         target = Target(
             REGION,
             {"xray": xray} | dict.fromkeys(("logs", "cloudwatch", "sts"), aws),
-            keys.aws_access_key_id,
-            keys.aws_secret_access_key,
+            keys.access_key_id,
+            keys.secret_access_key,
             account=ACCOUNT,
         )
         environment = {
             "XRAY_ENDPOINT": xray,
             "CLOUDWATCH_LOGS_ENDPOINT": aws,
-            "AWS_ACCESS_KEY_ID": keys.aws_access_key_id,
-            "AWS_SECRET_ACCESS_KEY": keys.aws_secret_access_key,
+            "AWS_ACCESS_KEY_ID": keys.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
             "AWS_REGION": REGION,
         }
         with (

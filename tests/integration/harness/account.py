@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 
-from emulators.settings import Settings as EmulatorSettings
+from emulators.aws.settings import Settings as EmulatorSettings
 from tests.integration.harness.checkout import Checkout
 
 
@@ -18,6 +18,6 @@ def aws(checkout: Checkout, service: str) -> Any:
         service,
         region_name="us-east-1",
         endpoint_url=f"http://127.0.0.1:{checkout.ports[port]}",
-        aws_access_key_id=played.aws_access_key_id,
-        aws_secret_access_key=played.aws_secret_access_key,
+        aws_access_key_id=played.access_key_id,
+        aws_secret_access_key=played.secret_access_key,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from emulators.aws.settings import Settings
 from emulators.client import Client
-from emulators.settings import Settings
 from stack.provision.account import Target
 
 
@@ -12,6 +12,6 @@ def target_of(emulators: Client) -> Target:
     return Target(
         "eu-west-1",
         {"xray": emulators.address("xray"), "logs": aws, "cloudwatch": aws, "sts": aws},
-        keys.aws_access_key_id,
-        keys.aws_secret_access_key,
+        keys.access_key_id,
+        keys.secret_access_key,
     )

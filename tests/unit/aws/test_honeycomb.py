@@ -14,7 +14,7 @@ import requests
 from emulators import inprocess
 from emulators.client import Client
 from emulators.core.faults import Mode
-from emulators.settings import Settings
+from emulators.honeycomb.settings import Settings
 from stack.errors import StackError
 from stack.honeycomb import (
     Honeycomb,
@@ -27,7 +27,7 @@ from stack.honeycomb import (
 from stack.settings import ROOT
 
 DATASET = "backend-flask"
-KEY = Settings().honeycomb_key
+KEY = Settings().key
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from emulators import inprocess
+from emulators.aws.settings import Settings
 from emulators.client import Client
-from emulators.settings import Settings
 from stack.errors import StackError
 from stack.provision.account import Target, account_of
 from stack.provision.changes import Change, Difference, apply, plan_changes
@@ -51,8 +51,8 @@ def target(xray: fake_xray.FakeXRay, played: Client, monkeypatch: pytest.MonkeyP
     return Target(
         "eu-west-1",
         {"xray": xray.url, "logs": aws, "cloudwatch": aws, "sts": aws},
-        keys.aws_access_key_id,
-        keys.aws_secret_access_key,
+        keys.access_key_id,
+        keys.secret_access_key,
     )
 
 

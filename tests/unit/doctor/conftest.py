@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
+from emulators.aws.settings import Settings as AwsSettings
 from emulators.client import Client
 from emulators.inprocess import running
 from stack.collector_config import CONFIG_FILE, env_defaults
@@ -18,7 +19,7 @@ from stack.doctor import asking, aws, chosen, machine, versions
 from stack.doctor.examination import examine
 from stack.doctor.setup import Setup
 from stack.services import make_plan
-from stack.settings import PLAYED, ROOT, Settings
+from stack.settings import ROOT, Settings
 from stack.vendors import vendors
 from tests.local_http import Handler, serve
 from tests.unit.doctor.playing import Server
@@ -69,8 +70,8 @@ def shared() -> Iterator[Client]:
             "sts",
             endpoint_url=client.address("aws"),
             region_name=REGION,
-            aws_access_key_id=PLAYED.aws_access_key_id,
-            aws_secret_access_key=PLAYED.aws_secret_access_key,
+            aws_access_key_id=AwsSettings().access_key_id,
+            aws_secret_access_key=AwsSettings().secret_access_key,
         ).get_caller_identity()
         yield client
 

@@ -10,9 +10,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from emulators.aws.settings import Settings
 from emulators.client import Client
 from emulators.inprocess import running
-from emulators.settings import Settings
 
 SETTINGS = Settings()
 
@@ -42,8 +42,8 @@ def aws(emulators: Client) -> Callable[..., Any]:
     def client(
         service: str,
         *,
-        key: str = SETTINGS.aws_access_key_id,
-        secret: str = SETTINGS.aws_secret_access_key,
+        key: str = SETTINGS.access_key_id,
+        secret: str = SETTINGS.secret_access_key,
         region: str = "us-east-1",
         endpoint: str | None = None,
     ) -> Any:

@@ -6,7 +6,6 @@ import json
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -18,10 +17,11 @@ from botocore.credentials import Credentials
 from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
 from moto.logs.models import LogEvent
 
+from emulators.aws.settings import Settings
 from emulators.client import Client
 from emulators.cloudwatch import backend
+from emulators.core.settings import Settings as CoreSettings
 from emulators.inprocess import running
-from emulators.settings import Settings
 from tests.unit.emulators import otlp_data
 
 SETTINGS = Settings()
@@ -33,7 +33,7 @@ def send(
     """A signed request as no client of AWS would send it."""
     url = f"{emulators.address('aws')}{path}"
     request = AWSRequest("POST", url, data=body, headers=headers)
-    credentials = Credentials(SETTINGS.aws_access_key_id, SETTINGS.aws_secret_access_key)
+    credentials = Credentials(SETTINGS.access_key_id, SETTINGS.secret_access_key)
     SigV4Auth(credentials, service, "us-east-1").add_auth(request)
     return requests.post(url, data=body, headers=dict(request.headers.items()), timeout=60)
 
@@ -95,12 +95,12 @@ def tracked(model: Any) -> list[object]:
 def test_moto_holds_no_more_than_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend, "MAX_DATA_POINTS", 15)
     group = f"bounds-{secrets.token_hex(4)}"
-    with running(replace(SETTINGS, max_items=10)) as client:
+    with running(CoreSettings(max_items=10)) as client:
         where: dict[str, Any] = {
             "endpoint_url": client.address("aws"),
             "region_name": "me-south-1",
-            "aws_access_key_id": SETTINGS.aws_access_key_id,
-            "aws_secret_access_key": SETTINGS.aws_secret_access_key,
+            "aws_access_key_id": SETTINGS.access_key_id,
+            "aws_secret_access_key": SETTINGS.secret_access_key,
         }
         logs, cloudwatch = boto3.client("logs", **where), boto3.client("cloudwatch", **where)
         logs.create_log_group(logGroupName=group)

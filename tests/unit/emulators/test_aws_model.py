@@ -49,8 +49,8 @@ def unchecked(emulators: Client, service: str) -> Any:
         service,  # type: ignore[call-overload]
         endpoint_url=emulators.address("xray" if service == "xray" else "aws"),
         region_name="us-east-1",
-        aws_access_key_id=SETTINGS.aws_access_key_id,
-        aws_secret_access_key=SETTINGS.aws_secret_access_key,
+        aws_access_key_id=SETTINGS.access_key_id,
+        aws_secret_access_key=SETTINGS.secret_access_key,
         config=UNCHECKED,
     )
 

@@ -14,9 +14,9 @@ import boto3
 import pytest
 import requests
 
+from emulators.aws.settings import Settings
 from emulators.client import Client
 from emulators.inprocess import running
-from emulators.settings import Settings
 from emulators.xray.segments import xray_trace_id
 from tests.ports import free_ports
 from tests.unit.emulators import otlp_data
@@ -107,8 +107,8 @@ def aws(client: Client, service: str) -> Any:
         service,  # type: ignore[call-overload]
         endpoint_url=client.address("xray" if service == "xray" else "aws"),
         region_name="us-east-1",
-        aws_access_key_id=SETTINGS.aws_access_key_id,
-        aws_secret_access_key=SETTINGS.aws_secret_access_key,
+        aws_access_key_id=SETTINGS.access_key_id,
+        aws_secret_access_key=SETTINGS.secret_access_key,
     )
 
 
@@ -143,7 +143,7 @@ def collector(own: Client, folder: Path, secret: str) -> Iterator[str]:
             [str(COLLECTOR), "--config", str(config)],
             env={
                 "PATH": os.environ["PATH"],
-                "AWS_ACCESS_KEY_ID": SETTINGS.aws_access_key_id,
+                "AWS_ACCESS_KEY_ID": SETTINGS.access_key_id,
                 "AWS_SECRET_ACCESS_KEY": secret,
                 "AWS_REGION": "us-east-1",
                 "AWS_EC2_METADATA_DISABLED": "true",
@@ -173,7 +173,7 @@ def send(
         logs.create_log_group(logGroupName="otlp")
         logs.create_log_stream(logGroupName="otlp", logStreamName="backend")
     folder = tmp_path_factory.mktemp("collector")
-    with collector(own, folder, SETTINGS.aws_secret_access_key) as url:
+    with collector(own, folder, SETTINGS.secret_access_key) as url:
 
         def post(signal: str, body: bytes) -> None:
             answer = requests.post(f"{url}/{signal}", body, headers=PROTOBUF, timeout=SECONDS)

@@ -15,10 +15,14 @@ from pathlib import Path
 import pytest
 import requests
 
+from emulators.aws.settings import Settings as AwsSettings
 from emulators.client import Client, EmulatorError
+from emulators.core.settings import Settings, SettingsError
 from emulators.core.store import OVERHEAD, Item, Store
+from emulators.honeycomb.settings import Settings as HoneycombSettings
 from emulators.inprocess import running
-from emulators.settings import Settings, SettingsError
+from emulators.registry import load_settings
+from emulators.xray.settings import Settings as XRaySettings
 from tests.unit.emulators import otlp_data
 
 VENDORS = ("honeycomb", "xray", "aws", "rollbar", "otlp", "control")
@@ -154,7 +158,7 @@ def test_a_wrong_trace_id_is_refused(emulators: Client, text: str) -> None:
 
 
 def test_settings_come_from_the_environment() -> None:
-    settings = Settings.from_env(
+    settings = load_settings(
         {
             "EMULATOR_XRAY_PORT": "1",
             "EMULATOR_HONEYCOMB_KEY": "k",
@@ -162,7 +166,9 @@ def test_settings_come_from_the_environment() -> None:
             "PATH": "x",
         }
     )
-    assert (settings.xray_port, settings.honeycomb_key, settings.aws_port) == (1, "k", 4583)
+    assert settings.of(XRaySettings).port == 1
+    assert settings.of(HoneycombSettings).key == "k"
+    assert settings.of(AwsSettings).port == 4583
 
 
 @pytest.mark.parametrize(
@@ -177,7 +183,7 @@ def test_settings_come_from_the_environment() -> None:
 )
 def test_wrong_settings_are_named(env: dict[str, str], why: str) -> None:
     with pytest.raises(SettingsError, match=why):
-        Settings.from_env(env)
+        load_settings(env)
 
 
 def test_nobody_there_is_one_clear_error() -> None:

@@ -26,6 +26,8 @@ from hypothesis import strategies as st
 from emulators.aws import model as awsmodel
 from emulators.client import Client
 from emulators.core import otlp
+from emulators.honeycomb.settings import Settings as HoneycombSettings
+from emulators.rollbar.settings import Settings as RollbarSettings
 from tests.unit import fuzzing
 from tests.unit.emulators.conftest import SETTINGS
 
@@ -73,7 +75,7 @@ class Sender:
     ) -> requests.Response:
         url = f"http://127.0.0.1:{self.ports[vendor]}{path}"
         request = AWSRequest("POST", url, data=body, headers=headers)
-        key = Credentials(SETTINGS.aws_access_key_id, SETTINGS.aws_secret_access_key)
+        key = Credentials(SETTINGS.access_key_id, SETTINGS.secret_access_key)
         SigV4Auth(key, service, "us-east-1").add_auth(request)
         return self.send(vendor, path, body, dict(request.headers.items()))
 
@@ -348,7 +350,7 @@ CUSTOM = '{"data": {"environment": "x", "body": {"message": {"body": "m"}}, "cus
 @example(body="null")
 @example(body=CUSTOM % '{"a": 1e999}')
 def test_rollbars_items(sender: Sender, body: str) -> None:
-    headers = {**JSON, "X-Rollbar-Access-Token": SETTINGS.rollbar_token}
+    headers = {**JSON, "X-Rollbar-Access-Token": RollbarSettings().token}
 
     answer = sender.send("rollbar", "/api/1/item/", body, headers)
 
@@ -393,7 +395,7 @@ DEEP_ATTRIBUTE = '{"traceId": "%s", "spanId": "%s", "attributes": [{"key": "a", 
 def test_otlp(sender: Sender, vendor: str, signal: otlp.Signal, one: str, content: str) -> None:
     of_resource, of_scope, items = KEYS[signal]
     body = f'{{"{of_resource}": [{{"{of_scope}": [{{"{items}": [{one}]}}]}}]}}'
-    headers = {"x-honeycomb-team": SETTINGS.honeycomb_key, "x-honeycomb-dataset": "d"}
+    headers = {"x-honeycomb-team": HoneycombSettings().key, "x-honeycomb-dataset": "d"}
 
     sender.send(vendor, f"/v1/{signal}", body, {**headers, "Content-Type": content})
     sender.send(vendor, f"/v1/{signal}", one, {**headers, "Content-Type": content})
@@ -418,7 +420,7 @@ def test_otlp(sender: Sender, vendor: str, signal: otlp.Signal, one: str, conten
     ).map(json.dumps),
 )
 def test_honeycombs_api(sender: Sender, kind: str, dataset: str, body: str) -> None:
-    headers = {"x-honeycomb-team": SETTINGS.honeycomb_key}
+    headers = {"x-honeycomb-team": HoneycombSettings().key}
 
     answer = sender.send("honeycomb", f"/1/{kind}/{dataset}", body, headers)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,12 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
+from emulators.aws.settings import Settings as AwsSettings
 from emulators.client import Client, EmulatorError
+from emulators.core.settings import Settings
 from emulators.inprocess import running
 from emulators.otlp.expectation import Expectation, Header, SigV4
-from emulators.settings import Settings
+from emulators.otlp.settings import Settings as OtlpSettings
 from stack.waiting import wait_for
 from tests.unit.emulators import otlp_data
 
@@ -180,17 +181,17 @@ def test_a_signature_is_demanded(
     emulators: Client, expect: Callable[..., None], trace_id: str
 ) -> None:
     expect(sigv4=SigV4(service="monitoring", region="eu-west-1"))
-    settings = Settings()
+    keys = AwsSettings()
 
     def signed(service: str, region: str, secret: str, body: bytes) -> int:
         url = f"{emulators.address('otlp')}/v1/traces"
         request = AWSRequest("POST", url, data=body, headers={"Content-Type": PROTOBUF})
-        credentials = Credentials(settings.aws_access_key_id, secret)
+        credentials = Credentials(keys.access_key_id, secret)
         SigV4Auth(credentials, service, region).add_auth(request)
         headers = dict(request.headers.items())
         return requests.post(url, data=body, headers=headers, timeout=SECONDS).status_code
 
-    body, secret = otlp_data.traces(trace_id), settings.aws_secret_access_key
+    body, secret = otlp_data.traces(trace_id), keys.secret_access_key
     assert signed("monitoring", "eu-west-1", secret, body) == 200
     assert len(emulators.holds("otlp", trace_id)["traces"]) == 1
     assert signed("logs", "eu-west-1", secret, body) == 403
@@ -316,13 +317,12 @@ def mutual_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Clien
         issued.private_key_pem.write_to_path(folder / f"{name}.key")
         for part in issued.cert_chain_pems:
             part.write_to_path(folder / f"{name}.pem", append=True)
-    settings = replace(
-        Settings(),
-        otlp_tls_cert=str(folder / "server.pem"),
-        otlp_tls_key=str(folder / "server.key"),
-        otlp_tls_client_ca=str(folder / "ca.pem"),
+    otlp = OtlpSettings(
+        tls_cert=str(folder / "server.pem"),
+        tls_key=str(folder / "server.key"),
+        tls_client_ca=str(folder / "ca.pem"),
     )
-    with running(settings) as client:
+    with running(Settings(of_vendors=(otlp,))) as client:
         yield client, folder
 
 
@@ -362,5 +362,5 @@ def test_mutual_tls_over_grpc(mutual_tls: tuple[Client, Path], trace_id: str) ->
 
 
 def test_a_client_whose_name_is_wrong_gets_a_clear_error(emulators: Client) -> None:
-    with pytest.raises(EmulatorError, match="no vendor 'nobody'; there are: honeycomb"):
+    with pytest.raises(EmulatorError, match="no vendor 'nobody'; there are: aws, honeycomb"):
         emulators.holds("nobody", "0" * 32)

@@ -16,8 +16,8 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from emulators.aws.settings import Settings
 from emulators.client import Client
-from emulators.settings import Settings
 from emulators.xray.sampling import RuleError, Sampling
 from emulators.xray.segments import xray_trace_id
 from tests.unit.emulators import otlp_data
@@ -483,7 +483,7 @@ def test_otlp_needs_transaction_search_and_a_signature(
     def export(region: str, body: bytes) -> requests.Response:
         request = AWSRequest("POST", url, data=body)
         request.headers["Content-Type"] = "application/x-protobuf"
-        credentials = Credentials(SETTINGS.aws_access_key_id, SETTINGS.aws_secret_access_key)
+        credentials = Credentials(SETTINGS.access_key_id, SETTINGS.secret_access_key)
         SigV4Auth(credentials, "xray", region).add_auth(request)
         return requests.post(url, data=body, headers=dict(request.headers.items()), timeout=60)
 

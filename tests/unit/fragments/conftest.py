@@ -11,8 +11,9 @@ import pytest
 import trustme
 
 from emulators.client import Client
+from emulators.core.settings import Settings
 from emulators.inprocess import running
-from emulators.settings import Settings
+from emulators.otlp.settings import Settings as OtlpSettings
 from stack.collector_build import ensure_collector_binary
 from stack.fragments import Fragment
 from stack.settings import ROOT
@@ -46,16 +47,16 @@ def every_emulator(certificates: Path) -> Iterator[Callable[[str], Client]]:
 
         @cache
         def started(tls: str) -> Client:
-            settings = Settings()
+            otlp = OtlpSettings()
             if tls != "none":
-                settings = replace(
-                    settings,
-                    otlp_tls_cert=str(certificates / "server.pem"),
-                    otlp_tls_key=str(certificates / "server.key"),
+                otlp = replace(
+                    otlp,
+                    tls_cert=str(certificates / "server.pem"),
+                    tls_key=str(certificates / "server.key"),
                 )
             if tls == "mutual":
-                settings = replace(settings, otlp_tls_client_ca=str(certificates / "ca.pem"))
-            return running_ones.enter_context(running(settings))
+                otlp = replace(otlp, tls_client_ca=str(certificates / "ca.pem"))
+            return running_ones.enter_context(running(Settings(of_vendors=(otlp,))))
 
         yield started
 

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from emulators.aws.settings import Settings
 from emulators.otlp.expectation import MIB, Expectation, SigV4
-from emulators.settings import Settings
 
 KEY = "a-key-of-the-tests"
 REGION = "eu-central-1"
 AWS = {
     "AWS_REGION": REGION,
-    "AWS_ACCESS_KEY_ID": Settings().aws_access_key_id,
-    "AWS_SECRET_ACCESS_KEY": Settings().aws_secret_access_key,
+    "AWS_ACCESS_KEY_ID": Settings().access_key_id,
+    "AWS_SECRET_ACCESS_KEY": Settings().secret_access_key,
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from emulators.client import Client
-from emulators.settings import Settings
+from emulators.honeycomb.settings import Settings
 from stack.waiting import wait_for
 from tests.ports import free_ports
 from tests.unit.fragments.delivery import SOON
@@ -52,7 +52,7 @@ def vendors_of(emulators: Client) -> dict[str, str]:
     settings = Settings()
     return {
         "HONEYCOMB_ENDPOINT": emulators.address("honeycomb"),
-        "HONEYCOMB_API_KEY": settings.honeycomb_key,
+        "HONEYCOMB_API_KEY": settings.key,
         "XRAY_ENDPOINT": emulators.address("xray"),
         "CLOUDWATCH_LOGS_ENDPOINT": emulators.address("aws"),
     }

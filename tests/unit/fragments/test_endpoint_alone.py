@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from emulators.client import Client
-from emulators.settings import Settings
+from emulators.honeycomb.settings import Settings
 from stack.waiting import wait_for
 from tests.unit.collector.running import CONFIG, running
 from tests.unit.fragments.delivery import SOON
@@ -35,7 +35,7 @@ def as_it_was(emulators: Client) -> dict[str, str]:
     return {
         "OTEL_SERVICE_NAME": "backend-flask",
         "OTEL_EXPORTER_OTLP_ENDPOINT": emulators.address("honeycomb"),
-        "OTEL_EXPORTER_OTLP_HEADERS": f"x-honeycomb-team={Settings().honeycomb_key}",
+        "OTEL_EXPORTER_OTLP_HEADERS": f"x-honeycomb-team={Settings().key}",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
     }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emulators.settings import Settings as EmulatorSettings
+from emulators.otlp.settings import Settings as EmulatorSettings
 from stack.applied_config import wanted_config, wanted_file
 from stack.errors import StackError
 from stack.fragments import load, merge, names
@@ -122,7 +122,7 @@ def test_aws_is_played_until_it_is_live(root: Path, runtime: str, host: str) -> 
     # when
     given = variables(root, {"WITH": "xray-otlp cloudwatch-otlp"}, runtime)
     # then
-    url = f"http://{host}:{EmulatorSettings().otlp_port}"
+    url = f"http://{host}:{EmulatorSettings().port}"
     assert given["XRAY_OTLP_ENDPOINT"] == f"{url}/v1/traces"
     assert given["CLOUDWATCH_OTLP_LOGS_ENDPOINT"] == f"{url}/v1/logs"
     assert given["CLOUDWATCH_OTLP_METRICS_ENDPOINT"] == f"{url}/v1/metrics"

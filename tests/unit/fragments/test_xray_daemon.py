@@ -13,8 +13,8 @@ import pytest
 import requests
 from botocore.config import Config
 
+from emulators.aws.settings import Settings
 from emulators.client import Client
-from emulators.settings import Settings
 from stack.waiting import wait_for
 from tests.ports import free_ports
 from tests.unit.collector.running import Collector
@@ -38,8 +38,8 @@ def emulators(every_emulator: Callable[[str], Client]) -> Client:
         "xray",
         endpoint_url=client.address("xray"),
         region_name=REGION,
-        aws_access_key_id=settings.aws_access_key_id,
-        aws_secret_access_key=settings.aws_secret_access_key,
+        aws_access_key_id=settings.access_key_id,
+        aws_secret_access_key=settings.secret_access_key,
         config=Config(proxies={}),
     )
     xray.create_sampling_rule(
