@@ -58,6 +58,11 @@ class Client:
         held: dict[str, list[Json]] = self._ask("GET", f"/holds/{vendor}/{trace_id}")
         return held
 
+    def held_ids(self, vendor: str, trace_id: str) -> dict[str, list[str]]:
+        """The senders' ids of what a vendor holds of a trace, by signal: `<trace>:<span>`."""
+        ids: dict[str, list[str]] = self._ask("GET", f"/held-ids/{vendor}/{trace_id}")
+        return ids
+
     def holds_all(self, trace_id: str) -> dict[str, dict[str, list[Json]]]:
         """What every vendor holds of a trace: vendor → signal → items."""
         held: dict[str, dict[str, list[Json]]] = self._ask("GET", f"/holds/{trace_id}")

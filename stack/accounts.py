@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from stack.errors import StackError
-from stack.honeycomb import Honeycomb
 from stack.provision.account import Target
 from stack.settings import Settings
-from stack.vendors import Vendor, vendors
+from stack.vendors import vendor
+from stack.vendors.aws import CLOUDWATCH, XRAY
+from stack.vendors.honeycomb.api import Honeycomb
 
 HERE = "127.0.0.1"
 """Where a command, which is never in a container, reaches the emulators."""
@@ -14,7 +14,7 @@ HERE = "127.0.0.1"
 
 def aws_target(settings: Settings) -> Target:
     """The account that the collector sends to, or the emulators that play it."""
-    xray, cloudwatch = _vendor(settings, "xray"), _vendor(settings, "cloudwatch")
+    xray, cloudwatch = vendor(settings, XRAY, HERE), vendor(settings, CLOUDWATCH, HERE)
     keys = xray.collector
     played = {
         "xray": xray.url,
@@ -34,16 +34,9 @@ def aws_target(settings: Settings) -> Target:
 
 def honeycomb(settings: Settings) -> Honeycomb:
     """The Honeycomb team that the collector sends to, or the emulator."""
-    vendor = _vendor(settings, "honeycomb")
-    return Honeycomb(vendor.url, vendor.collector["HONEYCOMB_API_KEY"])
+    played = vendor(settings, "honeycomb", HERE)
+    return Honeycomb(played.url, played.collector["HONEYCOMB_API_KEY"])
 
 
 def is_live(settings: Settings, name: str) -> bool:
-    return _vendor(settings, name).live
-
-
-def _vendor(settings: Settings, name: str) -> Vendor:
-    for vendor in vendors(settings, HERE):
-        if vendor.name == name:
-            return vendor
-    raise StackError(f"there is no vendor {name}")
+    return vendor(settings, name, HERE).live

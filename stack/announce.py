@@ -29,14 +29,14 @@ def announce(plan: Plan, *, running: bool = True) -> None:
         # that the app or the page sends to is in no pipeline.
         if receiving is None or vendor.name in receiving or vendor.app or vendor.page
     ]
-    others = [name for name in receiving or () if name not in known]
+    others = [name for name in (*(receiving or ()), *plan.settings.fragments) if name not in known]
     asked = [way for way in plan.access.ways if way != "open"]
     who = " · ".join(
         f"{how}: {', '.join(names)}"
         for how, names in (
             ("live", [vendor.name for vendor in shown if vendor.live]),
             ("played by emulators", [vendor.name for vendor in shown if not vendor.live]),
-            ("with", [*dict.fromkeys((*others, *plan.settings.fragments))]),
+            ("with", [*dict.fromkeys(others)]),
             ("OTLP asks for", asked),
         )
         if names

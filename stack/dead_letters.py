@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from stack.errors import cut
 from stack.replay import Letter
-from stack.secrecy import cut
 
 LONGEST = 240
 PANIC = "the exporter panicked on it"

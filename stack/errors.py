@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import textwrap
 
 
 class StackError(Exception):
@@ -48,3 +49,12 @@ SHORT = 16
 def quoted(value: str) -> str:
     """A wrong value as an error shows it: a long one may be a key that ended up there."""
     return repr(value) if len(value) <= SHORT else f"a value of {len(value)} characters"
+
+
+def cut(text: str, length: int) -> str:
+    """The beginning of what somebody said, in one line that ends with a whole word: half of a key
+    that is repeated there would not be known for one, and not hidden.
+    """
+    return textwrap.shorten(
+        text, length, placeholder=" …", break_long_words=False, break_on_hyphens=False
+    )

@@ -6,8 +6,8 @@ import json
 import re
 from collections.abc import Iterable
 
+from stack.errors import cut
 from stack.ledger import Entry
-from stack.secrecy import cut
 
 LONGEST = 240
 STARTED = "Starting otelcol"

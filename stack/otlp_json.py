@@ -14,6 +14,10 @@ from stack.telemetry import KINDS
 
 SCOPE = {"name": "otel-stack"}
 
+VERIFY_SERVICE = "otel-stack-verify"
+VERIFY_METRIC = "otel_stack.verify"
+"""What `make verify` sends as, and its data point."""
+
 
 def send(otlp_url: str, signal: str, message: dict[str, Any], access: Access) -> None:
     """POST one message to a collector. Raises StackError when it is not taken."""

@@ -11,13 +11,6 @@ from stack.errors import StackError
 from stack.services import Plan
 from stack.suggest import suggest
 
-EMULATOR_OF_VENDOR = {
-    "honeycomb": "honeycomb",
-    "xray": "xray",
-    "cloudwatch": "aws",
-    "rollbar": "rollbar",
-}
-
 
 @contextmanager
 def emulators(plan: Plan) -> Iterator[Client]:
@@ -33,11 +26,12 @@ def emulators(plan: Plan) -> Iterator[Client]:
 
 def check_breakable(plan: Plan, vendor: str, mode: str) -> tuple[str, Mode]:
     """The emulator's own name for the vendor, and the mode. Raises StackError if it cannot be."""
-    if vendor not in EMULATOR_OF_VENDOR:
-        raise StackError(f"there is no vendor {vendor}", suggest(vendor, EMULATOR_OF_VENDOR))
+    found = {each.name: each for each in plan.vendors}
+    if vendor not in found:
+        raise StackError(f"there is no vendor {vendor}", suggest(vendor, found))
     modes = {str(known): known for known in MODES}
     if mode not in modes:
         raise StackError(f"there is no mode {mode}", suggest(mode, modes))
-    if any(each.name == vendor and each.live for each in plan.vendors):
+    if found[vendor].live:
         raise StackError(f"{vendor} is live, nothing plays it", "take its key out of .env")
-    return EMULATOR_OF_VENDOR[vendor], modes[mode]
+    return found[vendor].emulator, modes[mode]

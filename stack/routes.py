@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from stack.vendors import vendor_of_type
+
 SIGNALS = ("traces", "metrics", "logs")
 LOCAL_RECORD = "local record"
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "0.0.0.0")  # noqa: S104 — compared, not bound
 
-VENDOR_OF_TYPE = {
-    "awsxray": "xray",
-    "awsemf": "cloudwatch",
-    "awscloudwatchlogs": "cloudwatch",
-    "file": LOCAL_RECORD,
-}
+VENDOR_OF_TYPE = {"file": LOCAL_RECORD, **vendor_of_type()}
 """By exporter type, where the exporter's name does not say it (`otlp_http/honeycomb` does)."""
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from emulators.aws.settings import Settings as EmulatedAws
-from emulators.honeycomb.settings import Settings as EmulatedHoneycomb
-from emulators.rollbar.settings import Settings as EmulatedRollbar
-from stack.doctor.finding import Finding
 from stack.errors import StackError
+from stack.finding import Finding
 from stack.settings import Settings, load_settings
-from stack.vendors import Vendor, vendors
+from stack.vendors import Vendor, public_keys, vendors
 
 HIDDEN = "****"
 SHORTEST = 8
@@ -26,11 +22,6 @@ _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSW|CREDENTIAL|HEADERS)(?!.*_FIL
 _LOOKS_SECRET = re.compile(
     r"hc[a-z](ik|ic|lk|mk|uk|nk|ak|k)_[A-Za-z0-9]{20,}|A[KS]IA[A-Z0-9]{16}"
     r"|(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{8,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
-)
-_PUBLIC = frozenset(
-    value
-    for value in (EmulatedHoneycomb().key, EmulatedRollbar().token, EmulatedAws().access_key_id)
-    if value
 )
 
 
@@ -48,15 +39,6 @@ class Redactor:
 
     def finding(self, finding: Finding) -> Finding:
         return replace(finding, what=self.text(finding.what), todo=self.text(finding.todo))
-
-
-def cut(text: str, length: int) -> str:
-    """The beginning of what somebody said, in one line that ends with a whole word: half of a key
-    that is repeated there would not be known for one, and not hidden.
-    """
-    return textwrap.shorten(
-        text, length, placeholder=" …", break_long_words=False, break_on_hyphens=False
-    )
 
 
 def redactor(root: Path, environ: Mapping[str, str]) -> Redactor:
@@ -79,11 +61,10 @@ def secrets_of(
         for variables in (vendor.collector, vendor.app):
             found |= {value for name, value in variables.items() if _SECRET_NAME.search(name)}
     if settings is not None:
-        for _, value in settings:
-            if isinstance(value, SecretStr):
-                found.add(value.get_secret_value())
+        for own in settings.of_vendors:
+            found |= {value.get_secret_value() for _, value in own if isinstance(value, SecretStr)}
         shown = settings.access.request_options().get("headers", {})
         found |= {value.rpartition(" ")[2] for value in shown.values()}
         for variables in (settings.collector, settings.config_values):
             found |= {value for name, value in variables.items() if _SECRET_NAME.search(name)}
-    return found - _PUBLIC
+    return found - public_keys()

@@ -13,18 +13,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    SecretStr,
     StringConstraints,
     ValidationError,
-    model_validator,
 )
 
-from emulators.aws.settings import Settings as EmulatedAws
-from emulators.core.settings import Settings as EmulatorSettings
-from emulators.honeycomb.settings import Settings as EmulatedHoneycomb
-from emulators.otlp.settings import Settings as EmulatedOtlp
-from emulators.rollbar.settings import Settings as EmulatedRollbar
-from emulators.xray.settings import Settings as EmulatedXRay
 from stack.access import Access
 from stack.collector_config import CONFIG_FILE, env_defaults, env_required, parse, read
 from stack.env_file import (
@@ -38,11 +30,10 @@ from stack.env_file import (
 from stack.errors import StackError, quoted
 from stack.fragments import all_variables, load, variables
 from stack.key_shapes import SECRET_NAME, check_misplaced, check_shapes
+from stack.vendors import set_by_the_stack, settings_kinds
+from stack.vendors.model import HIGHEST_PORT, Own, Port, VendorSettings
 
 ROOT = Path(__file__).resolve().parent.parent
-
-HIGHEST_PORT = 65535
-Port = Annotated[int, Field(ge=1, le=HIGHEST_PORT)]
 
 
 def _names(value: object) -> object:
@@ -57,13 +48,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 IDENTITY = ("PROJECT", "RUN_DIR")
 """By these a machine's stacks are told apart."""
 
-SET_BY_THE_STACK = {
-    "TELEMETRY_DIR": "RUN_DIR",
-    "QUEUE_DIR": "RUN_DIR",
-    "HONEYCOMB_ENDPOINT": "HONEYCOMB_REGION",
-    "XRAY_ENDPOINT": "AWS_REGION",
-    "CLOUDWATCH_LOGS_ENDPOINT": "AWS_REGION",
-}
+SET_BY_THE_STACK = {"TELEMETRY_DIR": "RUN_DIR", "QUEUE_DIR": "RUN_DIR", **set_by_the_stack()}
 """Variables of the collector's config whose values follow from another setting."""
 
 REGION = "us-east-1"
@@ -71,8 +56,9 @@ REGION = "us-east-1"
 
 
 class Settings(BaseModel):
-    """Every name that `.env` may hold, in lower case. Ports of the collector have their defaults
-    in its config file; see `Settings.collector`.
+    """Every name that `.env` may hold, in lower case; those of a vendor are in its own settings,
+    see `of`. Ports of the collector have their defaults in its config file; see
+    `Settings.collector`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -112,23 +98,13 @@ class Settings(BaseModel):
     otlp_client_secrets: Path = Path(".run/access/client")
     fragments: Names = Field(default=(), alias="with")
     """Other vendors, by their file in collector/vendors."""
-    honeycomb_api_key: SecretStr | None = None
-    honeycomb_region: Literal["us", "eu"] = "us"
-    rollbar_access_token: SecretStr | None = None
-    rollbar_client_token: SecretStr | None = None
-    """For errors in browsers: everybody who opens the page can read it."""
-    aws_telemetry: Literal["local", "live"] = "local"
-    aws_profile: str | None = None
-    aws_access_key_id: str | None = None
-    aws_secret_access_key: SecretStr | None = None
-    aws_session_token: SecretStr | None = None
-    emulator_control_port: Port = EmulatorSettings().control_port
-    emulator_honeycomb_port: Port = EmulatedHoneycomb().port
-    emulator_xray_port: Port = EmulatedXRay().port
-    emulator_aws_port: Port = EmulatedAws().port
-    emulator_rollbar_port: Port = EmulatedRollbar().port
-    emulator_otlp_port: Port = EmulatedOtlp().port
-    emulator_otlp_grpc_port: Port = EmulatedOtlp().grpc_port
+    emulator_control_port: Port = 4580
+    emulator_otlp_port: Port = 4585
+    emulator_otlp_grpc_port: Port = 4586
+    of_vendors: tuple[VendorSettings, ...] = Field(
+        default_factory=lambda: tuple(kind() for kind in settings_kinds()), repr=False
+    )
+    """One of each class in `stack.vendors.settings_kinds`."""
     collector: dict[str, str] = {}
     """What `${env:…}` in the collector's config is replaced by: its defaults, and what the user
     set instead."""
@@ -142,15 +118,9 @@ class Settings(BaseModel):
     ignored: tuple[str, ...] = ()
     """What is to be said of the names in `.env` that nobody knows, a sentence each."""
 
-    @model_validator(mode="after")
-    def _whole_aws_credentials(self) -> Settings:
-        if self.aws_telemetry == "live" and (self.aws_access_key_id is None) != (
-            self.aws_secret_access_key is None
-        ):
-            raise ValueError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together")
-        if self.rollbar_client_token and not self.rollbar_access_token:
-            raise ValueError("ROLLBAR_CLIENT_TOKEN goes together with ROLLBAR_ACCESS_TOKEN")
-        return self
+    def of(self, kind: type[Own]) -> Own:
+        """A vendor's own settings, by their class."""
+        return next(own for own in self.of_vendors if isinstance(own, kind))
 
     @property
     def access(self) -> Access:
@@ -158,6 +128,22 @@ class Settings(BaseModel):
         return Access(
             self.otlp_access, ROOT / self.otlp_server_secrets, ROOT / self.otlp_client_secrets
         )
+
+    @property
+    def page_origins(self) -> tuple[str, str]:
+        """Where a browser on this machine has the page from."""
+        return f"http://127.0.0.1:{self.frontend_port}", f"http://localhost:{self.frontend_port}"
+
+    @property
+    def emulator_variables(self) -> dict[str, str]:
+        """What the emulators' process is told: its ports, and the page that may send to Rollbar."""
+        ports = {
+            name.upper(): str(value)
+            for group in (self, *self.of_vendors)
+            for name, value in group
+            if name.startswith("emulator_")
+        }
+        return {"EMULATOR_PAGE_ORIGINS": ",".join(self.page_origins), **ports}
 
     @property
     def aws_region(self) -> str:
@@ -235,10 +221,18 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     _check_bind(collector, origins)
     fields = {name.lower(): value for name, value in values.items() if name in own}
     try:
-        settings = Settings(collector=collector, **fields)  # type: ignore[arg-type]
+        of_vendors = tuple(_take(kind, fields) for kind in settings_kinds())
+        settings = Settings(
+            collector=collector,
+            of_vendors=of_vendors,
+            **fields,  # type: ignore[arg-type]
+        )
     except ValidationError as invalid:
         raise _refused(invalid, origins) from None
     _check_open(settings, origins)
+    by_themselves = (name for own in of_vendors for name in own.fragments)
+    merged = tuple(dict.fromkeys((*settings.fragments, *by_themselves)))
+    settings = settings.model_copy(update={"fragments": merged})
     fragments = [variables(load(name, root)) for name in settings.fragments]
     wanted = {name: default for fragment in fragments for name, default in fragment.items()}
     named = {
@@ -289,12 +283,19 @@ def _refused(invalid: ValidationError, origins: Mapping[str, str]) -> StackError
 
 def own_names() -> set[str]:
     """What a setting is called in `.env`."""
-    computed = {"collector", "config_values", "key_files", "idle", "ignored"}
+    computed = {"of_vendors", "collector", "config_values", "key_files", "idle", "ignored"}
+    kinds: tuple[type[BaseModel], ...] = (Settings, *settings_kinds())
     return {
         (field.alias or name).upper()
-        for name, field in Settings.model_fields.items()
+        for kind in kinds
+        for name, field in kind.model_fields.items()
         if name not in computed
     }
+
+
+def _take(kind: type[Own], fields: dict[str, str]) -> Own:
+    """Move a vendor's own from `fields` into its settings."""
+    return kind(**{name: fields.pop(name) for name in kind.model_fields if name in fields})
 
 
 def _collector_config(
@@ -346,9 +347,13 @@ def _moved(
     def is_moved(name: str) -> bool:
         return name.endswith("_PORT") and name not in origins
 
-    own = {
-        name: getattr(settings, name) for name in Settings.model_fields if is_moved(name.upper())
-    }
+    def moved(group: BaseModel) -> dict[str, int]:
+        return {
+            name: move(name.upper(), getattr(group, name))
+            for name in type(group).model_fields
+            if is_moved(name.upper())
+        }
+
     collector = {
         name: str(move(name, int(value))) if is_moved(name) else value
         for name, value in settings.collector.items()
@@ -358,9 +363,10 @@ def _moved(
         for name, default in wanted.items()
         if is_moved(name) and name not in collector and default and default.isdigit()
     }
-    moved = {name: move(name.upper(), port) for name, port in own.items()}
+    of_vendors = tuple(own.model_copy(update=moved(own)) for own in settings.of_vendors)
+    own = {**moved(settings), "of_vendors": of_vendors, "collector": collector}
     return (
-        settings.model_copy(update={**moved, "collector": collector}),
+        settings.model_copy(update=own),
         {**named, **others},
     )
 

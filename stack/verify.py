@@ -13,21 +13,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from emulators.client import Client, EmulatorError
 from stack import otlp_json, page_visit
 from stack.applied_config import applied_config
+from stack.asking import UnreachableError
 from stack.errors import StackError
 from stack.ledger import Entry, read_ledger
-from stack.played import EMULATOR_OF_VENDOR
-from stack.routes import LOCAL_RECORD, Route, front_receivers, routes
+from stack.routes import LOCAL_RECORD, SIGNALS, Route, front_receivers, routes
 from stack.services import PAGE, Plan
 from stack.telemetry import RECORD, Span, read_spans, size
 from stack.traced_request import get_in_trace
+from stack.vendors import Vendor
 
-SERVICE = "otel-stack-verify"
-METRIC = "otel_stack.verify"
 ERRORS = "errors"
 """What Rollbar gets; it comes from the app, not through the collector."""
 
@@ -65,13 +63,15 @@ class Delivery:
 class Report:
     """`steps`: the trace of a click, a span each with its depth; empty when it began in the app.
 
-    `untried`: vendors that could not be asked, and why.
+    `untried`: vendors that could not be asked, and why. `pages`: where a person sees the trace, by
+    live vendor.
     """
 
     trace_id: str
     deliveries: tuple[Delivery, ...]
     steps: tuple[Step, ...] = ()
     untried: Mapping[str, str] = field(default_factory=dict)
+    pages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -137,7 +137,9 @@ def verify(
             state = "rejected" if said else "missing"
             waiting[key] = replace(waiting[key], state=state, why=said or lacks)
     steps = tuple(_steps(clicked.spans)) if clicked else ()
-    return Report(trace_id, tuple(waiting.values()), steps, dict(untried(plan)))
+    live = (vendor for vendor in plan.vendors if vendor.live)
+    pages = {vendor.name: vendor.page_of(trace_id) for vendor in live if vendor.page_of}
+    return Report(trace_id, tuple(waiting.values()), steps, dict(untried(plan)), pages)
 
 
 class _Click:
@@ -222,7 +224,7 @@ class Witness:
 def _witnesses(
     plan: Plan, config: Mapping[str, object], trace_id: str, clicked: _Click | None
 ) -> Iterator[Witness]:
-    played = {vendor.name for vendor in plan.vendors if not vendor.live}
+    vendors = {vendor.name: vendor for vendor in plan.vendors}
     client = Client(plan.control_url) if plan.control_url else None
     ledger = _Ledger(plan, config)
     for route in routes(config):
@@ -231,22 +233,33 @@ def _witnesses(
         if route.vendor == LOCAL_RECORD:
             file = plan.telemetry_dir / RECORD[route.signal]
             yield _record_witness(file, route, trace_id, clicked)
-        elif route.vendor in played and client is not None:
-            yield _emulator_witness(client, ledger, route, trace_id, clicked)
+            continue
+        vendor = vendors.get(route.vendor)
+        if vendor is not None and not vendor.live and client is not None:
+            yield _emulator_witness(
+                client, vendor, ledger, route, trace_id=trace_id, clicked=clicked
+            )
+        elif vendor is not None and vendor.live and vendor.read is not None:
+            yield _reading_witness(vendor.read, ledger, route, trace_id)
         else:
             yield _ledger_witness(ledger, route)
-    if "rollbar" in played and client is not None and _has_test_routes(plan):
-        yield _rollbar_witness(client, trace_id, 2 if clicked else 1)
+    for vendor in plan.vendors:
+        played = not vendor.live and client is not None
+        if vendor.takes_errors and played and client is not None and _has_test_routes(plan):
+            yield _error_witness(client, vendor, trace_id, 2 if clicked else 1)
 
 
 def untried(plan: Plan) -> Iterator[tuple[str, str]]:
-    """Rollbar gets nothing but errors: one has to be made, and somebody has to say who has it."""
-    live = {vendor.name for vendor in plan.vendors if vendor.live}
-    if not _has_test_routes(plan):
-        environment = plan.settings.deployment_environment
-        yield "rollbar", f"nothing fails on purpose with DEPLOYMENT_ENVIRONMENT={environment}"
-    elif "rollbar" in live:
-        yield "rollbar", "an error was made, and the token that sends it cannot ask for it"
+    """Where a vendor gets nothing but errors, one has to be made, and somebody has to say who has
+    it.
+    """
+    environment = plan.settings.deployment_environment
+    for vendor in plan.vendors:
+        if vendor.takes_errors and not _has_test_routes(plan):
+            why = f"nothing fails on purpose with DEPLOYMENT_ENVIRONMENT={environment}"
+            yield vendor.name, why
+        elif vendor.takes_errors and vendor.live:
+            yield vendor.name, "an error was made, and the token that sends it cannot ask for it"
 
 
 def _record_witness(file: Path, route: Route, trace_id: str, clicked: _Click | None) -> Witness:
@@ -266,25 +279,29 @@ def _record_witness(file: Path, route: Route, trace_id: str, clicked: _Click | N
 
 
 def _emulator_witness(
-    client: Client, ledger: _Ledger, route: Route, trace_id: str, clicked: _Click | None
+    client: Client,
+    vendor: Vendor,
+    ledger: _Ledger,
+    route: Route,
+    *,
+    trace_id: str,
+    clicked: _Click | None,
 ) -> Witness:
-    emulator = EMULATOR_OF_VENDOR[route.vendor]
     began = time.time()
+    ask = vendor.emulated.get(route.signal)
 
     def arrived() -> bool:
-        if (emulator, route.signal) == ("aws", "metrics"):
-            # CloudWatch keeps no trace id with a metric: it is known by its value.
-            value = otlp_json.gauge_value(trace_id)
-            points = client.metrics(name=METRIC)
-            return any(value == number for p in points for number, _ in p.get("values", ()))
-        held = _held(client, emulator, trace_id).get(route.signal, [])
+        if ask is not None:
+            return ask(client, trace_id)
+        held = _held(client, vendor.emulator, trace_id).get(route.signal, [])
         if clicked and route.signal == "traces":
             whole = clicked.whole()
-            return bool(whole) and whole <= {_span_id(item) for item in held}
+            # A span's id there is `<trace id>:<span id>`.
+            return bool(whole) and whole <= {one.rpartition(":")[2] for one in held}
         return bool(held)
 
     def reason() -> str:
-        return _refusal(client, emulator, began, route.signal)
+        return _refusal(client, vendor.emulator, began, route.signal)
 
     return Witness(
         route.vendor,
@@ -296,22 +313,17 @@ def _emulator_witness(
     )
 
 
-def _span_id(item: Mapping[str, Any]) -> str:
-    """Of a span as Honeycomb's emulator holds it, or of a segment as X-Ray's does."""
-    return str(item["event"]["trace.span_id"] if "event" in item else item["id"])
-
-
-def _rollbar_witness(client: Client, trace_id: str, items: int) -> Witness:
+def _error_witness(client: Client, vendor: Vendor, trace_id: str, items: int) -> Witness:
     began = time.time()
 
     def arrived() -> bool:
-        return len(_held(client, "rollbar", trace_id).get("items", ())) >= items
+        return len(_held(client, vendor.emulator, trace_id).get("items", ())) >= items
 
     def reason() -> str:
-        return _refusal(client, "rollbar", began, ERRORS)
+        return _refusal(client, vendor.emulator, began, ERRORS)
 
     return Witness(
-        "rollbar", ERRORS, "held by the emulator", arrived, reason, lambda: bool(reason())
+        vendor.name, ERRORS, "held by the emulator", arrived, reason, lambda: bool(reason())
     )
 
 
@@ -327,9 +339,31 @@ def _ledger_witness(ledger: _Ledger, route: Route) -> Witness:
     )
 
 
-def _held(client: Client, emulator: str, trace_id: str) -> dict[str, list[dict[str, object]]]:
+def _reading_witness(
+    read: Callable[[str, str], bool], ledger: _Ledger, route: Route, trace_id: str
+) -> Witness:
+    """For a live vendor whose settings hold a key that reads."""
+    silent: list[str] = []
+
+    def arrived() -> bool:
+        try:
+            return read(route.signal, trace_id)
+        except UnreachableError as failed:
+            silent[:] = [str(failed)]
+            return False
+
+    counted = _ledger_witness(ledger, route)
+    return replace(
+        counted,
+        by="read back from the vendor",
+        arrived=arrived,
+        reason=lambda: counted.reason() or "".join(silent),
+    )
+
+
+def _held(client: Client, emulator: str, trace_id: str) -> dict[str, list[str]]:
     try:
-        return client.holds(emulator, trace_id)
+        return client.held_ids(emulator, trace_id)
     except EmulatorError as away:
         raise StackError(str(away), "see `make status`") from None
 
@@ -338,7 +372,8 @@ def _refusal(client: Client, emulator: str, began: float, signal: str) -> str:
     """Why the emulator said no since `began`, in the words of its own request log."""
     for request in reversed(client.requests(emulator)):
         status = int(request["status"])
-        mentions = signal in str(request["path"]) or emulator != "honeycomb"
+        path = str(request["path"])
+        mentions = signal in path or not any(other in path for other in SIGNALS)
         if float(request["at"]) >= began and mentions and not 200 <= status < 300:  # noqa: PLR2004
             answer = str(status) if status else "no answer"
             why = request.get("why") or (request.get("fault") or {})
@@ -377,10 +412,11 @@ def _send(plan: Plan, trace_id: str) -> None:
     """A request to the app, which makes spans, a log record and an item for Rollbar; and one of
     each signal straight to the collector, which do not depend on the app's export intervals.
     """
+    service = otlp_json.VERIFY_SERVICE
     for signal, message in (
-        ("traces", otlp_json.span(SERVICE, trace_id, "verify")),
-        ("metrics", otlp_json.gauge(SERVICE, trace_id, METRIC)),
-        ("logs", otlp_json.log(SERVICE, trace_id, "a log record of `make verify`")),
+        ("traces", otlp_json.span(service, trace_id, "verify")),
+        ("metrics", otlp_json.gauge(service, trace_id, otlp_json.VERIFY_METRIC)),
+        ("logs", otlp_json.log(service, trace_id, "a log record of `make verify`")),
     ):
         otlp_json.send(plan.otlp_url, signal, message, plan.access)
     path = ROLLBAR_TEST if _has_test_routes(plan) else HOME

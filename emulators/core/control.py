@@ -1,7 +1,8 @@
 """The control port: what each vendor holds, and how it is to fail.
 
 GET  /health · /ports · /counts · /faults
-GET  /holds/{trace_id} · /holds/{vendor}/{trace_id} · /items/{vendor} · /requests/{vendor}
+GET  /holds/{trace_id} · /holds/{vendor}/{trace_id} · /held-ids/{vendor}/{trace_id}
+GET  /items/{vendor} · /requests/{vendor}
 GET  /ids/{vendor}/{signal} · /sums/{vendor}/{signal} · /arrivals/{vendor}/{signal}
 POST /faults/{vendor} a Fault · /reset {"vendor", "everything"} both optional
 DELETE /faults · /faults/{vendor}
@@ -51,6 +52,7 @@ class Control:
                 web.get("/counts", self._counts),
                 web.get("/holds/{trace_id}", self._holds_all),
                 web.get("/holds/{vendor}/{trace_id}", self._holds),
+                web.get("/held-ids/{vendor}/{trace_id}", self._held_ids),
                 web.get("/items/{vendor}", self._items),
                 web.get("/ids/{vendor}/{signal}", self._ids),
                 web.get("/sums/{vendor}/{signal}", self._sums),
@@ -140,6 +142,9 @@ class Control:
 
     async def _holds(self, request: web.Request) -> web.Response:
         return web.json_response(self._vendor(request).store.by_trace(_trace_id(request)))
+
+    async def _held_ids(self, request: web.Request) -> web.Response:
+        return web.json_response(self._vendor(request).store.ids_of_trace(_trace_id(request)))
 
     async def _items(self, request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})

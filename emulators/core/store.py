@@ -71,6 +71,13 @@ class Store:
             found.setdefault(item.signal, []).append(item.render())
         return found
 
+    def ids_of_trace(self, trace_id: str) -> dict[str, list[str]]:
+        """The senders' ids of what carries this trace id, by signal."""
+        found: dict[str, list[str]] = {}
+        for item in self._by_trace.get(trace_id, ()):
+            found.setdefault(item.signal, []).append(item.id)
+        return found
+
     def of_trace(self, trace_id: str, signal: str) -> list[Item]:
         """The items of one signal in a trace."""
         return [item for item in self._by_trace.get(trace_id, ()) if item.signal == signal]

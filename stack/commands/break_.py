@@ -13,7 +13,7 @@ from stack.runtimes.chosen import running_plan
 
 
 def run(
-    vendor: Annotated[str, typer.Argument(help="honeycomb, xray, cloudwatch or rollbar.")],
+    vendor: Annotated[str, typer.Argument(help="As the first line of `make verify` calls it.")],
     mode: Annotated[str, typer.Argument(help=", ".join(MODES))],
     seconds: Annotated[
         float | None, typer.Option(min=0, help="How long it stays so; until healed without it.")

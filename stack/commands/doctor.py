@@ -14,8 +14,8 @@ from rich.table import Table
 
 from stack.announce import announce
 from stack.console import shown, step
-from stack.doctor.finding import Finding
 from stack.errors import StackError
+from stack.finding import Finding
 from stack.secrecy import Redactor, secrets_of
 from stack.settings import ROOT, Settings, load_settings
 from stack.vendors import vendors

@@ -9,10 +9,10 @@ from rich.console import Console
 
 from stack.accounts import honeycomb, is_live
 from stack.announce import announce
-from stack.honeycomb import load_queries, save_queries
 from stack.runtimes.chosen import running_plan
 from stack.services import BACKEND, make_plan
 from stack.settings import ROOT, load_settings
+from stack.vendors.honeycomb.api import load_queries, save_queries
 
 
 def run(

@@ -10,12 +10,12 @@ from stack.announce import announce
 from stack.config_check import lint
 from stack.console import console, step
 from stack.errors import StackError
-from stack.honeycomb import check_key, send_marker
 from stack.last_lines import show_last_lines
 from stack.page_build import NoNodeError, build_without_node, can_serve_page
 from stack.prove import Proof, prove
 from stack.runtimes.chosen import RUNTIMES, plan_of_running, plan_to_start
 from stack.services import FLASK, Plan, service_version
+from stack.vendors.honeycomb.api import check_key, send_marker
 
 
 def run() -> None:

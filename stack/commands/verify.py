@@ -53,6 +53,8 @@ def show(report: Report, terminal: Console) -> None:
     terminal.print(_table(report.deliveries))
     for vendor, why in report.untried.items():
         terminal.print(f"{vendor} was not looked at: {why}", highlight=False, soft_wrap=True)
+    for vendor, page in report.pages.items():
+        terminal.print(f"{vendor} shows it at {page}", highlight=False, soft_wrap=True)
     terminal.print(f"trace id {report.trace_id}")
 
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 
 from stack.applied_config import check_access
-from stack.doctor.finding import About, Finding
 from stack.doctor.setup import Setup
+from stack.finding import About, Finding
 from stack.settings import LOOPBACK
 
 DAY_SECONDS = 86400

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stack.doctor.access import check_senders
-from stack.doctor.aws import check_cloudwatch, check_identity, check_xray
 from stack.doctor.chosen import check_settings
 from stack.doctor.clock import check_clock
 from stack.doctor.collector import check_collector, check_config, check_dead_letters, check_delivery
 from stack.doctor.examination import Check
-from stack.doctor.honeycomb import check_honeycomb
 from stack.doctor.machine import check_folders, check_ports, check_runtime
 from stack.doctor.receivers import check_refusals
-from stack.doctor.rollbar import check_rollbar
 from stack.doctor.services import check_services
 from stack.doctor.versions import check_versions
+from stack.vendors import checks
 
 CHECKS: Mapping[str, Check] = {
     "settings": check_settings,
@@ -30,10 +28,6 @@ CHECKS: Mapping[str, Check] = {
     "receivers": check_refusals,
     "services": check_services,
     "dead letters": check_dead_letters,
-    "honeycomb": check_honeycomb,
-    "aws": check_identity,
-    "xray": check_xray,
-    "cloudwatch": check_cloudwatch,
-    "rollbar": check_rollbar,
+    **checks(),
     "clock": check_clock,
 }

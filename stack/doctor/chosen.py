@@ -11,15 +11,16 @@ import psutil
 
 from stack.access import SECRETS_DIGEST
 from stack.aws_profile import EXPIRATION, PROFILE
-from stack.doctor.finding import About, Finding
 from stack.doctor.machine import listeners
 from stack.doctor.setup import Setup
 from stack.env_file import ENV_FILE
+from stack.finding import About, Finding
 from stack.key_shapes import SECRET_NAME
 from stack.private_file import others_may_read
 from stack.program import ProgramError, run
 from stack.runtimes.containers import SERVICE_LABEL, listing
 from stack.services import Plan, Process
+from stack.vendors.aws import Settings as AwsSettings
 
 ASK_SECONDS = 3
 
@@ -73,10 +74,11 @@ def _ended_keys(plan: Plan, about: About) -> Iterator[Finding]:
     """Containers have the keys that AWS_PROFILE gave at `make up`, and temporary ones end."""
     now = datetime.now(UTC)
     ends = {environment.get(EXPIRATION) for _, environment in _of_containers(plan)} - {None}
+    profile = plan.settings.of(AwsSettings).aws_profile
     for end in filter(None, ends):
         if datetime.fromisoformat(end) <= now:
             yield about.problem(
-                f"the containers' keys of AWS_PROFILE={plan.settings.aws_profile} ended at {end}",
+                f"the containers' keys of AWS_PROFILE={profile} ended at {end}",
                 "`make up` hands out new ones; until then what is for AWS waits in its queue",
             )
 

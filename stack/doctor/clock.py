@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from stack.doctor.asking import UnreachableError, ask
-from stack.doctor.finding import About, Finding
+from stack.asking import UnreachableError, ask
 from stack.doctor.setup import Setup
+from stack.finding import About, Finding
 
 SLOPPY = timedelta(seconds=5)
 """Traces of several machines look wrong, and CloudWatch sorts by the record's own time."""

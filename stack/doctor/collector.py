@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from stack.applied_config import wanted_config
+from stack.asking import UnreachableError, ask
 from stack.config_traps.every import find_traps
 from stack.dead_letters import piles
-from stack.doctor.asking import UnreachableError, ask
-from stack.doctor.finding import About, Finding
 from stack.doctor.setup import Setup
 from stack.exporter_log import last_errors
+from stack.finding import About, Finding
 from stack.ledger import UNITS, Entry, about_queue_files, read_ledger
 from stack.replay import letters_folder, read_letters
 from stack.runtimes.chosen import RUNTIMES

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stack.doctor.finding import Finding
 from stack.doctor.setup import Setup
 from stack.errors import StackError
+from stack.finding import Finding
 
 Check = Callable[["Setup"], Iterable[Finding]]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 
 from stack.collector_build import BINARY, SOURCES, ensure_collector_binary
-from stack.doctor.finding import About, Finding
 from stack.doctor.setup import Setup
 from stack.engine import HOW_TO_PLUGINS, find_engine, unanswered
+from stack.finding import About, Finding
 from stack.ports import is_free, taken
 from stack.program import ProgramError, run
 from stack.runtimes.supervisor import RUN_DIR_MARK

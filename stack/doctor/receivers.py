@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from stack.doctor.finding import About, Finding
 from stack.doctor.setup import Setup
+from stack.finding import About, Finding
 from stack.refusals import about, about_rejected, read_refusals
 from stack.routes import front_receivers
 

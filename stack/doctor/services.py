@@ -6,8 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from stack.doctor.finding import About, Finding
 from stack.doctor.setup import Setup
+from stack.finding import About, Finding
 from stack.telemetry import RECORD, lost_lately, read_logs, read_spans, size
 
 LATEST_BYTES = 4 * 1024 * 1024

@@ -10,11 +10,11 @@ from pathlib import Path
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from stack.asking import UnreachableError, ask
 from stack.collector_build import BINARY, SOURCES
-from stack.doctor.asking import UnreachableError, ask
-from stack.doctor.finding import About, Finding
 from stack.doctor.machine import go_version, needed_go, numbers, shown_version
 from stack.doctor.setup import Setup
+from stack.finding import About, Finding
 from stack.program import ProgramError, run
 
 OLDEST_PYTHON = (3, 11)

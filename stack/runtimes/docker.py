@@ -41,6 +41,7 @@ from stack.runtimes.containers import (
 )
 from stack.runtimes.service import Service
 from stack.services import Plan
+from stack.vendors.aws import Settings as AwsSettings
 
 UP_SECONDS = 120
 DOWN_SECONDS = 90
@@ -176,8 +177,8 @@ def _check_profile(plan: Plan) -> None:
     ends = {with_keys(process.environment).get(EXPIRATION) for process in plan.processes} - {None}
     for end in ends:
         console.print(
-            f"  AWS_PROFILE={plan.settings.aws_profile} has keys until {end}: `make up` again "
-            "hands out new ones, RUNTIME=native renews them by itself",
+            f"  AWS_PROFILE={plan.settings.of(AwsSettings).aws_profile} has keys until {end}: "
+            "`make up` again hands out new ones, RUNTIME=native renews them by itself",
             soft_wrap=True,
         )
 

@@ -9,6 +9,7 @@ from stack.fragments import aws_endpoint, load, variables
 from stack.services.model import EMULATOR_HOSTS, Plan, merged
 from stack.services.process import Process
 from stack.services.sending import seen
+from stack.vendors.aws import Settings as AwsSettings
 
 INSIDE_THE_CONTAINER = ("AWS_HOP_PORT", "AWSPROXY_PORT")
 """Ports of the collector that only itself and the other containers reach: not published."""
@@ -70,7 +71,7 @@ def _named_in_config(plan: Plan) -> dict[str, str]:
     """
     settings = plan.settings
     host = EMULATOR_HOSTS[plan.runtime]
-    live = settings.aws_telemetry == "live"
+    live = settings.of(AwsSettings).live
     emulator = None if live else f"http://{host}:{settings.emulator_otlp_port}"
     shared = {*settings.collector, *merged(vendor.collector for vendor in plan.vendors)}
     found = {name: value for name, value in settings.config_values.items() if name not in shared}

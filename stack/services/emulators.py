@@ -5,11 +5,10 @@ from __future__ import annotations
 from stack.python_env import PythonEnv
 from stack.services.model import Plan
 from stack.services.process import Process
-from stack.vendors import emulator_variables
 
 
 def emulators(plan: Plan) -> Process:
-    variables = emulator_variables(plan.settings)
+    variables = plan.settings.emulator_variables
     python = PythonEnv(
         plan.root / ".run/emulators-venv",
         plan.root / "emulators/requirements.txt",

@@ -10,7 +10,6 @@ from stack.services.model import PAGE, Plan, merged
 from stack.services.process import Process
 from stack.services.sending import sending
 from stack.settings import Settings
-from stack.vendors import page_origins
 
 
 def has_page(settings: Settings, root: Path) -> bool:
@@ -35,7 +34,7 @@ def page(plan: Plan) -> Process:
             "BACKEND_URL": plan.backend_url,
             # A browser has neither certificate nor token: its server sends for it.
             **(sending(plan) if plan.access.restricted else {"COLLECTOR_URL": plan.otlp_url}),
-            "FRONTEND_ORIGINS": ",".join(page_origins(plan.settings)),
+            "FRONTEND_ORIGINS": ",".join(plan.settings.page_origins),
             **{
                 name: plan.environment[name]
                 for name in ("RELEASE", "DEPLOYMENT_ENVIRONMENT", "DEBUG_ROUTES")

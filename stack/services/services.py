@@ -14,7 +14,6 @@ from stack.services.model import COLLECTOR_HOSTS, Plan, merged
 from stack.services.process import Process
 from stack.services.sending import sending
 from stack.settings import Settings
-from stack.vendors import page_origins
 
 
 def profiles(plan: Plan) -> Process:
@@ -34,7 +33,7 @@ def backend(plan: Plan) -> Process:
         "DATABASE_URL": f"sqlite:///{plan.folders['DATA_DIR'] / 'cruddur.db'}",
         "DEBUG_ROUTES": plan.environment["DEBUG_ROUTES"],
         "LOG_ROUTE": plan.settings.log_route,
-        "FRONTEND_ORIGINS": ",".join(page_origins(plan.settings)),
+        "FRONTEND_ORIGINS": ",".join(plan.settings.page_origins),
         **_log_exporter(plan.settings),
         **_sampler(plan, trust_callers=plan.settings.trust_callers == "on"),
         **merged(vendor.app for vendor in plan.vendors),

@@ -11,6 +11,7 @@ import requests
 from playwright.sync_api import Page
 
 from stack.telemetry import Span
+from stack.vendors.rollbar import Settings as RollbarSettings
 from stack.waiting import wait_for
 from tests.browser.conftest import Site, Visit
 from tests.integration.harness.witness import ARRIVAL_SECONDS
@@ -250,7 +251,9 @@ def leave(page: Page, how: str) -> None:
 def test_the_backend_alone_gets_the_trace(site: Site, visit: Visit) -> None:
     visit.to(site.url).get_by_role("article").first.wait_for()
     # The page asks nobody else by fetch; Rollbar is an origin that its policy lets it ask.
-    elsewhere = f"http://127.0.0.1:{site.plan.settings.emulator_rollbar_port}/api/1/"
+    elsewhere = (
+        f"http://127.0.0.1:{site.plan.settings.of(RollbarSettings).emulator_rollbar_port}/api/1/"
+    )
     visit.page.evaluate("url => fetch(url).catch(() => null)", elsewhere)
     assert elsewhere in {url for url, _ in visit.asked}
     traced = {url for url, headers in visit.asked if "traceparent" in headers}

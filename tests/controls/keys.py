@@ -151,7 +151,7 @@ CASES: tuple[TakenOut, ...] = (
         "the cut of a long answer between words",
         (
             Change(
-                "stack/secrecy.py",
+                "stack/errors.py",
                 "    return textwrap.shorten(\n",
                 "    return text[:length]\n    return textwrap.shorten(\n",
             ),
@@ -468,7 +468,7 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         DOCTORS_REDIRECT,
         "`allow_redirects=False`",
-        (Change("stack/doctor/asking.py", "allow_redirects=False", "allow_redirects=True"),),
+        (Change("stack/asking.py", "allow_redirects=False", "allow_redirects=True"),),
         (NOT_CARRIED,),
     ),
     TakenOut(

@@ -10,15 +10,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from stack import cli
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.commands import doctor, heal
-from stack.doctor.finding import Finding
 from stack.errors import StackError
-from stack.key_shapes import KEY_SHAPES, SECRET_NAME
+from stack.finding import Finding
+from stack.key_shapes import SECRET_NAME
 from stack.private_file import write_private
 from stack.settings import ROOT, load_settings, own_names
+from stack.vendors import key_shapes
+from stack.vendors.aws import Settings as AwsSettings
+from stack.vendors.honeycomb import Settings as HoneycombSettings
 from tests.security.vendor_keys import fresh_keys, keys_in, word
 
 PLACES = sorted(
@@ -64,7 +68,7 @@ def test_a_key_where_a_line_is_expected(root: Path, line: str) -> None:
         assert key not in refused(root, line.format(key=key) + "\n")
 
 
-@pytest.mark.parametrize("name", [name for name in fresh_keys() if name in KEY_SHAPES])
+@pytest.mark.parametrize("name", [name for name in fresh_keys() if name in key_shapes()])
 def test_a_malformed_key(root: Path, name: str) -> None:
     # given
     key = f"{fresh_keys()[name]}-!"
@@ -105,9 +109,9 @@ def test_each_key_may_be_in_a_file_of_its_own(root: Path) -> None:
     # when
     settings = load_settings(root, {})
     # then
-    assert settings.honeycomb_api_key is not None
-    assert settings.honeycomb_api_key.get_secret_value() == keys["HONEYCOMB_API_KEY"]
-    assert settings.aws_access_key_id == keys["AWS_ACCESS_KEY_ID"]
+    honeycomb = settings.of(HoneycombSettings)
+    assert honeycomb.honeycomb_api_key == SecretStr(keys["HONEYCOMB_API_KEY"])
+    assert settings.of(AwsSettings).aws_access_key_id == keys["AWS_ACCESS_KEY_ID"]
     assert {*settings.key_files} == {root / name.lower() for name in keys}
     assert keys_in(repr(settings), {"HONEYCOMB_API_KEY": keys["HONEYCOMB_API_KEY"]}) == []
 

@@ -16,7 +16,8 @@ from emulators.client import Client
 from emulators.core.faults import Mode
 from emulators.honeycomb.settings import Settings
 from stack.errors import StackError
-from stack.honeycomb import (
+from stack.settings import ROOT
+from stack.vendors.honeycomb.api import (
     Honeycomb,
     SavedQuery,
     check_key,
@@ -24,7 +25,6 @@ from stack.honeycomb import (
     save_queries,
     send_marker,
 )
-from stack.settings import ROOT
 
 DATASET = "backend-flask"
 KEY = Settings().key

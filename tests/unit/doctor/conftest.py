@@ -14,13 +14,15 @@ import pytest
 from emulators.aws.settings import Settings as AwsSettings
 from emulators.client import Client
 from emulators.inprocess import running
+from stack import asking
 from stack.collector_config import CONFIG_FILE, env_defaults
-from stack.doctor import asking, aws, chosen, machine, versions
+from stack.doctor import chosen, machine, versions
 from stack.doctor.examination import examine
 from stack.doctor.setup import Setup
 from stack.services import make_plan
 from stack.settings import ROOT, Settings
 from stack.vendors import vendors
+from stack.vendors.aws import checks as aws
 from tests.local_http import Handler, serve
 from tests.unit.doctor.playing import Server
 
@@ -96,7 +98,16 @@ def make(tmp_path: Path, settings: Settings) -> Callable[..., Setup]:
     """Makes a setup with its run folder in `tmp_path`; `changes` are settings."""
 
     def setup(*, up: bool = True, **changes: Any) -> Setup:
-        chosen = settings.model_copy(update={"run_dir": tmp_path / "run", **changes})
+        own = tuple(
+            group.model_copy(
+                update={
+                    name: changes.pop(name) for name in type(group).model_fields if name in changes
+                }
+            )
+            for group in settings.of_vendors
+        )
+        changes |= {"run_dir": tmp_path / "run", "of_vendors": own}
+        chosen = settings.model_copy(update=changes)
         plan = make_plan(chosen, ROOT, "native")
         return Setup(chosen, plan, up=up, vendors=vendors(chosen, "127.0.0.1"))
 

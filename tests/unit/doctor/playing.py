@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stack.doctor.finding import Finding
 from stack.doctor.setup import Setup
+from stack.finding import Finding
 from stack.vendors import Vendor
 
 

@@ -10,7 +10,9 @@ import boto3
 import pytest
 
 from emulators.client import Client
-from stack.doctor.aws import (
+from stack.doctor.setup import Setup
+from stack.finding import About
+from stack.vendors.aws.checks import (
     check_cloudwatch,
     check_identity,
     check_xray,
@@ -19,8 +21,6 @@ from stack.doctor.aws import (
     log_groups,
     missing_action,
 )
-from stack.doctor.finding import About
-from stack.doctor.setup import Setup
 from tests.unit.doctor.playing import Server, only, text, with_vendor
 
 NAMES = ["backend-flask", "profiles-flask"]

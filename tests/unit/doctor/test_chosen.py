@@ -30,7 +30,7 @@ KEY = "HONEYCOMB_API_KEY"
 
 def plan_with(setup: Setup, port: int, key: str) -> Plan:
     """A plan of one collector on `port`, which gets `key`."""
-    vendor = Vendor("honeycomb", live=True, why="", url="", collector={KEY: key})
+    vendor = Vendor(name="honeycomb", live=True, why="", url="", emulator="", collector={KEY: key})
     process = replace(
         setup.plan.process("collector"),
         ports={"OTLP_HTTP_PORT": port},
@@ -61,7 +61,7 @@ def test_a_fresh_checkout_has_every_vendor_played(make: Callable[..., Setup]) ->
     # then
     finding = only(check_settings(setup))
     assert finding.verdict == "ok"
-    assert "played by emulators: honeycomb, xray, cloudwatch, rollbar" in finding.what
+    assert "played by emulators: xray, cloudwatch, honeycomb, rollbar" in finding.what
 
 
 def test_keys_that_others_may_read_are_a_warning(

@@ -13,17 +13,18 @@ import pytest
 import typer
 
 from emulators.client import Client
+from stack import asking
+from stack.asking import ANSWER_SECONDS
 from stack.commands import doctor
-from stack.doctor import asking, aws
-from stack.doctor.asking import ANSWER_SECONDS
 from stack.doctor.checks import CHECKS
 from stack.doctor.examination import CHECK_SECONDS, examine
-from stack.doctor.finding import About, Finding
 from stack.doctor.setup import Setup, look_around
 from stack.errors import StackError
+from stack.finding import About, Finding
 from stack.secrecy import HIDDEN, Redactor, secrets_of
 from stack.settings import Settings
 from stack.vendors import vendors
+from stack.vendors.aws import checks as aws
 from stack.waiting import wait_for
 from tests.unit.doctor.playing import Server, with_vendor
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from emulators.client import Client
-from stack.doctor.honeycomb import check_honeycomb
-from stack.doctor.rollbar import check_rollbar
 from stack.doctor.setup import Setup
+from stack.vendors.honeycomb import check_honeycomb
+from stack.vendors.rollbar import check_rollbar
 from tests.unit.doctor.playing import Server, only, with_vendor
 
 CANARY = "hcaik_" + "c4n4ry" * 9 + "abcd"

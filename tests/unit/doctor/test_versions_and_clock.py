@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from stack.doctor.clock import check_clock, judge, measure
-from stack.doctor.finding import About
 from stack.doctor.setup import Setup
 from stack.doctor.versions import check_versions, mixed_releases, running_version
+from stack.finding import About
 from stack.settings import ROOT, Settings
 from tests.unit.doctor.playing import Server, only, text, with_vendor
 

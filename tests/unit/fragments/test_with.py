@@ -14,11 +14,10 @@ from stack.runtimes.native import checked_config
 from stack.services import Plan, make_plan
 from stack.settings import ROOT, load_settings
 
-GRAFANA = {
-    "WITH": "grafana-cloud",
-    "GRAFANA_CLOUD_ENDPOINT": "https://otlp-gateway-here.grafana.net/otlp",
-    "GRAFANA_CLOUD_INSTANCE_ID": "123456",
-    "GRAFANA_CLOUD_TOKEN": "glc_a-secret",
+ELASTIC = {
+    "WITH": "elastic",
+    "ELASTIC_OTLP_ENDPOINT": "https://here.elastic.example",
+    "ELASTIC_API_KEY": "only-a-secret",
 }
 
 
@@ -64,50 +63,48 @@ def test_an_unknown_name_is_refused_with_a_suggestion(root: Path) -> None:
 
 def test_the_keys_may_stay_in_the_env_file_while_the_vendor_is_not_chosen(root: Path) -> None:
     # given
-    lines = [f"{name}={value}" for name, value in GRAFANA.items() if name != "WITH"]
+    lines = [f"{name}={value}" for name, value in ELASTIC.items() if name != "WITH"]
     (root / ".env").write_text("\n".join(lines))
     # when
     without = variables(root, {})
-    chosen = variables(root, {"WITH": "grafana-cloud"})
+    chosen = variables(root, {"WITH": "elastic"})
     # then
-    assert not {"GRAFANA_CLOUD_TOKEN", "GRAFANA_CLOUD_ENDPOINT"} & set(without)
-    assert chosen["GRAFANA_CLOUD_TOKEN"] == "glc_a-secret"
+    assert not {"ELASTIC_API_KEY", "ELASTIC_OTLP_ENDPOINT"} & set(without)
+    assert chosen["ELASTIC_API_KEY"] == "only-a-secret"
 
 
 def test_a_misspelled_key_is_found_before_anything_starts(root: Path) -> None:
     # given
-    (root / ".env").write_text("GRAFANA_CLOUD_TOKN=x\n")
+    (root / ".env").write_text("ELASTIC_API_KY=x\n")
     # then
     with pytest.raises(StackError) as refused:
         load_settings(root, {})
-    assert refused.value.todo == "did you mean GRAFANA_CLOUD_TOKEN?"
+    assert refused.value.todo == "did you mean ELASTIC_API_KEY?"
 
 
-@pytest.mark.parametrize("missing", [name for name in GRAFANA if name != "WITH"])
+@pytest.mark.parametrize("missing", [name for name in ELASTIC if name != "WITH"])
 def test_a_key_that_is_not_set_is_named(root: Path, missing: str) -> None:
     # given
-    given = {name: value for name, value in GRAFANA.items() if name != missing}
+    given = {name: value for name, value in ELASTIC.items() if name != missing}
     # then
     with pytest.raises(StackError) as refused:
         wanted_config(plan(root, given))
-    assert refused.value.what == (
-        f"{missing} is not set; collector/vendors/grafana-cloud.yaml needs it"
-    )
+    assert refused.value.what == (f"{missing} is not set; collector/vendors/elastic.yaml needs it")
 
 
 def test_an_empty_key_in_the_env_file_is_named_with_its_line(root: Path) -> None:
     # given
-    (root / ".env").write_text("WITH=grafana-cloud\nGRAFANA_CLOUD_TOKEN=\n")
+    (root / ".env").write_text("WITH=elastic\nELASTIC_API_KEY=\n")
     # then
-    with pytest.raises(StackError, match=r"GRAFANA_CLOUD_TOKEN is empty \(\.env line 2\)"):
+    with pytest.raises(StackError, match=r"ELASTIC_API_KEY is empty \(\.env line 2\)"):
         load_settings(root, {})
 
 
 def test_no_key_is_shown_by_what_holds_it(root: Path) -> None:
-    chosen = plan(root, GRAFANA)
+    chosen = plan(root, ELASTIC)
 
-    assert GRAFANA["GRAFANA_CLOUD_TOKEN"] not in repr(chosen)
-    assert GRAFANA["GRAFANA_CLOUD_TOKEN"] not in repr(chosen.settings)
+    assert ELASTIC["ELASTIC_API_KEY"] not in repr(chosen)
+    assert ELASTIC["ELASTIC_API_KEY"] not in repr(chosen.settings)
 
 
 def test_defaults_are_given_too_so_that_a_trial_beside_it_can_move_its_ports(root: Path) -> None:
@@ -153,7 +150,7 @@ def test_a_mistake_is_shown_in_the_file_that_people_edit(root: Path, binary: Pat
     source = root / "collector/otel-config.yaml"
     source.write_text(source.read_text().replace("  otlp_http/honeycomb:", "  otlp_htp/honeycomb:"))
     line = 1 + source.read_text().splitlines().index("  otlp_htp/honeycomb:")
-    chosen = plan(root, {**GRAFANA, "COLLECTOR_BIN": str(binary)})
+    chosen = plan(root, {**ELASTIC, "COLLECTOR_BIN": str(binary)})
     # when
     with pytest.raises(StackError) as refused:
         checked_config(chosen)
@@ -168,16 +165,16 @@ def test_a_mistake_in_a_fragment_is_shown_there(root: Path, binary: Path) -> Non
     texts = {name: (folder / f"{name}.yaml").read_text() for name in names(ROOT)}
     folder.unlink()
     folder.mkdir()
-    texts["grafana-cloud"] = texts["grafana-cloud"].replace("queue_size", "queue_sise")
+    texts["elastic"] = texts["elastic"].replace("queue_size", "queue_sise")
     for name, text in texts.items():
         (folder / f"{name}.yaml").write_text(text)
-    chosen = plan(root, {**GRAFANA, "COLLECTOR_BIN": str(binary)})
+    chosen = plan(root, {**ELASTIC, "COLLECTOR_BIN": str(binary)})
     # when
     with pytest.raises(StackError) as refused:
         checked_config(chosen)
     # then
-    line = 1 + texts["grafana-cloud"].partition("queue_sise")[0].count("\n")
-    assert refused.value.what.startswith(f"{folder / 'grafana-cloud.yaml'}:{line}: ")
+    line = 1 + texts["elastic"].partition("queue_sise")[0].count("\n")
+    assert refused.value.what.startswith(f"{folder / 'elastic.yaml'}:{line}: ")
 
 
 def paste(root: Path, what: str) -> None:
@@ -188,15 +185,15 @@ def paste(root: Path, what: str) -> None:
 
 def test_the_keys_of_a_vendor_that_is_pasted_reach_the_collector(root: Path) -> None:
     # given
-    paste(root, "grafana-cloud")
-    lines = [f"{name}={value}" for name, value in GRAFANA.items() if name != "WITH"]
+    paste(root, "elastic")
+    lines = [f"{name}={value}" for name, value in ELASTIC.items() if name != "WITH"]
     (root / ".env").write_text("\n".join(lines))
     # when
     chosen = plan(root, {})
     # then
     given = chosen.process("collector").environment
-    assert given["GRAFANA_CLOUD_TOKEN"] == GRAFANA["GRAFANA_CLOUD_TOKEN"]
-    assert GRAFANA["GRAFANA_CLOUD_TOKEN"] not in repr(chosen)
+    assert given["ELASTIC_API_KEY"] == ELASTIC["ELASTIC_API_KEY"]
+    assert ELASTIC["ELASTIC_API_KEY"] not in repr(chosen)
     wanted_config(chosen)
 
 

@@ -46,7 +46,7 @@ def test_as_shipped_all_are_named(root: Path, capsys: pytest.CaptureFixture[str]
     announce(_plan(root), running=False)
 
     assert capsys.readouterr().err == (
-        "native runtime · played by emulators: honeycomb, xray, cloudwatch, rollbar\n"
+        "native runtime · played by emulators: xray, cloudwatch, honeycomb, rollbar\n"
     )
 
 
@@ -73,7 +73,7 @@ def test_what_is_named_is_what_runs_and_not_an_edit(
     # when
     announce(plan)
     # then
-    assert "honeycomb, xray" in capsys.readouterr().err
+    assert "xray, cloudwatch, honeycomb" in capsys.readouterr().err
     # when it takes effect
     apply_config(plan, wanted_config(plan))
     announce(plan)
@@ -100,4 +100,4 @@ def test_a_config_that_cannot_be_followed_keeps_nobody_from_being_named(
 
     announce(plan, running=False)
 
-    assert "honeycomb, xray, cloudwatch, rollbar" in capsys.readouterr().err
+    assert "xray, cloudwatch, honeycomb, rollbar" in capsys.readouterr().err

@@ -34,7 +34,8 @@ def test_the_ports_in_it_are_the_defaults() -> None:
 
     assert len(shown) >= 15
     for name, port in shown.items():
-        default = settings.collector.get(name) or getattr(settings, name.lower())
+        emulated = settings.collector | settings.emulator_variables
+        default = emulated.get(name) or getattr(settings, name.lower())
         assert port == str(default), name
 
 

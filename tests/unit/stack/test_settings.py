@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.errors import StackError
 from stack.settings import REGION, ROOT, load_settings, which_stack
+from stack.vendors.honeycomb import Settings as HoneycombSettings
 
 CONFIG = """
 receivers:
@@ -93,8 +95,7 @@ def test_a_mark_before_a_key_in_a_file_of_its_own_is_no_part_of_it(root: Path) -
     # when
     settings = load_settings(root, {"HONEYCOMB_API_KEY_FILE": "key"})
     # then
-    assert settings.honeycomb_api_key is not None
-    assert settings.honeycomb_api_key.get_secret_value() == key
+    assert settings.of(HoneycombSettings).honeycomb_api_key == SecretStr(key)
 
 
 def test_the_environment_wins_over_the_env_file(root: Path) -> None:
@@ -200,8 +201,7 @@ def test_a_key_does_not_show_in_what_settings_print(root: Path) -> None:
     # when
     settings = load_settings(root, {"HONEYCOMB_API_KEY": key})
     # then
-    assert settings.honeycomb_api_key is not None
-    assert settings.honeycomb_api_key.get_secret_value() == key
+    assert settings.of(HoneycombSettings).honeycomb_api_key == SecretStr(key)
     assert key not in repr(settings)
 
 

@@ -30,12 +30,10 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from stack.doctor.asking import ANSWER_SECONDS, CONNECT_SECONDS
-from stack.doctor.finding import About, Finding
-from stack.doctor.honeycomb import HEAL, played
-from stack.doctor.setup import Setup
+from stack.asking import ANSWER_SECONDS, CONNECT_SECONDS
+from stack.finding import About, Finding
 from stack.provision.desired import GROUP_FILE, RULE_FILE, named_services, service_names
-from stack.vendors import Vendor
+from stack.vendors.model import CLEAR_FAULTS, Examined, Vendor, not_running
 
 Service = Literal["sts", "xray", "logs"]
 
@@ -176,18 +174,18 @@ class Account:
         return _TellError(self.about.problem(f"the keys may not {action}", todo), denied=True)
 
     def _todo(self, live: str) -> str:
-        return live if self.vendor.live else HEAL
+        return live if self.vendor.live else CLEAR_FAULTS
 
     def _problem(self, what: str, todo: str) -> _TellError:
         return _TellError(self.about.problem(what, todo))
 
 
-def check_identity(setup: Setup) -> Iterator[Finding]:
+def check_identity(setup: Examined) -> Iterator[Finding]:
     """Whose keys these are. STS answers that to everybody."""
     about = About("aws")
     vendor = setup.vendor("cloudwatch")
     if not setup.reachable(vendor):
-        yield played(about, "AWS", vendor)
+        yield not_running(about, "AWS", vendor)
         return
     account = Account(about, vendor)
     try:
@@ -199,12 +197,12 @@ def check_identity(setup: Setup) -> Iterator[Finding]:
     yield about.ok(f"{account.who} knows the keys: {who['Arn']}, region {region}")
 
 
-def check_xray(setup: Setup) -> Iterator[Finding]:
+def check_xray(setup: Examined) -> Iterator[Finding]:
     """Whether segments may be sent, and whether group and rule are about services that exist."""
     about = About("xray")
     vendor = setup.vendor("xray")
     if not setup.reachable(vendor):
-        yield played(about, "X-Ray", vendor)
+        yield not_running(about, "X-Ray", vendor)
         return
     account = Account(about, vendor)
     names = sorted(service_names(setup.root))
@@ -291,12 +289,12 @@ def judge_groups(about: About, groups: list[dict[str, Any]], names: list[str]) -
     )
 
 
-def check_cloudwatch(setup: Setup) -> Iterator[Finding]:
+def check_cloudwatch(setup: Examined) -> Iterator[Finding]:
     """Whether the log groups that the collector writes are there, kept for a while, writable."""
     about = About("cloudwatch")
     vendor = setup.vendor("cloudwatch")
     if not setup.reachable(vendor):
-        yield played(about, "CloudWatch", vendor)
+        yield not_running(about, "CloudWatch", vendor)
         return
     account = Account(about, vendor)
     names = log_groups(setup.config.tree)

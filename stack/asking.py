@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from stack.secrecy import cut
+from stack.errors import cut
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 3.0
