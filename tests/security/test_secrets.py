@@ -119,6 +119,7 @@ def _with_every_vendor(url: str) -> dict[str, str]:
         "OTLP_ACCESS": "token",
         **endpoints,
         "DASH0_ENDPOINT": url.removeprefix("http://"),
+        "GRAFANA_CLOUD_ENDPOINT": f"{url}/otlp",
         "GRAFANA_CLOUD_INSTANCE_ID": INSTANCE,
     }
 

@@ -23,7 +23,7 @@ from stack.settings import ROOT, load_settings, own_names
 from stack.vendors import key_shapes
 from stack.vendors.aws import Settings as AwsSettings
 from stack.vendors.honeycomb import Settings as HoneycombSettings
-from tests.security.vendor_keys import fresh_keys, keys_in, word
+from tests.security.vendor_keys import INSTANCE, fresh_keys, keys_in, word
 
 PLACES = sorted(
     name
@@ -101,7 +101,11 @@ def test_a_file_that_is_a_folder(root: Path) -> None:
 def test_each_key_may_be_in_a_file_of_its_own(root: Path) -> None:
     # given
     keys = fresh_keys()
-    lines = ["AWS_TELEMETRY=live\n"]
+    lines = [
+        "AWS_TELEMETRY=live\n",
+        "GRAFANA_CLOUD_ENDPOINT=https://otlp-gateway-prod-eu-west-2.grafana.net/otlp\n",
+        f"GRAFANA_CLOUD_INSTANCE_ID={INSTANCE}\n",
+    ]
     for name, key in keys.items():
         (root / name.lower()).write_text(f"{key}\n")
         lines.append(f"{name}_FILE={name.lower()}\n")

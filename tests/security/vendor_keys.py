@@ -31,6 +31,7 @@ def fresh_keys() -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": f"AKIA{word(16, UPPER)}",
         "AWS_SECRET_ACCESS_KEY": word(40),
         "AWS_SESSION_TOKEN": word(120),
+        "GRAFANA_CLOUD_TOKEN": f"glc_{word(60)}",
     }
     named = {name for fragment in names() for name in variables(load(fragment))}
     return own | {name: word(40) for name in sorted(named - {*own}) if SECRET_NAME.search(name)}
