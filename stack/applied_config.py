@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from stack.access import check
-from stack.collector_config import env_required, shown
+from stack.collector_config import (
+    CALLED,
+    Distribution,
+    env_required,
+    load,
+    render_form,
+    shown,
+)
 from stack.config_traps.resolved import read
+from stack.console import console
 from stack.errors import StackError
 from stack.fragments import check_keys, merge
 from stack.services import COLLECTOR_HOSTS, Plan
@@ -48,6 +57,23 @@ def wanted_file(plan: Plan) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(wanted)
     return file
+
+
+def in_form(plan: Plan, source: Path, distribution: Distribution) -> Path:
+    """A file with the config of `source` as this distribution can run it; says what is lost."""
+    text, losses = render_form(distribution, load(source))
+    if not losses:
+        return source
+    tell_losses(distribution, losses)
+    file = plan.config_applied.with_name(f"{distribution}.yaml")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+def tell_losses(distribution: Distribution, losses: Iterable[str]) -> None:
+    for loss in losses:
+        console.print(f"  not in {CALLED[distribution]}: {loss}", soft_wrap=True)
 
 
 def apply_config(plan: Plan, text: str) -> None:

@@ -58,7 +58,7 @@ def ensure_collector_binary(root: Path, collector_bin: Path | None = None) -> Pa
     """
     if collector_bin is not None:
         return _checked(collector_bin)
-    return _ensure_built(root, SOURCES, BINARY, "building the collector")
+    return ensure_built(root, SOURCES, BINARY, "building the collector")
 
 
 def linked_modules(root: Path) -> list[tuple[str, str]]:
@@ -84,7 +84,7 @@ def ensure_image_files(root: Path, collector_bin: Path | None = None) -> Path:
     """
     files = {
         "otelcol": ensure_collector_binary(root, collector_bin),
-        "probe": _ensure_built(root, PROBE_SOURCES, PROBE, "building the health probe"),
+        "probe": ensure_built(root, PROBE_SOURCES, PROBE, "building the health probe"),
         "passwd": root / "collector/image/passwd",
         "group": root / "collector/image/group",
         "otel-config.yaml": root / "collector/otel-config.yaml",
@@ -115,7 +115,8 @@ def _checked(binary: Path) -> Path:
     return binary.resolve()
 
 
-def _ensure_built(root: Path, sources: Path, target: Path, what: str) -> Path:
+def ensure_built(root: Path, sources: Path, target: Path, what: str) -> Path:
+    """`target`, built of the Go module in `sources` where it is not up to date."""
     binary = root / target
     stamp = binary.with_suffix(".json")
     with only_one(binary.with_suffix(".lock")):

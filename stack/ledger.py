@@ -167,7 +167,7 @@ def _entry(samples: Mapping[str, list[Sample]], route: Route, fronts: set[str]) 
         sent=total(f"exporter_sent_{unit}", exporter=route.exporter) - refused - requeued,
         queued=total("exporter_queue_size", **own_queue),
         queue_capacity=total("exporter_queue_capacity", **own_queue),
-        # awsxray's own counter counts attempts, which the hop repeats; loss is the hop's.
+        # Upstream's awsxray counts attempts, which the hop before it repeats; loss is the hop's.
         failed=total(f"exporter_send_failed_{unit}", exporter=route.queue) + refused,
         dropped=full - rescued,
         missing=total("exporter_queue_file_missing", **own_queue) > 0,

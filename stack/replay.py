@@ -48,7 +48,7 @@ class Letter:
 
     @property
     def vendor(self) -> str:
-        """What people call the vendor: `xray`, also for the queue that leads there."""
+        """What people call the vendor: `xray`, also for the hop that led there once."""
         return vendor(self.header.exporter).removeprefix("to_")
 
     @property

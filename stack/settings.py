@@ -81,6 +81,8 @@ class Settings(BaseModel):
     collector_bin: Path | None = None
     collector_config: Path = CONFIG_FILE
     collector_image: str | None = None
+    aws_hop_port: Port = 4319
+    """For a collector that is not our build: of its way to AWS, from itself to itself."""
     python_image: str | None = None
     go_image: str | None = None
     node_image: str | None = None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from stack.collector_config.adot import for_adot, render_for_adot
 from stack.collector_config.distribution import (
     KINDS,
+    Distribution,
     component_type,
     components,
+    distribution_of,
     missing_components,
 )
+from stack.collector_config.forms import CALLED, form_for, render_form
 from stack.collector_config.text import (
     CONFIG_FILE,
     env_defaults,
@@ -24,20 +26,23 @@ from stack.collector_config.text import (
 from stack.collector_config.validation import validate
 
 __all__ = [
+    "CALLED",
     "CONFIG_FILE",
     "KINDS",
+    "Distribution",
     "component_type",
     "components",
+    "distribution_of",
     "env_defaults",
     "env_required",
     "escaped",
-    "for_adot",
+    "form_for",
     "go_memory_limit",
     "load",
     "missing_components",
     "parse",
     "read",
-    "render_for_adot",
+    "render_form",
     "shown",
     "unescaped",
     "validate",

@@ -6,8 +6,6 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
-
 from stack.collector_config.distribution import KINDS, component_type, missing_components
 from stack.errors import StackError
 
@@ -21,15 +19,6 @@ ADOT_LOSSES = {
         "are secret by their name are deleted"
     ),
 }
-
-
-def render_for_adot(config: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """`for_adot` as YAML text. Comments are lost with it."""
-    form, losses = for_adot(config)
-    head = "# The collector's config in the form that ADOT can run.\n" + "".join(
-        f"# Not in ADOT: {loss}\n" for loss in losses
-    )
-    return head + yaml.safe_dump(form, sort_keys=False, allow_unicode=True, width=100), losses
 
 
 def for_adot(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
+from stack.errors import StackError
+from stack.program import ProgramError, run
+
 DISTRIBUTIONS = Path(__file__).resolve().parents[2] / "collector/distributions"
+OURS = "otel-stack/durable"
+"""A module that our build alone is made of."""
+
+ASK_SECONDS = 30
+
+Distribution = Literal["own", "contrib", "adot"]
+
 KINDS = ("receivers", "processors", "exporters", "connectors", "extensions")
+
+
+def distribution_of(command: Sequence[str]) -> Distribution:
+    """Whose collector `command` runs; of any that is not our build, contrib's form is right.
+
+    Raises StackError where it does not run.
+    """
+    try:
+        told = run([*command, "components"], seconds=ASK_SECONDS)
+    except ProgramError as failed:
+        if "unknown command" in failed.output:
+            return "adot"
+        raise StackError(
+            f"the collector does not say what it is made of ({failed})",
+            "set COLLECTOR_BIN or COLLECTOR_IMAGE to another, or take it out of .env",
+        ) from None
+    return "own" if OURS in told else "contrib"
 
 
 @cache

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from rich.markup import escape
 
-from stack import collector_config
-from stack.applied_config import wanted_file
 from stack.collector_build import ensure_collector_binary
 from stack.config_check import lint
 from stack.console import console
+from stack.runtimes.native import checked_config
 from stack.services import make_plan
 from stack.settings import ROOT, load_settings
 
@@ -18,9 +17,7 @@ def run() -> None:
     settings = load_settings(ROOT)
     plan = make_plan(settings, ROOT, "native")
     ensure_collector_binary(plan.root, settings.collector_bin)
-    environment = plan.process("collector").environment
-    file = wanted_file(plan)
-    collector_config.validate(plan.collector_binary, file, environment, plan.config_sources)
+    checked_config(plan)
     lint(plan)
     for said in settings.ignored:
         console.print(f"[yellow]warning:[/] {escape(said)}", soft_wrap=True)

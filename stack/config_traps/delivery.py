@@ -14,7 +14,8 @@ RETENTION_DAYS = frozenset(
 ) | {0, 3288, 3653}
 """What CloudWatch takes; 0 is the exporters' own word for "leave it alone"."""
 
-NO_QUEUE_OF_THEIR_OWN = frozenset({"awsxray", "awsemf"})
+NO_QUEUE_UNLESS_ASKED = frozenset({"awsxray", "awsemf"})
+"""The others have one in memory by default."""
 
 
 def retention(look: Look) -> Iterator[Trap]:
@@ -43,14 +44,12 @@ def queues(look: Look) -> Iterator[Trap]:
         owner = ("exporters", route.queue)
         body = look.config.section("exporters").get(route.queue)
         settings = body if isinstance(body, dict) else {}
-        if component_type(route.queue) in NO_QUEUE_OF_THEIR_OWN:
+        if component_type(route.queue) in NO_QUEUE_UNLESS_ASKED and "sending_queue" not in settings:
             yield look.trap(
                 "problem",
                 owner,
-                f"{called(owner)} has no queue of its own and none before it: when "
-                f"{route.vendor} hangs, every vendor waits",
-                "put it behind a loopback hop with a persistent queue, as docs and "
-                "collector/otel-config.yaml show",
+                f"{called(owner)} has no queue: when {route.vendor} hangs, every vendor waits",
+                "give it sending_queue and retry_on_failure, as collector/otel-config.yaml shows",
             )
             continue
         yield from _one_queue(look, owner, settings, route.vendor)

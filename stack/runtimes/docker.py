@@ -8,9 +8,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from stack.applied_config import apply_config, check_access, wanted_file
+from stack.applied_config import apply_config, check_access, in_form, wanted_file
 from stack.aws_profile import EXPIRATION, with_keys
-from stack.collector_config import load, render_for_adot, validate
+from stack.collector_config import Distribution, distribution_of, validate
 from stack.console import console, step
 from stack.engine import Engine, find_engine, require_engine
 from stack.errors import StackError
@@ -202,18 +202,11 @@ def _check_local(engine: Engine) -> None:
 
 def _checked_config(plan: Plan, image: str) -> str:
     """The wanted config as the image can run it, and as that image has found it valid."""
-    source = wanted_file(plan)
-    if not _is_adot(image):
-        _validate(plan, image, source)
-        return source.read_text()
-    text, losses = render_for_adot(load(source))
-    for loss in losses:
-        console.print(f"  not in ADOT: {loss}", soft_wrap=True)
-    form = plan.run_dir / "collector/adot.yaml"
-    form.parent.mkdir(parents=True, exist_ok=True)
-    form.write_text(text)
-    _validate(plan, image, form)
-    return text
+    file = wanted_file(plan)
+    if plan.settings.collector_image or plan.settings.collector_bin:
+        file = in_form(plan, file, _distribution(image))
+    _validate(plan, image, file)
+    return file.read_text()
 
 
 def _validate(plan: Plan, image: str, config: Path) -> None:
@@ -235,8 +228,8 @@ def _validate(plan: Plan, image: str, config: Path) -> None:
         ) from None
 
 
-def _is_adot(image: str) -> bool:
-    """Whether an image is ADOT, also under another name: its binary is called awscollector."""
+def _distribution(image: str) -> Distribution:
+    """Whose collector is in an image. ADOT's, also under another name, is called awscollector."""
     template = "{{json .Config.Entrypoint}}"
     try:
         shown = run(
@@ -244,7 +237,9 @@ def _is_adot(image: str) -> bool:
         )
     except ProgramError as failed:
         raise StackError(f"the image {image} cannot be looked at ({failed})") from None
-    return "awscollector" in shown
+    if "awscollector" in shown:
+        return "adot"
+    return distribution_of(["docker", "run", "--rm", "--network=none", "--cap-drop=ALL", image])
 
 
 def _compose_up(plan: Plan, variables: dict[str, str], only: str | None = None) -> None:

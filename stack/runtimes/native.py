@@ -11,9 +11,9 @@ import psutil
 import requests
 from supervisor.xmlrpc import Faults
 
-from stack.applied_config import apply_config, check_access, wanted_file
+from stack.applied_config import apply_config, check_access, in_form, wanted_file
 from stack.collector_build import ensure_collector_binary
-from stack.collector_config import validate
+from stack.collector_config import distribution_of, validate
 from stack.console import step
 from stack.errors import StackError
 from stack.last_lines import show_last_lines
@@ -83,6 +83,8 @@ def prepare(plan: Plan) -> None:
 def checked_config(plan: Plan) -> str:
     """The config that is wanted now. Raises StackError when the collector's binary refuses it."""
     file = wanted_file(plan)
+    if plan.settings.collector_bin:
+        file = in_form(plan, file, distribution_of([str(plan.collector_binary)]))
     environment = plan.process("collector").environment
     validate(plan.collector_binary, file, environment, plan.config_sources)
     return file.read_text()

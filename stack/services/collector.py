@@ -11,7 +11,7 @@ from stack.services.process import Process
 from stack.services.sending import seen
 from stack.vendors.aws import Settings as AwsSettings
 
-INSIDE_THE_CONTAINER = ("AWS_HOP_PORT", "AWSPROXY_PORT")
+INSIDE_THE_CONTAINER = ("AWSPROXY_PORT",)
 """Ports of the collector that only itself and the other containers reach: not published."""
 
 
@@ -32,6 +32,7 @@ def collector(plan: Plan) -> Process:
             name: plan.environment[name]
             for name in (*settings.collector, "TELEMETRY_DIR", "QUEUE_DIR")
         },
+        "AWS_HOP_PORT": str(settings.aws_hop_port),
         **merged(vendor.collector for vendor in plan.vendors),
         **_named_in_config(plan),
         **({"OTLP_SERVER_SECRETS": seen(plan, plan.access.server)} if restricted else {}),

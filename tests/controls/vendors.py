@@ -79,23 +79,14 @@ def judged(what: str, change: Change, test: str) -> TakenOut:
 CASES: tuple[TakenOut, ...] = (
     TakenOut(
         STOPS,
-        "the end of what a hop waits for",
-        (Change(DURABLE, "for _, end := range ends {\n\t\tend()\n\t}", "_ = ends"),),
-        (f"{STOPPING}::TestAStopEndsWhatAHopWaitsFor",),
-    ),
-    TakenOut(
-        STOPS,
         "that of an exporter's wait",
         (Change(DURABLE, "\tdefer time.AfterFunc(grace(), s.die).Stop()\n"),),
         (f"{STOPPING}::TestAVendorThatHangsIsNotWaitedForLonger",),
     ),
     TakenOut(
         STOPS,
-        "both, of the whole collector",
-        (
-            Change(DURABLE, "for _, end := range ends {\n\t\tend()\n\t}", "_ = ends"),
-            Change(DURABLE, "\tdefer time.AfterFunc(grace(), s.die).Stop()\n"),
-        ),
+        "the same, of the whole collector",
+        (Change(DURABLE, "\tdefer time.AfterFunc(grace(), s.die).Stop()\n"),),
         ("tests/faults/test_stop.py::test_a_stop_while_vendors_hang[all]",),
     ),
     TakenOut(

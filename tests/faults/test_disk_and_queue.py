@@ -143,20 +143,9 @@ def test_a_full_disk_outlives_a_restart(tmp_path: Path) -> None:
             bench.start()
             time.sleep(1)
 
-        # The hops to X-Ray and CloudWatch's metrics are closed by then: what memory held for them
-        # is lost, and the log says so.
-        hops = [("xray", "traces"), ("cloudwatch", "metrics")]
-        everything_held(bench, sender.sent, [key for key in ROUTES if key not in hops])
+        # What memory held went to the vendors themselves.
+        everything_held(bench, sender.sent)
         assert sender.sent.refused == []
-        wait_for(
-            "all behind the hops, or a line that says what is not",
-            lambda: (
-                sum(len(look(bench, sender.sent)[hop].missing) for hop in hops),
-                "Lost: held in memory" in bench.log.read_text(),
-            ),
-            until=lambda seen: seen[0] == 0 or seen[1],
-            seconds=60,
-        )
 
 
 def names(queues: Path) -> set[str]:

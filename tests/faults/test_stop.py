@@ -30,7 +30,7 @@ def own_bench(tmp_path: Path) -> Iterator[Bench]:
 @pytest.mark.parametrize(
     ("vendors", "mode"),
     [(("xray",), "hang"), (("honeycomb", "xray", "cloudwatch"), "hang")],
-    ids=["behind a hop", "all"],
+    ids=["one", "all"],
 )
 def test_a_stop_while_vendors_hang(own_bench: Bench, vendors: tuple[str, ...], mode: Mode) -> None:
     for vendor in vendors:

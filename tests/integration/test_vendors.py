@@ -31,7 +31,7 @@ DURATION = "http.server.request.duration"
 SOON_SECONDS = 10
 TRIES = 3
 LATE = "was not done after|gives no answer within|cannot be reached within"
-TO_XRAY = ", otlp_http/to_xray"
+TO_XRAY = ", awsxray"
 
 
 @pytest.fixture(scope="module")

@@ -172,11 +172,6 @@ func newKeeper[T any](set Settings, kind kind[T], inner consuming, export func(c
 		return nil, err
 	}
 	life, die := context.WithCancel(context.Background())
-	if !set.Queue.HasValue() {
-		stopping.Lock()
-		behind = append(behind, die)
-		stopping.Unlock()
-	}
 	return &keeper[T]{
 		life: life, die: die,
 		set: set, kind: kind, inner: inner, export: export,
@@ -220,7 +215,7 @@ func (k *keeper[T]) push(ctx context.Context, data T) error {
 	if left == nil {
 		return nil
 	}
-	// Behind a hop the sender's own queue keeps it; here it would be kept twice.
+	// The sender is told, and has it still; here it would be kept twice.
 	if !k.set.Queue.HasValue() {
 		if left.verdict == hopeless {
 			return consumererror.NewPermanent(hopelessError{left.err})
@@ -364,7 +359,7 @@ const (
 	// An answer that takes five seconds comes in time: else what it is about would come twice.
 	patience = 5500 * time.Millisecond
 	atLeast  = 500 * time.Millisecond
-	// From the signal on: a hop's vendor and one without a hop may hang at once.
+	// From the signal on: receivers are stopped first, and may wait for a slow sender.
 	allInAll = 8500 * time.Millisecond
 	// However many hang: with half a second for each that comes after, eight exporters took 9.5 s.
 	lastCall = 9200 * time.Millisecond
@@ -476,28 +471,16 @@ var stopping struct {
 
 var listening sync.Once
 
-// Ends of the exporters behind a hop.
-var behind []context.CancelFunc
-
-// listen notes when the process is told to end. Exporters are stopped after the receivers, and a hop's
-// receiver waits for its vendor's answer: without this the two waits would add up to more than ten
-// seconds beside a vendor that takes five, and one that hangs would be waited for by nobody's measure.
+// listen notes when the process is told to end: exporters are stopped after the receivers.
 func listen() {
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, syscall.SIGTERM, os.Interrupt)
-	go endHops(told, patience)
-}
-
-func endHops(told <-chan os.Signal, patience time.Duration) {
-	<-told
-	stopping.Lock()
-	stopping.told = time.Now()
-	ends := behind
-	stopping.Unlock()
-	time.Sleep(patience)
-	for _, end := range ends {
-		end()
-	}
+	go func() {
+		<-told
+		stopping.Lock()
+		defer stopping.Unlock()
+		stopping.told = time.Now()
+	}()
 }
 
 // grace is how long this exporter may wait for its vendor's last answers.

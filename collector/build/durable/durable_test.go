@@ -72,7 +72,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func TestAHopSees400WhereTheDataIsToBlame(t *testing.T) {
+func TestASenderWithoutAQueueSees400WhereTheDataIsToBlame(t *testing.T) {
 	t.Setenv("DEAD_LETTER_DIR", t.TempDir())
 	v := &vendor{say: func() error { return coded{"InvalidRequestException", 400} }}
 	made := wrapped(t, v, NoQueue())

@@ -2,9 +2,6 @@ package durable
 
 import (
 	"context"
-	"errors"
-	"os"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,13 +32,13 @@ func stopped(t *testing.T, since, told time.Duration) {
 
 func TestTheTimeOfAStopIsSharedByAllWhoWait(t *testing.T) {
 	for name, of := range map[string]struct{ since, told, want time.Duration }{
-		"the first has all of it":                   {0, 0, patience},
-		"who comes two seconds later has the rest":  {2 * time.Second, 2 * time.Second, patience - 2*time.Second},
-		"who comes late has a moment":               {8 * time.Second, 8 * time.Second, atLeast},
-		"a hop took its part before the first here": {0, 5500 * time.Millisecond, allInAll - 5500*time.Millisecond},
-		"hops took all of it":                       {0, 20 * time.Second, 0},
-		"a reload that takes long":                  {9 * time.Second, 0, atLeast},
-		"a reload of before is over":                {time.Minute, 0, patience},
+		"the first has all of it":                  {0, 0, patience},
+		"who comes two seconds later has the rest": {2 * time.Second, 2 * time.Second, patience - 2*time.Second},
+		"who comes late has a moment":              {8 * time.Second, 8 * time.Second, atLeast},
+		"receivers took a part before the first":   {0, 5500 * time.Millisecond, allInAll - 5500*time.Millisecond},
+		"receivers took all of it":                 {0, 20 * time.Second, 0},
+		"a reload that takes long":                 {9 * time.Second, 0, atLeast},
+		"a reload of before is over":               {time.Minute, 0, patience},
 	} {
 		began := time.Now()
 		stopped(t, of.since, of.told)
@@ -108,30 +105,6 @@ func inTime(t *testing.T, what string, done <-chan error) error {
 		t.Fatalf("%s: nobody ended it", what)
 		return nil
 	}
-}
-
-func TestAStopEndsWhatAHopWaitsFor(t *testing.T) {
-	t.Setenv("DEAD_LETTER_DIR", t.TempDir())
-	made, v := hung(t, NoQueue())
-	answered := make(chan error, 1)
-	go func() { answered <- made.ConsumeTraces(context.Background(), spans(1)) }()
-	<-v.asked
-	stopped(t, 0, 0)
-
-	told := make(chan os.Signal, 1)
-	told <- syscall.SIGTERM
-	endHops(told, 10*time.Millisecond)
-
-	if err := inTime(t, "a hop's receiver waits for its vendor", answered); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
-	}
-	stopping.Lock()
-	since := time.Since(stopping.told)
-	stopping.Unlock()
-	if since > time.Minute {
-		t.Error("whoever is stopped next does not know that the time runs")
-	}
-	_ = made.Shutdown(context.Background())
 }
 
 func TestAVendorThatHangsIsNotWaitedForLonger(t *testing.T) {

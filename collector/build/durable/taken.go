@@ -30,8 +30,8 @@ func NewTaken(id component.ID, log *zap.Logger) *Taken {
 	return &Taken{ids: map[string]int{}, file: filepath.Join(QueueFolder(), name), log: log}
 }
 
-// Load reads what the last run of this collector noted: the rest of a batch waits in the hop's queue
-// on disk as the whole batch.
+// Load reads what the last run of this collector noted: the rest of a batch waits in the queue on
+// disk as the whole batch.
 func (t *Taken) Load() {
 	content, err := os.ReadFile(t.file)
 	if errors.Is(err, os.ErrNotExist) {

@@ -83,8 +83,8 @@ func unreachable(err error) bool {
 // Hopeless tells whether an AWS error says that the same data would be refused for ever.
 func Hopeless(err error) bool { return judge(err, statusOf(err)) == hopeless }
 
-// hopelessError is answered with 400 by the OTLP receiver of a hop. Without a status of its own a
-// permanent error becomes 500 there, which says that the receiver is at fault.
+// hopelessError is answered with 400 by an OTLP receiver, where no queue stands between. Without a status
+// of its own a permanent error becomes 500 there, which says that the receiver is at fault.
 type hopelessError struct{ error }
 
 func (h hopelessError) Unwrap() error { return h.error }

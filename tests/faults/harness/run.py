@@ -32,8 +32,8 @@ MET_SECONDS = 30
 
 QUEUE_FILES = {
     "honeycomb": ("exporter_otlp_http_honeycomb_*",),
-    "xray": ("exporter_otlp_http_to_xray_*",),
-    "cloudwatch": ("exporter_awscloudwatchlogs_*", "exporter_otlp_http_to_cloudwatch_*"),
+    "xray": ("exporter_awsxray_*",),
+    "cloudwatch": ("exporter_awscloudwatchlogs_*", "exporter_awsemf_*"),
 }
 
 Key = tuple[str, str]

@@ -14,11 +14,11 @@ from stack.collector_config import (
     KINDS,
     components,
     env_defaults,
-    for_adot,
+    form_for,
     load,
     missing_components,
     parse,
-    render_for_adot,
+    render_form,
     validate,
 )
 from stack.errors import StackError
@@ -53,7 +53,7 @@ def test_a_component_that_contrib_lacks_is_found() -> None:
 
 
 def test_the_adot_form_holds_only_what_adot_has() -> None:
-    form, losses = for_adot(load(CONFIG))
+    form, losses = form_for("adot", load(CONFIG))
 
     assert missing_components(form, "adot") == []
     assert _undefined_names(form) == []
@@ -61,9 +61,9 @@ def test_the_adot_form_holds_only_what_adot_has() -> None:
 
 
 def test_the_adot_form_keeps_routes_and_all_that_adot_has() -> None:
-    config = load(CONFIG)
+    config, _ = form_for("contrib", load(CONFIG))
 
-    form, _ = for_adot(config)
+    form, _ = form_for("adot", load(CONFIG))
 
     assert form["exporters"] == config["exporters"]
     assert form["receivers"] == config["receivers"]
@@ -77,9 +77,9 @@ def test_the_adot_form_keeps_routes_and_all_that_adot_has() -> None:
 
 
 def test_the_adot_form_still_takes_out_what_is_secret_by_its_name() -> None:
-    config = load(CONFIG)
+    config, _ = form_for("contrib", load(CONFIG))
 
-    form, losses = for_adot(config)
+    form, losses = form_for("adot", load(CONFIG))
 
     assert form["processors"]["attributes/redaction"]["actions"] == [
         {"action": "delete", "pattern": pattern}
@@ -101,13 +101,13 @@ def test_the_adot_form_still_takes_out_what_is_secret_by_its_name() -> None:
 def test_the_adot_form_leaves_the_config_alone() -> None:
     config, untouched = load(CONFIG), load(CONFIG)
 
-    for_adot(config)
+    form_for("adot", config)
 
     assert config == untouched
 
 
 def test_connectors_and_authenticators_go_with_what_hangs_on_them() -> None:
-    form, losses = for_adot(parse(WITH_CONNECTOR, CONFIG))
+    form, losses = form_for("adot", parse(WITH_CONNECTOR, CONFIG))
 
     assert form["service"]["pipelines"] == {
         "traces": {"receivers": ["otlp"], "exporters": ["debug"]}
@@ -122,14 +122,14 @@ def test_a_receiver_is_not_left_open_where_adot_has_no_authenticator_for_it() ->
     guarded = WITH_CONNECTOR.replace("http: {}", "http: {auth: {authenticator: bearertokenauth}}")
 
     with pytest.raises(StackError, match="receiver otlp would take from everybody"):
-        for_adot(parse(guarded, CONFIG))
+        form_for("adot", parse(guarded, CONFIG))
 
 
 @pytest.mark.collector
 def test_the_printed_adot_form_is_a_config_that_a_collector_takes(
     binary: Path, tmp_path: Path
 ) -> None:
-    text, losses = render_for_adot(load(CONFIG))
+    text, losses = render_form("adot", load(CONFIG))
     printed = tmp_path / "adot.yaml"
     printed.write_text(text)
 

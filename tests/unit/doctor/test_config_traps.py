@@ -21,10 +21,6 @@ receivers:
     protocols:
       http:
         endpoint: ${env:BIND:-127.0.0.1}:4318
-  otlp/aws:
-    protocols:
-      http:
-        endpoint: 127.0.0.1:4319
 processors:
   memory_limiter:
     limit_mib: 100
@@ -37,14 +33,12 @@ exporters:
       storage: file_storage
     retry_on_failure:
       max_elapsed_time: 0
-  otlp_http/aws:
-    endpoint: http://127.0.0.1:4319
+  awsxray:
+    endpoint: ${env:XRAY_ENDPOINT:-}
     sending_queue:
       storage: file_storage
     retry_on_failure:
       max_elapsed_time: 0
-  awsxray:
-    endpoint: ${env:XRAY_ENDPOINT:-}
   awscloudwatchlogs:
     log_group_name: cruddur
     log_stream_name: one
@@ -65,10 +59,7 @@ service:
     traces:
       receivers: [otlp]
       processors: [memory_limiter]
-      exporters: [otlp_http/honeycomb, otlp_http/aws, file]
-    traces/aws:
-      receivers: [otlp/aws]
-      exporters: [awsxray]
+      exporters: [otlp_http/honeycomb, awsxray, file]
     logs:
       receivers: [otlp]
       exporters: [awscloudwatchlogs]
@@ -93,9 +84,9 @@ def test_a_config_without_traps_has_none(tmp_path: Path) -> None:
 
 
 def test_a_vendor_taken_out_of_its_pipeline_is_no_problem(tmp_path: Path) -> None:
-    [trap] = traps_of(tmp_path, GOOD.replace("otlp_http/aws, file]", "file]"))
+    [trap] = traps_of(tmp_path, GOOD.replace("awsxray, file]", "file]"))
     assert trap.severity == "warning"
-    assert trap.what == "exporter otlp_http/aws is defined and does nothing"
+    assert trap.what == "exporter awsxray is defined and does nothing"
 
 
 SPOILT = {
@@ -148,12 +139,12 @@ SPOILT = {
         "log_retention",
         "the nearest that it takes is 30",
     ),
-    "X-Ray without a hop": (
-        "exporters: [otlp_http/honeycomb, otlp_http/aws, file]",
-        "exporters: [otlp_http/honeycomb, otlp_http/aws, file, awsxray]",
+    "X-Ray without a queue": (
+        "XRAY_ENDPOINT:-}\n    sending_queue:\n      storage: file_storage",
+        "XRAY_ENDPOINT:-}",
         "problem",
         "  awsxray:",
-        "no queue of its own and none before it",
+        "exporter awsxray has no queue: when xray hangs, every vendor waits",
     ),
     "queue switched off": (
         "x-honeycomb-team: ${env:HONEYCOMB_API_KEY}\n    sending_queue:",
@@ -177,15 +168,15 @@ SPOILT = {
         "makes the app wait",
     ),
     "five minutes of patience": (
-        "      max_elapsed_time: 0\n  otlp_http/aws:",
-        "      initial_interval: 1s\n  otlp_http/aws:",
+        "      max_elapsed_time: 0\n  awsxray:",
+        "      initial_interval: 1s\n  awsxray:",
         "warning",
         "    retry_on_failure:",
         "gives up after 5 minutes",
     ),
     "no retry": (
-        "      max_elapsed_time: 0\n  otlp_http/aws:",
-        "      enabled: false\n  otlp_http/aws:",
+        "      max_elapsed_time: 0\n  awsxray:",
+        "      enabled: false\n  awsxray:",
         "warning",
         "enabled: false",
         "does not try again",
@@ -205,8 +196,8 @@ SPOILT = {
         "name it in service.extensions",
     ),
     "receiver for everybody": (
-        "endpoint: 127.0.0.1:4319\nprocessors:",
-        "endpoint: 127.0.0.1:4319\n      grpc:\n        endpoint: 0.0.0.0:4317\nprocessors:",
+        ":4318\nprocessors:",
+        ":4318\n      grpc:\n        endpoint: 0.0.0.0:4317\nprocessors:",
         "warning",
         "0.0.0.0:4317",
         "where other machines reach it",

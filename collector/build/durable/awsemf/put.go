@@ -131,8 +131,8 @@ func (p *putter) put(ctx context.Context, md pmetric.Metrics, parts []map[int]bo
 				parts = append(halves(part), parts...)
 			}
 		case durable.Hopeless(err):
-			// Found here and not by the queue before the hop, which would forget over a stop what of its
-			// batch CloudWatch has: 74 values counted twice.
+			// Found here and not by the wrapper's isolate, which would forget over a stop what of its batch
+			// CloudWatch has: 74 values counted twice.
 			if turnedDown++; len(part) == 1 || turnedDown > mostTurnedDown {
 				refuse(refused, part, err.Error())
 			} else {

@@ -118,7 +118,7 @@ func TestOnlyWhatWasNotPutComesAgain(t *testing.T) {
 	}
 }
 
-// The hop's queue knows requests, and makes other batches of them after a restart.
+// The queue knows requests, and makes other batches of them after a restart.
 func TestWhatWasPutDoesNotComeAgainInAnotherBatch(t *testing.T) {
 	t.Setenv("QUEUE_DIR", t.TempDir())
 	now := time.Now()

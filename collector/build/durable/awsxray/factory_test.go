@@ -41,7 +41,7 @@ func TestUpstreamsKeysAreTakenAsTheyAre(t *testing.T) {
 		t.Errorf("%+v", config.Upstream)
 	}
 	if config.Queue.HasValue() {
-		t.Error("a queue that nobody asked for forgets what a hop believes to be delivered")
+		t.Error("a queue in memory that nobody asked for forgets what its sender takes for delivered")
 	}
 }
 

@@ -202,7 +202,7 @@ func TestALocalRootIsTwoSegmentsHoweverOftenItIsTried(t *testing.T) {
 	for range 4 {
 		localRoot(td)
 	}
-	// More than one call puts, so that the hop's queue sends the batch again.
+	// More than one call puts, so that the queue sends the batch again.
 	x := &leaving{first: 8*(putAttempts-1) + 5}
 	p := made(x)
 	for calls := 1; p.ConsumeTraces(t.Context(), td) != nil; calls++ {
