@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-import botocore.session
-from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
-
 from stack.errors import StackError
 
 PROFILE, KEY = "AWS_PROFILE", "AWS_ACCESS_KEY_ID"
@@ -32,6 +29,10 @@ def with_keys(environment: Mapping[str, str]) -> dict[str, str]:
 # A profile may ask for the code of a device.
 @lru_cache(maxsize=4)
 def _keys_of(profile: str) -> Mapping[str, str]:
+    # Half of what a command imports otherwise; few have a profile.
+    import botocore.session  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound  # noqa: PLC0415
+
     try:
         credentials = botocore.session.Session(profile=profile).get_credentials()
         frozen = credentials.get_frozen_credentials() if credentials else None

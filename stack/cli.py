@@ -3,46 +3,33 @@
 from __future__ import annotations
 
 import resource
+import sys
+from importlib import import_module
 from typing import NoReturn
 
 import typer
 
-from stack.commands import (
-    break_,
-    certificates,
-    config,
-    dev,
-    doctor,
-    down,
-    heal,
-    logs,
-    provision,
-    queries,
-    reload,
-    replay,
-    status,
-    up,
-    validate,
-    verify,
-)
 from stack.entry import run_app
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Runs the stack, and shows what it did.",
-)
 COMMANDS = (
-    up, dev, down, verify, status, doctor, validate, reload, break_, heal, provision, queries, logs,
-    config, certificates, replay
+    "up", "dev", "down", "verify", "status", "doctor", "validate", "reload", "break", "heal",
+    "provision", "queries", "logs", "config", "certificates", "replay",
 )  # fmt: skip
-for module in COMMANDS:
-    app.command(name=module.__name__.rpartition(".")[2].rstrip("_"))(module.run)
+
+
+def app_for(word: str | None) -> typer.Typer:
+    """The command that `word` names, else all of them: to import each takes a second."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    # With a callback it is a table also where there is one command.
+    app.callback(help="Runs the stack, and shows what it did.")(lambda: None)
+    for name in [word] if word in COMMANDS else COMMANDS:
+        module = import_module(f"stack.commands.{'break_' if name == 'break' else name}")
+        app.command(name=name)(module.run)
+    return app
 
 
 def main() -> NoReturn:
     # A core file holds the environment, keys included. What is started here inherits the limit, and
     # cannot raise it.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    run_app(app)
+    run_app(app_for(sys.argv[1] if sys.argv[1:] else None))

@@ -28,7 +28,7 @@ def command(
         app = typer.Typer(pretty_exceptions_enable=False)
         app.command(name="try")(body)
         app.command(name="other")(lambda: None)
-        monkeypatch.setattr(cli, "app", app)
+        monkeypatch.setattr(cli, "app_for", lambda _: app)
         monkeypatch.setattr("signal.signal", lambda *_: None)
         monkeypatch.setattr("sys.argv", ["stack", *(words or ("try",))])
         with pytest.raises(SystemExit) as ended:
@@ -166,6 +166,17 @@ def test_a_bug_shows_where_it_is(command: Callable[..., Ended]) -> None:
 def test_every_target_of_the_makefile_is_a_command() -> None:
     makefile = (ROOT / "Makefile").read_text()
     called = set(re.findall(r"@\$\(STACK\) ([a-z]+)", makefile))
-    known = {command.name for command in cli.app.registered_commands}
     assert called
-    assert called <= known
+    assert called <= {*cli.COMMANDS}
+    assert {command.name for command in cli.app_for(None).registered_commands} == {*cli.COMMANDS}
+
+
+def test_one_command_is_called_and_described_as_if_there_were_all(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("sys.argv", ["stack", "break", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    assert "stack break [OPTIONS]" in " ".join(capsys.readouterr().out.split())
