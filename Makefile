@@ -92,6 +92,11 @@ sbom: .venv/dev ## List every package in sbom.cdx.json (CycloneDX)
 .PHONY: rules
 rules: .venv/dev ## Renew the rules for secrets from the gitleaks that is pinned
 	@.venv/bin/python -m tools.secret_rules
+	@.venv/bin/python -m tools.secret_patterns
+
+.PHONY: patterns
+patterns: .venv/dev ## Make the services' and the page's patterns of collector/redaction.yaml
+	@.venv/bin/python -m tools.secret_patterns
 
 .PHONY: audit
 audit: .venv/dev ## Known vulnerabilities in what is locked; asks the internet

@@ -1,20 +1,23 @@
-"""The config that the collector runs with: a copy, so that an edit takes effect when asked."""
+"""The config that the collector runs with: copies, so that an edit takes effect when asked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stack.access import check
 from stack.collector_config import (
     CALLED,
+    ConfigTexts,
     Distribution,
     env_required,
-    load,
+    load_together,
     render_form,
     shown,
 )
+from stack.collector_config import read as read_text
 from stack.config_traps.resolved import read
 from stack.console import console
 from stack.errors import StackError
@@ -22,13 +25,13 @@ from stack.fragments import check_keys, merge
 from stack.services import COLLECTOR_HOSTS, Plan
 
 
-def wanted_config(plan: Plan) -> str:
-    """The edited file, and the fragments that WITH and OTLP_ACCESS name, as one config.
+def wanted_config(plan: Plan) -> ConfigTexts:
+    """The edited files; the fragments that WITH and OTLP_ACCESS name are merged into the first.
 
     Raises StackError for a key that is not set, and for files that contradict.
     """
     check_access(plan)
-    text = plan.config_source.read_text()
+    text = read_text(plan.config_source)
     variables = plan.process("collector").environment
     for name, line in env_required(text).items():
         if not variables.get(name):
@@ -36,7 +39,8 @@ def wanted_config(plan: Plan) -> str:
                 f"{name} is not set; {shown(plan.config_source)}:{line} needs it", "put it in .env"
             )
     check_keys(plan.fragments, variables, plan.root)
-    return merge(text, plan.fragments, shown(plan.config_source))
+    merged = merge(text, plan.fragments, shown(plan.config_source))
+    return ConfigTexts(merged, *map(read_text, plan.patterns_source))
 
 
 def check_access(plan: Plan) -> float | None:
@@ -48,27 +52,21 @@ def check_access(plan: Plan) -> float | None:
     return check(plan.access, names)
 
 
-def wanted_file(plan: Plan) -> Path:
-    """A file with `wanted_config`, for the collector to check: the edited one where that is all."""
-    wanted = wanted_config(plan)
-    if not plan.fragments:
-        return plan.config_source
-    file = plan.config_applied.with_name("wanted.yaml")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(wanted)
-    return file
+def staged(plan: Plan, texts: ConfigTexts) -> tuple[Path, ...]:
+    """Files with these texts, for a collector to check."""
+    return texts.write(plan.config_folder / "wanted")
 
 
-def in_form(plan: Plan, source: Path, distribution: Distribution) -> Path:
-    """A file with the config of `source` as this distribution can run it; says what is lost."""
-    text, losses = render_form(distribution, load(source))
+def in_form(plan: Plan, texts: ConfigTexts, distribution: Distribution) -> ConfigTexts:
+    """`texts` as this distribution can run them; says what is lost."""
+    files = staged(plan, texts)
+    # ADOT, which has no `redaction`, makes another processor of some of the patterns.
+    own = files if distribution == "adot" else files[:1]
+    text, losses = render_form(distribution, load_together(own))
     if not losses:
-        return source
+        return texts
     tell_losses(distribution, losses)
-    file = plan.config_applied.with_name(f"{distribution}.yaml")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-    return file
+    return ConfigTexts(text) if distribution == "adot" else replace(texts, config=text)
 
 
 def tell_losses(distribution: Distribution, losses: Iterable[str]) -> None:
@@ -76,15 +74,9 @@ def tell_losses(distribution: Distribution, losses: Iterable[str]) -> None:
         console.print(f"  not in {CALLED[distribution]}: {loss}", soft_wrap=True)
 
 
-def apply_config(plan: Plan, text: str) -> None:
-    """Replace the copy at once, never by half. It can be read by the containers' user."""
-    file = plan.config_applied
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.parent.chmod(0o755)
-    fresh = file.with_suffix(".new")
-    fresh.write_text(text)
-    fresh.chmod(0o644)
-    fresh.replace(file)
+def apply_config(plan: Plan, texts: ConfigTexts) -> None:
+    """Replace the copies, each at once, never by half."""
+    texts.write(plan.config_folder)
 
 
 def applied_config(plan: Plan) -> dict[str, Any]:
@@ -92,7 +84,6 @@ def applied_config(plan: Plan) -> dict[str, Any]:
 
     Raises StackError when nothing was applied yet.
     """
-    file = plan.config_applied
-    if not file.exists():
+    if not all(file.exists() for file in plan.config_applied):
         raise StackError("no collector has run here yet", "start the stack with `make up`")
-    return read([file], plan.process("collector").environment).tree
+    return read(plan.config_applied, plan.process("collector").environment).tree

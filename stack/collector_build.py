@@ -14,6 +14,7 @@ from pathlib import Path
 import certifi
 
 from stack.caches import own_caches
+from stack.collector_config import CONFIG_FILE, REDACTION_FILE
 from stack.console import step
 from stack.disk import check_room, full_disk
 from stack.errors import StackError
@@ -87,7 +88,7 @@ def ensure_image_files(root: Path, collector_bin: Path | None = None) -> Path:
         "probe": ensure_built(root, PROBE_SOURCES, PROBE, "building the health probe"),
         "passwd": root / "collector/image/passwd",
         "group": root / "collector/image/group",
-        "otel-config.yaml": root / "collector/otel-config.yaml",
+        **{file.name: root / file for file in (CONFIG_FILE, REDACTION_FILE)},
         # The public certificates, not those that this machine trusts besides: no image may tell.
         "ca-certificates.crt": Path(certifi.where()),
     }

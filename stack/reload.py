@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stack.collector_build import ensure_collector_binary
+from stack.collector_config import ConfigTexts
 from stack.config_check import lint
 from stack.console import step
 from stack.errors import StackError
@@ -20,7 +21,7 @@ def reload(plan: Plan) -> bool:
     the running one stays, or is brought back.
     """
     runtime = RUNTIMES[plan.runtime]
-    running = plan.config_applied.read_text()
+    running = ConfigTexts.read(plan.config_folder)
     with step("checking the edited config"):
         wanted = runtime.checked_config(plan)
     if wanted == running:

@@ -13,6 +13,7 @@ from pathlib import Path
 import requests
 
 from stack.access import Access
+from stack.collector_config import ConfigTexts, config_arguments
 from stack.errors import StackError
 from stack.otlp_json import local_session
 from stack.waiting import DeadlineError, wait_for
@@ -22,7 +23,7 @@ STOP_SECONDS = 10
 LOOPBACK_ONLY = {"COLLECTOR_BIND": "127.0.0.1", "OTLP_BIND": "127.0.0.1"}
 
 
-def smoke(binary: Path, config: str, variables: Mapping[str, str], access: Access) -> None:
+def smoke(binary: Path, config: ConfigTexts, variables: Mapping[str, str], access: Access) -> None:
     """Start `binary` with `config` until it is healthy and takes an empty export of each signal.
 
     Every `…_PORT` of `variables` is replaced by a free port and every folder by a temporary one,
@@ -41,12 +42,11 @@ def smoke(binary: Path, config: str, variables: Mapping[str, str], access: Acces
             **ports,
             **_folders(folder, variables),
         }
-        file = Path(folder) / "otel-config.yaml"
-        file.write_text(config)
+        files = config.write(Path(folder))
         printed = Path(folder) / "printed"
         with printed.open("w") as output:
             process = subprocess.Popen(
-                [str(binary), "--config", str(file)],
+                [str(binary), *config_arguments(files)],
                 env=own,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -1,9 +1,9 @@
-"""The rules for secrets that gitleaks keeps, in the form that the collector, the services and the
-page read.
+"""The rules for secrets that gitleaks keeps, in a form that Go, Python and JavaScript read.
 
 gitleaks (MIT licence, https://github.com/gitleaks/gitleaks) knows the tokens of 200 vendors, and
-each of its rules has samples. `make rules` renews the files from the version that is pinned
-here; a test holds them to it, and another masks the samples.
+each of its rules has samples. `make rules` renews the file from the version that is pinned here; a
+test holds it to that, and another masks the samples. The services and the page read what `make
+patterns` makes of it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,7 @@ VERSION = "v8.28.0"
 SUM = "h1:XXeibrt4XbdrYm3FnzXR3uUPs9HbgGduroICjBl6PMw="
 """What Go's checksum database says of that version."""
 
-FILES = (
-    Path("collector/build/redaction/gitleaks.json"),
-    Path("services/serving/serving/gitleaks.json"),
-    Path("services/frontend/src/telemetry/gitleaks.json"),
-)
-"""All alike: none of the three can read what lies outside of its own folder."""
+FILE = Path("collector/build/redaction/gitleaks.json")
 
 LEFT_OUT: Mapping[str, str] = {
     "curl-auth-header": "ours, of headers; its `.*` takes minutes for a long line",
@@ -93,10 +88,9 @@ class Module:
 
 
 def write_rules(root: Path) -> int:
-    """Write all files; returns how many rules they have. Raises StackError."""
+    """Write the file; returns how many rules it has. Raises StackError."""
     rules = made_rules(root, fetch(root))
-    for file in FILES:
-        (root / file).write_text(text_of(rules))
+    (root / FILE).write_text(text_of(rules))
     return len(rules)
 
 
@@ -127,8 +121,9 @@ def made_rules(root: Path, module: Module) -> list[dict[str, Any]]:
 
 
 def text_of(rules: Sequence[Mapping[str, Any]]) -> str:
-    """The file."""
-    return json.dumps({"licence": _LICENCE, "rules": rules}, indent=1) + "\n"
+    """The file, a rule a line."""
+    lines = ",\n".join(json.dumps(rule) for rule in rules)
+    return f'{{\n"licence": {json.dumps(_LICENCE)},\n"rules": [\n{lines}\n]\n}}\n'
 
 
 def go(root: Path, arguments: Sequence[str], text: str = "") -> str:
@@ -148,9 +143,9 @@ def go(root: Path, arguments: Sequence[str], text: str = "") -> str:
 
 
 def main() -> None:
-    """Write the rules of the pinned gitleaks for the collector, the services and the page."""
+    """Write the rules of the pinned gitleaks."""
     count = write_rules(ROOT)
-    console.print(f"{count} rules of {MODULE} {VERSION} are in {', '.join(map(str, FILES))}")
+    console.print(f"{count} rules of {MODULE} {VERSION} are in {FILE}")
 
 
 if __name__ == "__main__":

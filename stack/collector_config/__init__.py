@@ -10,6 +10,14 @@ from stack.collector_config.distribution import (
     distribution_of,
     missing_components,
 )
+from stack.collector_config.files import (
+    REDACTION_FILE,
+    ConfigTexts,
+    config_arguments,
+    config_files,
+    load_together,
+    wants_patterns,
+)
 from stack.collector_config.forms import CALLED, form_for, render_form
 from stack.collector_config.text import (
     CONFIG_FILE,
@@ -29,9 +37,13 @@ __all__ = [
     "CALLED",
     "CONFIG_FILE",
     "KINDS",
+    "REDACTION_FILE",
+    "ConfigTexts",
     "Distribution",
     "component_type",
     "components",
+    "config_arguments",
+    "config_files",
     "distribution_of",
     "env_defaults",
     "env_required",
@@ -39,6 +51,7 @@ __all__ = [
     "form_for",
     "go_memory_limit",
     "load",
+    "load_together",
     "missing_components",
     "parse",
     "read",
@@ -46,4 +59,5 @@ __all__ = [
     "shown",
     "unescaped",
     "validate",
+    "wants_patterns",
 ]

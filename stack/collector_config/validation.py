@@ -16,7 +16,8 @@ from stack.collector_config.distribution import (
     components,
     missing_components,
 )
-from stack.collector_config.text import parse, read, shown
+from stack.collector_config.files import config_arguments, load_together
+from stack.collector_config.text import read, shown
 from stack.errors import StackError
 from stack.program import ProgramError, run
 from stack.suggest import suggest
@@ -26,23 +27,21 @@ VALIDATE_SECONDS = 30
 
 def validate(
     binary: Path | Sequence[str],
-    config_path: Path,
+    config: Sequence[Path],
     env: Mapping[str, str],
     sources: Sequence[Path] = (),
 ) -> None:
     """Ask `binary`, or a command line that runs it, whether it would start with this config.
 
-    `sources`: the files that people edit, where `config_path` was made of them; errors then name
-    these. Raises StackError of one line: what is wrong, in which file and line, what it may have
-    meant.
+    `sources`: the files that people edit, where those of `config` were made of them; errors then
+    name these. Raises StackError of one line: what is wrong, in which file and line, what it may
+    have meant.
     """
-    text = read(config_path)
-    written = {source: read(source) for source in sources} or {config_path: text}
-    file = _File(written, parse(text, config_path))
+    file = _File({source: read(source) for source in sources or config}, load_together(config))
     command = [str(binary)] if isinstance(binary, Path) else [*binary]
     try:
         run(
-            [*command, "validate", "--config", str(config_path)],
+            [*command, "validate", *config_arguments(config)],
             seconds=VALIDATE_SECONDS,
             environment=_without_udp_ports(env),
         )

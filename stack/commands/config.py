@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from stack.applied_config import tell_losses, wanted_config
-from stack.collector_config import Distribution, parse, render_form
+from stack.applied_config import staged, tell_losses, wanted_config
+from stack.collector_config import REDACTION_FILE, Distribution, load_together, render_form
+from stack.fragments import load_file, merge
 from stack.services import make_plan
 from stack.settings import ROOT, load_settings
 
@@ -18,6 +19,11 @@ def run(
     """Print the collector's config; what a distribution cannot do is left out, and named."""
     plan = make_plan(load_settings(ROOT), ROOT, "native")
     wanted = wanted_config(plan)
-    text, losses = render_form(for_, parse(wanted, plan.config_source))
+    if for_ == "own":
+        # Whoever takes it elsewhere takes one file.
+        patterns = [load_file(REDACTION_FILE, ROOT)] if plan.patterns_source else []
+        print(merge(wanted.config, patterns), end="")
+        return
+    text, losses = render_form(for_, load_together(staged(plan, wanted)))
     tell_losses(for_, losses)
-    print(text if losses else wanted, end="")
+    print(text, end="")

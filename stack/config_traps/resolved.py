@@ -81,7 +81,7 @@ def _value(
         found = {}
         for key, value in node.value:
             below = (*keys, str(key.value))
-            config.lines[below] = f"{shown(file)}:{key.start_mark.line + 1}"
+            config.lines.setdefault(below, f"{shown(file)}:{key.start_mark.line + 1}")
             found[str(key.value)] = _value(config, value, below, file, variables)
         return found
     if isinstance(node, yaml.SequenceNode):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from stack.applied_config import wanted_config
 from stack.asking import UnreachableError, ask
+from stack.collector_config import ConfigTexts
 from stack.config_traps.every import find_traps
 from stack.dead_letters import piles
 from stack.doctor.setup import Setup
@@ -128,15 +129,17 @@ def _trouble(entry: Entry) -> Iterator[str]:
 
 
 def _edited(plan: Plan) -> bool:
-    """Whether config and fragments differ from the collector's copy, and are the younger ones.
+    """Whether config and fragments differ from the collector's copies, and are the younger ones.
 
-    A copy that is younger may differ by right: it was made for another distribution.
+    Copies that are younger may differ by right: they were made for another distribution.
     """
     applied = plan.config_applied
-    if not applied.exists():
+    if not all(file.exists() for file in applied):
         return False
-    edited = max(source.stat().st_mtime_ns for source in plan.config_sources)
-    return edited > applied.stat().st_mtime_ns and wanted_config(plan) != applied.read_text()
+    edited, copied = (
+        max(file.stat().st_mtime_ns for file in files) for files in (plan.config_sources, applied)
+    )
+    return edited > copied and wanted_config(plan) != ConfigTexts.read(plan.config_folder)
 
 
 def _and(items: list[str]) -> str:

@@ -48,10 +48,10 @@ class Setup:
 
     @cached_property
     def config(self) -> Config:
-        """What the collector works with: its copy while it runs, else the edited files."""
+        """What the collector works with: its copies while it runs, else the edited files."""
         applied = self.plan.config_applied
-        files = [applied] if self.up and applied.exists() else self.plan.config_sources
-        return read(files, self.variables)
+        copied = self.up and all(file.exists() for file in applied)
+        return read(applied if copied else self.plan.config_sources, self.variables)
 
     @cached_property
     def routes(self) -> list[Route]:

@@ -68,14 +68,14 @@ def secret_folders(plan: Plan) -> dict[str, Path]:
 
 def compose_variables(plan: Plan, engine: Engine, images: Mapping[str, str]) -> dict[str, str]:
     """Every variable of the compose file."""
-    config = plan.config_applied
+    content = b"".join(file.read_bytes() for file in plan.config_applied)
     return {
         **plan.environment,
         **{name: str(port) for name, port in plan.ports.items()},
         **{f"{name.upper()}_REFERENCE": reference for name, reference in images.items()},
         "CONTAINER_USER": user_of(engine),
-        "CONFIG_DIR": str(config.parent),
-        "COLLECTOR_CONFIG_SHA256": hashlib.sha256(config.read_bytes()).hexdigest(),
+        "CONFIG_DIR": str(plan.config_folder),
+        "COLLECTOR_CONFIG_SHA256": hashlib.sha256(content).hexdigest(),
         "ENV_DIR": str(write_environment(plan)),
         "OTLP_SCHEME": plan.access.scheme,
         **{name: str(folder) for name, folder in secret_folders(plan).items()},

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from stack.applied_config import apply_config, check_access, in_form, wanted_file
+from stack.applied_config import apply_config, check_access, in_form, staged, wanted_config
 from stack.aws_profile import EXPIRATION, with_keys
-from stack.collector_config import Distribution, distribution_of, validate
+from stack.collector_config import ConfigTexts, Distribution, distribution_of, validate
 from stack.console import console, step
 from stack.engine import Engine, find_engine, require_engine
 from stack.errors import StackError
@@ -74,7 +75,7 @@ def up(plan: Plan) -> None:
         raise
 
 
-def checked_config(plan: Plan) -> str:
+def checked_config(plan: Plan) -> ConfigTexts:
     """The config that is wanted now, as the collector's image can run it.
 
     Raises StackError when that image refuses it.
@@ -84,11 +85,11 @@ def checked_config(plan: Plan) -> str:
     )
 
 
-def switch_config(plan: Plan, text: str) -> None:
-    """Have the running collector, and nothing else, go on with `text`. Raises StackError."""
+def switch_config(plan: Plan, texts: ConfigTexts) -> None:
+    """Have the running collector, and nothing else, go on with `texts`. Raises StackError."""
     engine = require_engine()
     images = prepare(plan, engine)
-    apply_config(plan, text)
+    apply_config(plan, texts)
     _compose_up(plan, compose_variables(plan, engine, images), only="collector")
     wait_healthy(plan, plan.process("collector"))
 
@@ -200,25 +201,25 @@ def _check_local(engine: Engine) -> None:
         )
 
 
-def _checked_config(plan: Plan, image: str) -> str:
+def _checked_config(plan: Plan, image: str) -> ConfigTexts:
     """The wanted config as the image can run it, and as that image has found it valid."""
-    file = wanted_file(plan)
+    wanted = wanted_config(plan)
     if plan.settings.collector_image or plan.settings.collector_bin:
-        file = in_form(plan, file, _distribution(image))
-    _validate(plan, image, file)
-    return file.read_text()
+        wanted = in_form(plan, wanted, _distribution(image))
+    _validate(plan, image, staged(plan, wanted))
+    return wanted
 
 
-def _validate(plan: Plan, image: str, config: Path) -> None:
+def _validate(plan: Plan, image: str, files: Sequence[Path]) -> None:
     environment = plan.process("collector").environment
     docker = ["docker", "run", "--rm", "--network=none", "--read-only", "--cap-drop=ALL"]
-    mount = f"--mount=type=bind,source={config},target={config},readonly"
+    mounts = [f"--mount=type=bind,source={file},target={file},readonly" for file in files]
     # As the caller, who can read the file.
     user = f"--user={os.geteuid()}:{os.getegid()}"
     names = [word for name in environment for word in ("--env", name)]
     try:
-        command = [*docker, mount, user, *names, image]
-        validate(command, config, environment, plan.config_sources)
+        command = [*docker, *mounts, user, *names, image]
+        validate(command, files, environment, plan.config_sources)
     except StackError as refused:
         if "exec /otelcol" not in refused.what:
             raise

@@ -11,9 +11,9 @@ import psutil
 import requests
 from supervisor.xmlrpc import Faults
 
-from stack.applied_config import apply_config, check_access, in_form, wanted_file
+from stack.applied_config import apply_config, check_access, in_form, staged, wanted_config
 from stack.collector_build import ensure_collector_binary
-from stack.collector_config import distribution_of, validate
+from stack.collector_config import ConfigTexts, distribution_of, validate
 from stack.console import step
 from stack.errors import StackError
 from stack.last_lines import show_last_lines
@@ -80,19 +80,19 @@ def prepare(plan: Plan) -> None:
     )
 
 
-def checked_config(plan: Plan) -> str:
+def checked_config(plan: Plan) -> ConfigTexts:
     """The config that is wanted now. Raises StackError when the collector's binary refuses it."""
-    file = wanted_file(plan)
+    wanted = wanted_config(plan)
     if plan.settings.collector_bin:
-        file = in_form(plan, file, distribution_of([str(plan.collector_binary)]))
+        wanted = in_form(plan, wanted, distribution_of([str(plan.collector_binary)]))
     environment = plan.process("collector").environment
-    validate(plan.collector_binary, file, environment, plan.config_sources)
-    return file.read_text()
+    validate(plan.collector_binary, staged(plan, wanted), environment, plan.config_sources)
+    return wanted
 
 
-def switch_config(plan: Plan, text: str) -> None:
-    """Have the running collector, and nothing else, go on with `text`. Raises StackError."""
-    apply_config(plan, text)
+def switch_config(plan: Plan, texts: ConfigTexts) -> None:
+    """Have the running collector, and nothing else, go on with `texts`. Raises StackError."""
+    apply_config(plan, texts)
     _update(plan, only={"collector"})
     _wait_healthy(plan, plan.process("collector"))
 

@@ -128,7 +128,7 @@ def _variables(plan: Plan, process: Process) -> Iterable[tuple[str, str]]:
     yield from process.environment.items()
     if process.name == "collector":
         # An edited config changes supervisor's file, so that `up` restarts the collector.
-        content = plan.config_applied.read_bytes()
+        content = b"".join(file.read_bytes() for file in plan.config_applied)
         yield "COLLECTOR_CONFIG_SHA256", hashlib.sha256(content).hexdigest()
 
 

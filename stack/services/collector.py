@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stack.collector_config import escaped, go_memory_limit
+from stack.collector_config import config_arguments, escaped, go_memory_limit
 from stack.collector_config import load as load_config
 from stack.errors import StackError
 from stack.fragments import aws_endpoint, load, variables
@@ -43,8 +43,7 @@ def collector(plan: Plan) -> Process:
         name="collector",
         argv=(
             str(plan.collector_binary),
-            "--config",
-            str(plan.config_applied),
+            *config_arguments(plan.config_applied),
         ),
         cwd=plan.root,
         environment={

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from stack.access import FRAGMENTS as ACCESS
 from stack.access import Access
+from stack.collector_config import REDACTION_FILE, config_files, wants_patterns
+from stack.collector_config import load as load_config
 from stack.errors import StackError
 from stack.fragments import Fragment, load, load_file
 from stack.services.process import Process
@@ -111,8 +113,18 @@ class Plan:
 
     @property
     def config_sources(self) -> tuple[Path, ...]:
-        """`config_source` and the files of the fragments that are merged into it."""
-        return (self.config_source, *(self.root / fragment.file for fragment in self.fragments))
+        """`config_source`, the patterns where it has none of its own, and the fragments' files."""
+        fragments = (self.root / fragment.file for fragment in self.fragments)
+        return (self.config_source, *self.patterns_source, *fragments)
+
+    @property
+    def patterns_source(self) -> tuple[Path, ...]:
+        """The file with what a secret is, where `config_source` has a use for it."""
+        try:
+            wanted = wants_patterns(load_config(self.config_source))
+        except StackError:
+            wanted = False  # whoever runs or validates this config says what is wrong with it
+        return (self.root / REDACTION_FILE,) if wanted else ()
 
     @property
     def fragments(self) -> tuple[Fragment, ...]:
@@ -122,11 +134,16 @@ class Plan:
         return (*vendors, *(load_file(file, self.root) for file in access))
 
     @property
-    def config_applied(self) -> Path:
-        """The copy that the collector runs with. A collector that dies after a bad edit of the
-        source comes back with what it had.
+    def config_applied(self) -> tuple[Path, ...]:
+        """The copies that the collector runs with. A collector that dies after a bad edit of the
+        sources comes back with what it had.
         """
-        return self.run_dir / "collector/otel-config.yaml"
+        return config_files(self.config_folder)
+
+    @property
+    def config_folder(self) -> Path:
+        """Where `config_applied` are."""
+        return self.run_dir / "collector"
 
     @property
     def collector_binary(self) -> Path:

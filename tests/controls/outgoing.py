@@ -5,7 +5,9 @@ from __future__ import annotations
 from tests.controls.taken_out import Change, TakenOut
 
 CONFIG = "collector/otel-config.yaml"
-PATTERNS = "services/serving/serving/redaction.py"
+PATTERNS = "collector/redaction.yaml"
+MADE = "services/serving/serving/patterns.json"
+OF_THE_SERVICES = "services/serving/serving/redaction.py"
 SIGNALS = "collector/build/redaction/signals.go"
 ADOT_FORM = "stack/collector_config/adot.py"
 
@@ -36,6 +38,7 @@ MUCH = "test_what_holds_much_is_looked_at_so_far_and_what_is_left_out_is_said"
 AN_ITEM = (
     f"{OF_SERVICES}::test_an_item_for_rollbar_holds_no_secret_but_the_key_that_it_is_sent_with"
 )
+THE_SAME = f"{OF_SERVICES}::test_the_services_and_the_page_clean_by_the_collectors_patterns"
 GITLEAKS = "tests/security/test_gitleaks.py"
 CANARY = "tests/security/test_canary.py::test_no_secret_is_anywhere_and_what_is_none_is_kept"
 ADOT_TEST = (
@@ -107,7 +110,7 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         EVERY_PLACE,
         "a pattern of names",
-        (Change(CONFIG, "      - (?i)^http\\.(request|response)\\.header\\..*key$$\n"),),
+        (Change(PATTERNS, "      - (?i)^http\\.(request|response)\\.header\\..*key$$\n"),),
         (BY_NAME,),
     ),
     TakenOut(
@@ -137,14 +140,14 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         EVERY_ROUTE,
         "the pattern of cards in the collector",
-        (Change(CONFIG, CARDS, NO_CARDS),),
+        (Change(PATTERNS, CARDS, NO_CARDS),),
         (CANARY,),
         alone=True,
     ),
     TakenOut(
         EVERY_ROUTE,
         "in the services",
-        (Change(PATTERNS, CARDS, NO_CARDS),),
+        (Change(MADE, CARDS, NO_CARDS),),
         (CANARY,),
         alone=True,
     ),
@@ -152,8 +155,8 @@ CASES: tuple[TakenOut, ...] = (
         PAST,
         "a pattern on both sides",
         (
-            Change(CONFIG, f"      - {A_PATTERN} # Honeycomb\n"),
-            Change(PATTERNS, f'    r"{A_PATTERN}",\n'),
+            Change(PATTERNS, f"      - {A_PATTERN} # Honeycomb\n"),
+            Change(MADE, f'"{A_PATTERN}",\n'),
         ),
         (f"{OF_SERVICES}::test_a_secret_is_masked",),
     ),
@@ -167,19 +170,19 @@ CASES: tuple[TakenOut, ...] = (
         PAST,
         "a letter of one pattern on one side",
         (Change(PATTERNS, A_PATTERN, A_PATTERN.replace("a-z", "a-y", 1)),),
-        (f"{CLEANING}::test_collector_and_services_clean_by_the_same_patterns",),
+        (THE_SAME,),
     ),
     TakenOut(
         PAST,
         "in the page",
         (
             Change(
-                "services/frontend/src/telemetry/secrets.json",
+                "services/frontend/src/telemetry/patterns.json",
                 A_PATTERN,
                 A_PATTERN.replace("a-z", "a-y", 1),
             ),
         ),
-        (f"{OF_SERVICES}::test_the_page_has_the_same_patterns",),
+        (THE_SAME,),
     ),
     TakenOut(
         PAST,
@@ -218,40 +221,44 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         KNOWN,
         "in the services",
-        (Change(PATTERNS, "*_rules_for(text, lowered)", "*()"),),
+        (Change(OF_THE_SERVICES, "*_rules_for(text, lowered)", "*()"),),
         (f"{GITLEAKS}::test_the_services_mask_the_same",),
     ),
     TakenOut(
         KNOWN,
         "a letter of one",
-        (Change("services/serving/serving/gitleaks.json", r"ntn_\\d{11}", r"ntn_\\d{12}"),),
+        (Change("collector/build/redaction/gitleaks.json", r"ntn_\\d{11}", r"ntn_\\d{12}"),),
         (f"{GITLEAKS}::test_the_rules_are_those_of_the_pinned_version",),
     ),
     TakenOut(
         KNOWN,
         "the names of functions' arguments",
         (
-            Change(CONFIG, r'- "(?i)\\w\\((?:', r'- "(?i)never\\w\\((?:'),
-            Change(PATTERNS, r'r"""(?i)\w\((?:', r'r"""(?i)never\w\((?:'),
+            Change(PATTERNS, r'- "(?i)\\w\\((?:', r'- "(?i)never\\w\\((?:'),
+            Change(MADE, r'"(?i)\\w\\((?:', r'"(?i)never\\w\\((?:'),
         ),
         (f"{OF_SERVICES}::test_a_secret_is_masked",),
     ),
     TakenOut(
         BOUNDED,
         "the cut of a service",
-        (Change(PATTERNS, "    if end > LONGEST:\n", "    if end > 100 * LONGEST:\n"),),
+        (Change(OF_THE_SERVICES, "    if end > LONGEST:\n", "    if end > 100 * LONGEST:\n"),),
         (f"{OF_SERVICES}::test_what_is_cut_says_so_and_is_as_long_as_the_collector_keeps",),
     ),
     TakenOut(
         BOUNDED,
         "the look beyond it",
-        (Change(PATTERNS, "text[: LONGEST + _LONGEST_SECRET]\n", "text[:LONGEST]\n"),),
+        (Change(OF_THE_SERVICES, "text[: LONGEST + _LONGEST_SECRET]\n", "text[:LONGEST]\n"),),
         (f"{OF_SERVICES}::test_a_secret_is_masked_wherever_the_line_is_cut",),
     ),
     TakenOut(
         BOUNDED,
         "the count of values",
-        (Change(PATTERNS, "self.values >= 0 and self.characters >= 0", "self.characters >= 0"),),
+        (
+            Change(
+                OF_THE_SERVICES, "self.values >= 0 and self.characters >= 0", "self.characters >= 0"
+            ),
+        ),
         (f"{OF_SERVICES}::{MUCH}[numbers]",),
     ),
     TakenOut(

@@ -250,7 +250,8 @@ def test_the_collectors_image_is_the_collector(containers: dict[str, dict[str, A
         "probe",
         "etc/passwd",
         "etc/group",
-        "etc/otelcol/config.yaml",
+        "etc/otelcol/otel-config.yaml",
+        "etc/otelcol/redaction.yaml",
         "etc/ssl/certs/ca-certificates.crt",
     }
 

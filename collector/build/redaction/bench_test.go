@@ -11,11 +11,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// shipped is the processor of the config that the stack runs with, or of the one that CONFIG names:
-// two configs are compared by running one after the other, a few times.
+// shipped is the processor with the patterns that the stack runs with, or those of the file that CONFIG
+// names: two files are compared by running one after the other, a few times.
 func shipped(b testing.TB) *cleaner {
 	b.Helper()
-	content, err := os.ReadFile(cmp.Or(os.Getenv("CONFIG"), "../../otel-config.yaml"))
+	content, err := os.ReadFile(cmp.Or(os.Getenv("CONFIG"), "../../redaction.yaml"))
 	if err != nil {
 		b.Fatal(err)
 	}

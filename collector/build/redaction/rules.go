@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// gitleaks' rules (MIT), as tools/secret_rules.py writes them; the services and the page have the same
-// file.
+// gitleaks' rules (MIT), as tools/secret_rules.py writes them; `make patterns` hands them on to the
+// services and the page.
 //
 //go:embed gitleaks.json
 var gitleaks []byte

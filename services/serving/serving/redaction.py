@@ -1,8 +1,7 @@
 """Takes secrets out of what a service prints, and of what it sends past the collector.
 
-The patterns are those of `redaction` in collector/otel-config.yaml, and of the page
-(services/frontend/src/telemetry/secrets.json), and mean the same there: tests hold the three equal,
-and one list of examples goes through all.
+The patterns are the collector's (collector/redaction.yaml) and the page's: `make patterns` makes
+patterns.json of them, and one list of examples goes through all three.
 """
 
 from __future__ import annotations
@@ -35,164 +34,14 @@ _LEAST_CARD = 10**13
 _MOST_CARD = 10**19
 _DIGIT = re.compile(r"[0-9]")
 
-NAMES = (
-    (
-        r"(?i)(passw(or)?ds?([-_.]?([12]|confirm(ation)?|hash))?|passphrase|passcode|secrets?|token|jwt|"
-        r"cookies?|authorization|signature|credentials?|creds|social[-_.]?security([-_.]?n(o|um|umber))?)\]?$"
-    ),
-    (
-        r"(?i)(api|access|private|secret|signing|encryption|account|master|shared|subscription|"
-        r"auth|client|licen[cs]e|session|deploy|hmac)[-_.]?key([-_.]?id)?\]?$"
-    ),
-    (
-        r"(?i)(^|[-_.\[])(pwd|pass|ssn|(php|j)?sess(ion)?_?id|pin|t?otp|(mfa|otp|verification)_?code|"
-        r"cvv2?|cvc2?|honeycomb-team)\]?$"
-    ),
-    r"(?i)^http\.(request|response)\.header\..*key$",
+_PATTERNS: dict[str, list[Any]] = json.loads(
+    Path(__file__).with_name("patterns.json").read_text(encoding="utf-8")
 )
+
+NAMES: tuple[str, ...] = tuple(_PATTERNS["names"])
 """Names whose values are secret, whatever they hold."""
 
-VALUES = (
-    (
-        r"(?i)(?:passw(?:or)?ds?(?:[-_]?(?:[12]|confirm(?:ation)?|hash))?|passphrase|passcode|_pass|"
-        r"\bpwd|_pwd|secrets?|token|\bjwt|cookies?|authorization|signature|credentials?|creds|"
-        r"\bssn|social[-_ ]?security(?:[-_ ]?n(?:o|um|umber))?|"
-        r"(?:api|access|private|secret|signing|encryption|account|master|shared|subscription|"
-        r"auth|client|licen[cs]e|session|deploy|hmac)[-_ ]?key(?:[-_]?id)?|"
-        r"(?:mfa|otp|verification)[-_]?code|"
-        r"sess(?:ion)?[-_]?id|honeycomb-team|(?:\b|%2[26C7]|%3[BF])(?:pin|t?otp|cvv2?|cvc2?))"
-        r"(?:[\[\]\\]|%5[BCD])*"
-        r"""(?:(?:["']|%2[27]|&(?:quot|apos|#(?:3[49]|x2[27]));|u002[27])(?:[\[\]]|%5[BD])*)?"""
-        r"(?:\s|%20|\+)*(?:(?:\?\??|\|\||[.+])?[=:>]+|%3[ADE])(?:\s|%20|\+)*"
-        r"(?:[\[({]\s*)*?(?:[bunre]\b)?"
-        r"""(?P<secret>[\[({][^\[\](){}]+[\])}][^\s"'&,;<>\\]*|"""
-        r"&(?:quot|apos|#(?:3[49]|x2[27]));[^&]*(?:&(?:quot|apos|#(?:3[49]|x2[27]));)?|"
-        r"\\+u002[27][^\\]*(?:\\+u002[27])?|"
-        r"""(?:\\|%5C)+"[^"]*"?|"(?:[^"\\]|\\.)*"?|(?:\\|%5C)+'[^']*'?|'(?:[^'\\]|\\.)*'?|"""
-        r"(?:(?:bearer|basic|digest|negotiate|token|api-?(?:key|token)|oauth|ssws|splunk|bot)(?:\s|%20|\+)+)?"
-        r"""(?:[^\s"'&,;<>\\\[({][^\s"'&,;<>\\]*=\\*"[^"\\;,\s]*\\*"|"""
-        r"""[^\s"'&,;<>\\\[({][^\s"'&,;<>\\]*)"""
-        r"""(?:;\s*[^\s=;,"']+=(?:\\*"[^"\\;,\s]*\\*"|[^\s;,"'&]*))*)"""
-    ),
-    # AWS's: a blank in it was a +, in a query that was decoded.
-    (
-        r"""(?i)secret[-_]?access[-_]?key["']?\s*[=:]\s*["']?(?P<secret>[a-z0-9/+ ]{40})"""
-        r"(?:[^a-z0-9/+]|$)"
-    ),
-    # A name and its value as two fields: key='authorization', value='...'; name="..." value="...".
-    (
-        r"(?i)(?:passw(?:or)?d|passphrase|secret|token|cookie|authorization|credentials?|"
-        r"(?:api|access|private|secret|account|subscription|auth|client|licen[cs]e)[-_ ]?key|"
-        r"""honeycomb-team)\\*["']\s*(?:,\s*)?\\*["']?value\\*["']?\s*(?:[=:]\s*)?"""
-        r"""(?:\{\s*\\*["']?string_?value\\*["']?\s*[=:]\s*)?b?"""
-        r"""(?P<secret>\\+"[^"]*"?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)"""
-    ),
-    # A header as a pair: ('authorization', '...'), [b'x-api-key', b'...'].
-    (
-        r"""(?i)(?:authorization|cookie|-(?:token|key|secret|team))\\*["']\s*,\s*b?"""
-        r"""(?P<secret>\\+"[^"]*"|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*[)\]]"""
-    ),
-    # An option of a command: --password ..., ['--api-key', '...'].
-    (
-        r"(?i)--(?:[a-z0-9]{1,20}-){0,3}(?:passw(?:or)?d|passphrase|token|secret|"
-        r"""(?:api|access|private|secret|account|auth|licen[cs]e)-?key)(?:["'],\s*["']|\s+["']?)"""
-        r"""(?P<secret>[^\s"',-][^\s"',]*)"""
-    ),
-    # A name with its type: var xToken string = "..."; token: Option<String> = "...".
-    (
-        r"(?i)(?:passw(?:or)?d|passphrase|secret|token|jwt|credentials?|creds|"
-        r"(?:api|access|private|secret|account|auth|client|licen[cs]e)[-_]?key)(?:[-_]?id)?"
-        r"(?:\s{0,3}[?!]?:\s{0,3}|\s{1,3})[&*]?[a-z][\w.]{0,30}"
-        r"(?:[<\[(][\w.,&| \[\]<>]{0,40}[>\])])?[?!]?\s{0,3}:?=\s{0,3}(?:[bunrf]\b)?"
-        r"""(?P<secret>\\+"[^"]*"?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)"""
-    ),
-    # A name and its value that a function is called with: System.setProperty("X_TOKEN", "...").
-    (
-        r"""(?i)\w\((?:[\w.]{1,30},\s{0,3})?\\{0,3}["'][\w.-]{0,60}?"""
-        r"(?:passw(?:or)?d|passphrase|secret|token|jwt|credentials?|creds|authorization|cookie|"
-        r"(?:api|access|private|secret|account|auth|client|licen[cs]e)[-_.]?key)(?:[-_]?id)?"
-        r"""\\*["']\s*,\s*b?"""
-        r"""(?P<secret>\\+"[^"]*"?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)"""
-    ),
-    # A password as a short option: mysqldump -p..., redis-cli -a ..., docker login -p ...
-    (
-        r"""\b(?:(?:mysql|mariadb)[a-z_-]{0,12}["']?(?:,?\s{1,3}["']?[^\s"',|;&<>]+["']?){0,12}?"""
-        r""",?\s{1,3}["']?-p|sshpass["']?,?\s{1,3}["']?-p["']?,?\s{0,3}|"""
-        r"""redis-cli["']?(?:,?\s{1,3}["']?[^\s"',|;&<>]+["']?){0,12}?,?\s{1,3}["']?-a["']?,?\s{1,3}|"""
-        r"""(?:docker|podman|nerdctl|skopeo|helm registry)["']?,?\s{1,3}["']?login["']?"""
-        r"""(?:,?\s{1,3}["']?[^\s"',|;&<>]+["']?){0,12}?,?\s{1,3}["']?-p["']?,?\s{1,3})"""
-        r"""["']?(?P<secret>[^\s"',|;&<>]+)"""
-    ),
-    # curl -u user:password, ['curl', '--user', 'user:password']; not docker run -u 1000:1000.
-    (
-        r"""[\s"',](?:-(?:[fikLsv]|sS|fsSL)?u|--(?:proxy-)?user)\\*["']?(?:,|\s|=)\s*"""
-        r"""(?P<secret>\\+"[^":/]*:[0-9]*[^"/0-9][^"]*"?|"[^":/]*:[0-9]*[^"/0-9][^"]*"?|"""
-        r"""'[^':/]*:[0-9]*[^'/0-9][^']*'?|[^\s"':/]*:[0-9]*[^\s"'/0-9][^\s"']*|"""
-        r"""[^\s"':/]*:"[^"]+"?|[^\s"':/]*:'[^']+'?|"[^":/]*":"[^"]+"?|"[^":/\s]{8,}:")"""
-    ),
-    # The password is ...: what stands in quotes, or looks like no word.
-    (
-        r"(?i)(?:password|passphrase|passcode|token|secret|api[-_ ]?key)"
-        r"(?:(?:\s|%20|\+)(?:is|was)| (?:for|of) \S+ (?:is|was))(?::|%3A)?(?:\s|%20|\+)+"
-        r"""(?P<secret>\\+"[^\s",\\][^"]*"?|"[^\s",][^"]*"?|'[^\s',][^']*'?|"""
-        r"(?:[a-z]{4,}[0-9]|[a-z]{1,3}[0-9][a-z0-9!@#$%^&*+=~?]{3}|"
-        r"[a-z0-9]{2,}[!@#$%^&*+=~?]+[a-z0-9])[a-z0-9!@#$%^&*+=~?]*|"
-        r"[0-9]+[a-z][a-z0-9!@#$%^&*+=~?_./-]{4,})"
-        r"""(?:[\s.,;:!?)"'<\\]|$)"""
-    ),
-    (
-        r"(?i)\b(?:pin|t?otp|passcode|(?:verification|mfa|otp|security|login)[- ]code)"
-        r"(?:\s|%20|\+)(?:is|was)(?::|%3A)?(?:\s|%20|\+)+(?P<secret>[0-9]{4,8})\b"
-    ),
-    (
-        r"(?i)(?:(?:^|[?&=]|%3F|%26|%3D)(?:key|auth|code|sig|pass)|(?:\b|%2[26C7]|%3[BF])(?:session|sid))(?:=|%3D)"
-        r"""(?P<secret>[^&;,\s"'<>\\]+)"""
-    ),
-    (
-        r"(?i)\b(?:key|auth|code|sig)=(?P<secret>[0-9][\w-]{15,}|[a-z_-]{1,4}[0-9][\w-]{11,}|"
-        r"[a-z_-]{5,8}[0-9][\w-]{7,}|[a-z_-]{9,}[0-9][\w-]{3,})"
-    ),
-    (
-        r"(?i)(?:password|identified(?:\s|%20|\+)+by)(?:\s|%20|\+)+"
-        r"(?P<secret>'[^']*'|%27[^&\s]*)"
-    ),
-    r"(?i)bearer(?:\s|%20|\+)+(?P<secret>[a-z0-9._~+/=-]{16,})",
-    r"Basic (?P<secret>[A-Za-z0-9+/]{24,}={0,2})",
-    (
-        r"(?i)(?::|%3A)(?://|%2F%2F)[^/?#\s:@%]*(?::|%3A)"
-        r"""(?P<secret>(?:[^/?#\s"'&%]|%(?:[^2/?#\s"'&@]|2[^f/?#\s"'&@]))+)(?:@|%40)"""
-    ),
-    r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+){1,4}",
-    r"(?:AKIA|ASIA)[0-9A-Z]{16}",
-    r"(?:gh[pousr]|npm|hf)_[A-Za-z0-9]{34,}",
-    r"(?:github_pat|[rs]k_live|[rs]k_test|whsec|glc|glsa|dckr_pat|dop_v1|shpat)_[A-Za-z0-9_+/=-]{20,}",
-    r"(?:glpat|xox[abeoprs]|xapp|pypi|xaat|NRAK)-[A-Za-z0-9_-]{16,}",
-    r"[0-9A-Fa-f]{32,40}NRAL",
-    r"hooks\.slack\.com/services/(?P<secret>[A-Za-z0-9/]+)",
-    r"hc[a-z]{2,3}_[a-z0-9]{32,}",
-    r"(?:\b|%2[26C7]|%3[BF])(?:sk-|AIza|ya29\.|SG\.|hvs\.)[A-Za-z0-9_.-]{32,}",
-    r"-----BEGIN[A-Z0-9 +%]{0,100}PRIVATE[ +%20]{1,9}KEY[A-Z0-9 +%]{0,100}-----(?P<secret>[^-]*)",
-    (
-        r"[A-Za-z0-9._%+-]{1,64}(?:@|%40)"
-        r"(?:[A-Za-z][A-Za-z0-9-]*|[0-9](?:[A-WYZa-wyz0-9-][A-Za-z0-9-]*|[Xx][A-Za-z0-9-]+)?)\."
-        r"(?:[A-Za-z0-9-]+\.)*[A-Za-z]{2,24}"
-    ),
-    (
-        r"(?:^|%[0-9A-F]{2}|[^0-9A-Za-z.])(?P<card>(?:4\d{3}|5[1-5]\d\d|2[2-7]\d\d|6011|64[4-9]\d|65\d\d|"
-        r"35\d\d|62\d\d)(?:(?:[ +.-]|%20)?\d{4}){3}|3(?:[47]\d\d|0[0-5]\d|[68]\d\d)(?:[ +.-]|%20)?"
-        r"\d{6}(?:[ +.-]|%20)?\d{4,5})\b"
-    ),
-    (
-        r"(?:^|[^0-9A-Za-z]|%[0-9A-F]{2})(?P<iban>[A-Z]{2}\d\d(?:[ +]|%20)?[A-Z0-9]{4}"
-        r"(?:(?:[ +]|%20)?\d{4}){1,6}(?:(?:[ +]|%20)?\d{1,3})?)\b"
-    ),
-    # Social security numbers: no part of one is all zeros, and the first is not 666 nor above 899.
-    (
-        r"(?:^|%[0-9A-F]{2}|[^0-9A-Za-z.-])"
-        r"(?P<ssn>(?:00[1-9]|0[1-9]\d|[1-57]\d\d|6(?:[0-57-9]\d|6[0-57-9])|8\d\d)-"
-        r"(?:0[1-9]|[1-9]\d)-(?:000[1-9]|00[1-9]\d|0[1-9]\d\d|[1-9]\d{3}))(?:[^\w-]|$)"
-    ),
-)
+VALUES: tuple[str, ...] = tuple(_PATTERNS["values"])
 """What is masked in any text: the group `secret`; `mixed` with a digit; `card`, `iban` with
 right check digits; `ssn`; else all.
 """
@@ -234,13 +83,9 @@ for _group, _sign in {"card": r"\d{4}", "iban": r"[A-Z]{2}\d\d", "ssn": r"\d-\d\
     [_pattern] = [pattern for pattern in _values if _group in pattern.groupindex]
     _gates[_pattern] = re.compile(_sign, re.ASCII)
 
-# What gitleaks knows of vendors' tokens, as tools/secret_rules.py writes it; the collector and the
-# page have the same file.
-_RULES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("gitleaks.json").read_text())[
-    "rules"
-]
+# What gitleaks knows of vendors' tokens.
 _BY_KEYWORD: dict[str, list[str]] = {}
-for _rule in _RULES:
+for _rule in _PATTERNS["rules"]:
     for _keyword in _rule["keywords"]:
         _BY_KEYWORD.setdefault(_keyword, []).append(_rule["pattern"])
 # The shortest token that a rule knows has twelve characters.

@@ -13,7 +13,7 @@ from typing import Self
 import requests
 
 from emulators.client import Client
-from stack.applied_config import apply_config
+from stack.applied_config import apply_config, wanted_config
 from stack.collector_build import ensure_collector_binary
 from stack.errors import StackError
 from stack.ledger import Entry
@@ -67,7 +67,8 @@ class Bench:
         else:
             own = os.environ.get("COLLECTOR_BIN")
             self._binary = ensure_collector_binary(ROOT, Path(own) if own else None)
-        self.config = self.plan.config_source.read_text()
+        self._wanted = wanted_config(self.plan)
+        self.config = self._wanted.config
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         emulators = self.plan.process("emulators")
         if emulators.python is not None:
@@ -114,7 +115,7 @@ class Bench:
 
     def start(self) -> None:
         """Start the collector with `config` and wait until it is healthy."""
-        apply_config(self.plan, self.config)
+        apply_config(self.plan, replace(self._wanted, config=self.config))
         collector = self.plan.process("collector")
         collector = replace(collector, environment={**collector.environment, **self._more})
         if self._container:

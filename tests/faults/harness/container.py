@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+from stack.collector_config import config_arguments
 from stack.engine import find_engine
 from stack.images import ensure_images
 from stack.services import Plan, Process
@@ -46,7 +47,7 @@ class Container:
                 *([f"--volume={self._resolv}:/etc/resolv.conf:ro"] if self._resolv else []),
                 *(f"--env={name}" for name in collector.environment),
                 self._image,
-                *("--config", str(self._plan.config_applied)),
+                *config_arguments(self._plan.config_applied),
             ),
         )
 

@@ -16,6 +16,9 @@ from dataclasses import dataclass, replace
 import docker.errors
 import requests
 
+from stack.applied_config import wanted_config
+from stack.collector_config import config_arguments
+
 # The reaper's image cannot be pulled everywhere; `close` removes what a stack has made.
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 if os.path.exists("/.dockerenv"):  # noqa: PTH110
@@ -54,7 +57,7 @@ START_SECONDS = 60
 STOP_SECONDS = 12
 KILLED = 137
 
-CONFIG = "/etc/otel-stack/otel-config.yaml"
+CONFIG_FILES = ("/etc/otel-stack/otel-config.yaml", "/etc/otel-stack/redaction.yaml")
 RECORDS = "/var/lib/otel"
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 — inside of a container; published on 127.0.0.1
 
@@ -226,8 +229,13 @@ class DockerStack(PlannedStack):
         )
         if process.name != COLLECTOR:
             return recipe
-        config = self._plan.config_source.read_bytes()
-        return replace(recipe, command=("--config", CONFIG), files=((CONFIG, config),))
+        texts = wanted_config(self._plan)
+        files = dict(zip(CONFIG_FILES, (texts.config, texts.redaction), strict=True))
+        return replace(
+            recipe,
+            command=tuple(config_arguments(files)),
+            files=tuple((file, text.encode()) for file, text in files.items()),
+        )
 
     def _inside(self, service: str) -> dict[str, str]:
         """What is different in a container: names in place of 127.0.0.1, folders of its own."""

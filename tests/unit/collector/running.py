@@ -16,7 +16,14 @@ from typing import Any
 import psutil
 import requests
 
-from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.collector_config import (
+    CONFIG_FILE,
+    REDACTION_FILE,
+    config_arguments,
+    env_defaults,
+    load,
+    wants_patterns,
+)
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.ports import free_ports
@@ -25,6 +32,8 @@ SECONDS = 60
 """For what takes less than one on a machine that is not busy."""
 
 CONFIG = ROOT / CONFIG_FILE
+PATTERNS = ROOT / REDACTION_FILE
+SHIPPED = (CONFIG, PATTERNS)
 DEFAULTS = env_defaults(CONFIG.read_text())
 PORTS = tuple(name for name in DEFAULTS if name.endswith("_PORT"))
 # Nobody listens there: a vendor's exporter must not reach the real one from a test.
@@ -88,6 +97,7 @@ def running(
 ) -> Iterator[Collector]:
     """Start, wait until the health check answers, and end by SIGKILL what still runs."""
     folder.mkdir(parents=True, exist_ok=True)
+    files = [config, PATTERNS] if wants_patterns(load(config)) else [config]
     own = {
         **NO_VENDORS,
         **dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True)),
@@ -98,7 +108,7 @@ def running(
     started = time.monotonic()
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
-            [str(binary), "--config", str(config)],
+            [str(binary), *config_arguments(files)],
             env={**os.environ, **own},
             stdout=log,
             stderr=log,

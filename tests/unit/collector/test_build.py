@@ -23,7 +23,7 @@ from stack.collector_build import (
 from stack.errors import StackError
 from stack.settings import ROOT
 from tests.local_http import Handler, serve
-from tests.unit.collector.running import CONFIG, DEFAULTS
+from tests.unit.collector.running import DEFAULTS, SHIPPED
 
 DOCKERFILE = ROOT / "collector/Dockerfile"
 
@@ -322,7 +322,8 @@ class TestImageFiles:
     def test_an_edited_config_is_what_they_hold(self) -> None:
         folder = ensure_image_files(ROOT)
 
-        assert (folder / "otel-config.yaml").read_text() == CONFIG.read_text()
+        for file in SHIPPED:
+            assert (folder / file.name).read_text() == file.read_text()
 
     @pytest.mark.parametrize(("status", "code"), [(200, 0), (204, 0), (503, 1)])
     def test_the_probes_exit_code_is_the_answers_health(

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from serving import redaction
 
 from stack.collector_config import CONFIG_FILE, load
 from stack.settings import ROOT
@@ -138,13 +137,3 @@ def test_a_path_without_a_route_is_no_name_of_a_span(
     collector.post("traces", trace("GET /wp-admin/7", {**values, "app.found": "it"}, kind=kind))
 
     assert set(spans(collector.wait_for_file("traces", "app.found"))) == {name}
-
-
-def test_collector_and_services_clean_by_the_same_patterns() -> None:
-    processor = load(ROOT / CONFIG_FILE)["processors"]["redaction"]
-
-    def as_written(key: str) -> tuple[str, ...]:
-        return tuple(pattern.replace("$$", "$") for pattern in processor[key])
-
-    assert as_written("blocked_values") == redaction.VALUES
-    assert as_written("blocked_key_patterns") == redaction.NAMES

@@ -12,10 +12,11 @@ import yaml
 from stack.collector_config import (
     CONFIG_FILE,
     KINDS,
+    REDACTION_FILE,
     components,
     env_defaults,
     form_for,
-    load,
+    load_together,
     missing_components,
     parse,
     render_form,
@@ -25,6 +26,7 @@ from stack.errors import StackError
 from stack.settings import ROOT
 
 CONFIG = ROOT / CONFIG_FILE
+SHIPPED = (CONFIG, ROOT / REDACTION_FILE)
 
 WITH_CONNECTOR = """
 receivers: {otlp: {protocols: {http: {}}}}
@@ -42,18 +44,18 @@ service:
 
 
 def test_contrib_has_every_component() -> None:
-    assert missing_components(load(CONFIG), "contrib") == []
+    assert missing_components(load_together(SHIPPED), "contrib") == []
 
 
 def test_a_component_that_contrib_lacks_is_found() -> None:
-    config = load(CONFIG)
+    config = load_together(SHIPPED)
     config["processors"]["our_own/x"] = {}
 
     assert missing_components(config, "contrib") == ["processors/our_own/x"]
 
 
 def test_the_adot_form_holds_only_what_adot_has() -> None:
-    form, losses = form_for("adot", load(CONFIG))
+    form, losses = form_for("adot", load_together(SHIPPED))
 
     assert missing_components(form, "adot") == []
     assert _undefined_names(form) == []
@@ -61,9 +63,9 @@ def test_the_adot_form_holds_only_what_adot_has() -> None:
 
 
 def test_the_adot_form_keeps_routes_and_all_that_adot_has() -> None:
-    config, _ = form_for("contrib", load(CONFIG))
+    config, _ = form_for("contrib", load_together(SHIPPED))
 
-    form, _ = form_for("adot", load(CONFIG))
+    form, _ = form_for("adot", load_together(SHIPPED))
 
     assert form["exporters"] == config["exporters"]
     assert form["receivers"] == config["receivers"]
@@ -77,9 +79,9 @@ def test_the_adot_form_keeps_routes_and_all_that_adot_has() -> None:
 
 
 def test_the_adot_form_still_takes_out_what_is_secret_by_its_name() -> None:
-    config, _ = form_for("contrib", load(CONFIG))
+    config, _ = form_for("contrib", load_together(SHIPPED))
 
-    form, losses = form_for("adot", load(CONFIG))
+    form, losses = form_for("adot", load_together(SHIPPED))
 
     assert form["processors"]["attributes/redaction"]["actions"] == [
         {"action": "delete", "pattern": pattern}
@@ -99,7 +101,7 @@ def test_the_adot_form_still_takes_out_what_is_secret_by_its_name() -> None:
 
 
 def test_the_adot_form_leaves_the_config_alone() -> None:
-    config, untouched = load(CONFIG), load(CONFIG)
+    config, untouched = load_together(SHIPPED), load_together(SHIPPED)
 
     form_for("adot", config)
 
@@ -129,11 +131,11 @@ def test_a_receiver_is_not_left_open_where_adot_has_no_authenticator_for_it() ->
 def test_the_printed_adot_form_is_a_config_that_a_collector_takes(
     binary: Path, tmp_path: Path
 ) -> None:
-    text, losses = render_form("adot", load(CONFIG))
+    text, losses = render_form("adot", load_together(SHIPPED))
     printed = tmp_path / "adot.yaml"
     printed.write_text(text)
 
-    validate(binary, printed, {})
+    validate(binary, [printed], {})
 
     assert yaml.safe_load(text)["service"]["pipelines"]["traces"]
     assert all(f"# Not in ADOT: {loss}" in text for loss in losses)
@@ -186,7 +188,7 @@ def test_two_defaults_for_one_name_are_refused_with_both_lines() -> None:
 
 
 def test_a_vendor_is_named_once_in_each_pipeline_and_debug_in_none() -> None:
-    pipelines = load(CONFIG)["service"]["pipelines"]
+    pipelines = load_together(SHIPPED)["service"]["pipelines"]
 
     for signal in ("traces", "metrics", "logs"):
         assert pipelines[signal]["processors"][0] == "memory_limiter"
@@ -195,9 +197,10 @@ def test_a_vendor_is_named_once_in_each_pipeline_and_debug_in_none() -> None:
         assert len(set(pipeline["exporters"])) == len(pipeline["exporters"])
 
 
-def test_a_dollar_that_means_itself_is_doubled() -> None:
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
+def test_a_dollar_that_means_itself_is_doubled(file: Path) -> None:
     """The collector takes a single one for the beginning of a variable."""
-    singles = re.findall(r"(?<!\$)\$(?![\$\{])[^$\s]*", re.sub(r"#.*", "", CONFIG.read_text()))
+    singles = re.findall(r"(?<!\$)\$(?![\$\{])[^$\s]*", re.sub(r"#.*", "", file.read_text()))
 
     assert singles == []
 

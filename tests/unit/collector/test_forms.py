@@ -17,7 +17,7 @@ from stack.collector_config import (
     Distribution,
     distribution_of,
     form_for,
-    load,
+    load_together,
     missing_components,
     render_form,
     validate,
@@ -26,7 +26,7 @@ from stack.errors import StackError
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.ports import free_ports
-from tests.unit.collector.running import CONFIG, running
+from tests.unit.collector.running import SHIPPED, running
 from tests.unit.fragments.delivery import SECRET, send
 from tests.unit.fragments.expectations import AWS
 
@@ -60,7 +60,7 @@ def client() -> Iterator[Client]:
 
 @pytest.mark.parametrize("distribution", FORMS)
 def test_a_form_holds_only_what_the_distribution_has(distribution: Distribution) -> None:
-    form, losses = form_for(distribution, load(CONFIG))
+    form, losses = form_for(distribution, load_together(SHIPPED))
 
     assert missing_components(form, distribution) == []
     assert any("a queue of their own for awsxray and awsemf" in loss for loss in losses)
@@ -68,7 +68,7 @@ def test_a_form_holds_only_what_the_distribution_has(distribution: Distribution)
 
 def test_upstream_refuses_the_config_as_our_build_takes_it(upstream: Path) -> None:
     with pytest.raises(StackError, match=r"exporter aws\w+ knows no setting \w+"):
-        validate(upstream, CONFIG, {})
+        validate(upstream, SHIPPED, {})
 
 
 def test_a_collector_is_told_from_ours_by_what_it_is_made_of(upstream: Path, binary: Path) -> None:
@@ -82,7 +82,7 @@ def test_every_vendor_gets_its_data_and_waits_for_no_other(
 ) -> None:
     # given
     config = tmp_path / "config.yaml"
-    config.write_text(render_form(distribution, load(CONFIG))[0])
+    config.write_text(render_form(distribution, load_together(SHIPPED))[0])
     environment = AWS | {
         "AWS_HOP_PORT": str(free_ports(1)[0]),
         "HONEYCOMB_API_KEY": Settings().key,

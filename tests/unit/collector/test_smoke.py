@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from stack.access import Access
+from stack.collector_config import ConfigTexts
 from stack.smoke import smoke
 from tests.unit.collector.running import CONFIG, DEFAULTS, NO_VENDORS, PORTS
 
@@ -37,6 +38,6 @@ def test_the_ports_are_kept_until_the_trial_is_over(
     monkeypatch.setattr("stack.smoke.subprocess.Popen", meddle)
     variables = {**DEFAULTS, **NO_VENDORS, "QUEUE_DIR": "", "TELEMETRY_DIR": ""}
     # when
-    smoke(binary, CONFIG.read_text(), variables, Access((), tmp_path, tmp_path))
+    smoke(binary, ConfigTexts(CONFIG.read_text()), variables, Access((), tmp_path, tmp_path))
     # then
     assert refused == list(PORTS)

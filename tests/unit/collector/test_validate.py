@@ -9,7 +9,7 @@ import pytest
 
 from stack.collector_config import load, validate
 from stack.errors import StackError
-from tests.unit.collector.running import CONFIG
+from tests.unit.collector.running import CONFIG, SHIPPED
 
 pytestmark = pytest.mark.collector
 
@@ -88,7 +88,7 @@ def test_one_line_names_the_fault_and_its_place(
     broken.write_text(edited)
 
     with pytest.raises(StackError) as refused:
-        validate(binary, broken, {})
+        validate(binary, [broken], {})
 
     said = str(refused.value)
     assert "\n" not in said
@@ -112,12 +112,12 @@ def test_a_file_that_is_no_config_is_named(binary: Path, tmp_path: Path, text: s
     path.write_text(text)
 
     with pytest.raises(StackError, match="holds no collector config"):
-        validate(binary, path, {})
+        validate(binary, [path], {})
 
 
 def test_a_file_that_is_not_there_is_named(binary: Path, tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"nowhere\.yaml cannot be read \(No such file"):
-        validate(binary, tmp_path / "nowhere.yaml", {})
+        validate(binary, [tmp_path / "nowhere.yaml"], {})
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
@@ -129,12 +129,12 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
 
 
 def test_the_config_as_it_stands_is_valid(binary: Path) -> None:
-    validate(binary, CONFIG, {})
+    validate(binary, SHIPPED, {})
 
 
 def test_a_setting_that_cannot_be_is_found_through_the_environment(binary: Path) -> None:
     with pytest.raises(StackError, match=r"otel-config\.yaml:\d+: .*port' expected type 'int'"):
-        validate(binary, CONFIG, {"COLLECTOR_METRICS_PORT": "seventy"})
+        validate(binary, SHIPPED, {"COLLECTOR_METRICS_PORT": "seventy"})
 
 
 def test_a_collector_without_validate_is_held_against_adots_list(tmp_path: Path) -> None:
@@ -144,11 +144,11 @@ def test_a_collector_without_validate_is_held_against_adots_list(tmp_path: Path)
     adot.chmod(0o755)
 
     with pytest.raises(StackError, match="no processor of type redaction"):
-        validate(adot, CONFIG, {})
+        validate(adot, SHIPPED, {})
 
 
 def test_a_collector_that_does_not_start_is_not_taken_for_a_bad_config(tmp_path: Path) -> None:
     with pytest.raises(
         StackError, match=r"the collector cannot check its config: .*cannot be started"
     ):
-        validate(tmp_path / "nothing-there", CONFIG, {})
+        validate(tmp_path / "nothing-there", SHIPPED, {})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stack.applied_config import apply_config
+from stack.applied_config import apply_config, wanted_config
 from stack.engine import Engine
 from stack.runtimes import compose
 from stack.services import make_plan, otel_env
@@ -47,7 +47,7 @@ def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
     monkeypatch.setenv("RUN_DIR", str(tmp_path))
     monkeypatch.setenv("PAGE", "on")
     plan = make_plan(load_settings(ROOT), ROOT, "docker")
-    apply_config(plan, plan.config_source.read_text())
+    apply_config(plan, wanted_config(plan))
     engine = Engine("unix:///var/run/docker.sock", "20.10.24", "2.26.1", "0.13.1")
     names = ("collector", "backend", "profiles", "emulators", "frontend")
     return compose.compose_variables(plan, engine, {name: f"example/{name}:1" for name in names})

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from stack.collector_config import ConfigTexts
 from stack.engine import Engine
 from stack.errors import StackError
 from stack.runtimes import compose, containers, docker
@@ -40,7 +41,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(docker, "is_running", lambda _plan: False)
     monkeypatch.setattr(docker, "check_free", lambda _ports: None)
     monkeypatch.setattr(docker, "prepare", lambda *_: {"collector": "example/collector:1"})
-    monkeypatch.setattr(docker, "_checked_config", lambda *_: "receivers: {}\n")
+    monkeypatch.setattr(docker, "_checked_config", lambda *_: ConfigTexts("receivers: {}\n"))
     monkeypatch.setattr(docker, "containers_of", lambda *_: [])
     monkeypatch.setattr(docker, "other_folder", lambda _plan: None)
     monkeypatch.setattr(docker, "_compose", lambda _plan, *words, **_: asked.append(words[0]))

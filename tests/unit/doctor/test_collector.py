@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from stack.applied_config import apply_config
+from stack.collector_config import ConfigTexts
 from stack.doctor.collector import check_collector, check_config, check_delivery
 from stack.doctor.setup import Setup
 from stack.errors import StackError
@@ -67,12 +69,11 @@ def with_health(setup: Setup, url: str) -> Setup:
 
 
 def apply(setup: Setup, config: str, seconds_later: int) -> None:
-    """Write the collector's copy, older (negative) or younger than the file that people edit."""
-    file = setup.plan.config_applied
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(config)
+    """Write the collector's copies, older (negative) or younger than the file that people edit."""
+    apply_config(setup.plan, ConfigTexts(config))
     at = setup.plan.config_source.stat().st_mtime + seconds_later
-    os.utime(file, (at, at))
+    for file in setup.plan.config_applied:
+        os.utime(file, (at, at))
 
 
 def write_log(setup: Setup, log: str) -> None:

@@ -13,7 +13,7 @@ from stack.collector_config import env_defaults, missing_components, validate
 from stack.fragments import Fragment, all_variables, load, merge, names, required_keys, variables
 from stack.routes import vendor
 from stack.settings import ROOT, Settings
-from tests.unit.collector.running import CONFIG, NO_VENDORS
+from tests.unit.collector.running import CONFIG, NO_VENDORS, PATTERNS
 from tests.unit.fragments.expectations import WANTED
 
 BASE: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
@@ -96,7 +96,7 @@ def test_all_together_are_a_config_that_the_collector_takes(binary: Path, tmp_pa
     # when
     config.write_text(merge(CONFIG.read_text(), FRAGMENTS))
     # then
-    validate(binary, config, {**NO_VENDORS, **keys, "AWS_REGION": "eu-central-1"})
+    validate(binary, [config, PATTERNS], {**NO_VENDORS, **keys, "AWS_REGION": "eu-central-1"})
     env_defaults(config.read_text())
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from emulators.otlp.settings import Settings as EmulatorSettings
-from stack.applied_config import wanted_config, wanted_file
+from stack.applied_config import wanted_config
+from stack.collector_config import REDACTION_FILE, ConfigTexts
 from stack.errors import StackError
 from stack.fragments import load, merge, names
 from stack.runtimes.native import checked_config
@@ -31,6 +32,7 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "collector/otel-config.yaml").write_bytes(
         (ROOT / "collector/otel-config.yaml").read_bytes()
     )
+    (tmp_path / REDACTION_FILE).symlink_to(ROOT / REDACTION_FILE)
     return tmp_path
 
 
@@ -137,11 +139,12 @@ def test_live_aws_is_that_of_the_region(root: Path) -> None:
     )
 
 
-def test_without_fragments_the_edited_file_itself_is_what_runs(root: Path) -> None:
+def test_without_fragments_the_edited_files_themselves_are_what_runs(root: Path) -> None:
     chosen = plan(root, {})
 
-    assert wanted_file(chosen) == chosen.config_source
-    assert wanted_config(chosen) == chosen.config_source.read_text()
+    assert wanted_config(chosen) == ConfigTexts(
+        chosen.config_source.read_text(), (root / REDACTION_FILE).read_text()
+    )
 
 
 @pytest.mark.collector
@@ -214,5 +217,5 @@ def test_a_key_that_the_config_names_and_nobody_set_is_named_with_its_line(root:
     line = 1 + next(n for n, text in enumerate(lines) if "${env:NEW_RELIC_LICENSE_KEY}" in text)
     # then
     with pytest.raises(StackError) as refused:
-        wanted_file(plan(root, {}))
+        wanted_config(plan(root, {}))
     assert refused.value.what == (f"NEW_RELIC_LICENSE_KEY is not set; {source}:{line} needs it")

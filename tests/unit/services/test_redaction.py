@@ -8,6 +8,7 @@ import queue
 import random
 import re
 import time
+from pathlib import Path
 
 import pytest
 import rollbar
@@ -19,6 +20,7 @@ from serving.redaction import clean, clean_text, is_secret_name
 from stack.settings import ROOT
 from tests.corpus import HIDDEN_NAMES, KEPT, MASKED, SHOWN_NAMES
 from tests.security import canary_values
+from tools.secret_patterns import MADE, made_patterns
 
 
 @pytest.mark.parametrize(("text", "cleaned"), MASKED)
@@ -43,10 +45,10 @@ def test_a_pattern_is_left_out_only_where_it_finds_nothing(monkeypatch: pytest.M
     assert quick == [clean_text(text) for text in texts]
 
 
-def test_the_page_has_the_same_patterns() -> None:
-    """What it sends to Rollbar passes no collector. Its own tests hold it against the examples."""
-    page = json.loads((ROOT / "services/frontend/src/telemetry/secrets.json").read_text())
-    assert page == {"names": list(redaction.NAMES), "values": list(redaction.VALUES)}
+@pytest.mark.parametrize("file", MADE, ids=lambda file: file.parts[1])
+def test_the_services_and_the_page_clean_by_the_collectors_patterns(file: Path) -> None:
+    """One list of examples goes through all three: here, in the page's tests, the collector's."""
+    assert (ROOT / file).read_text(encoding="utf-8") == made_patterns(ROOT), "make patterns"
 
 
 def test_names_decide() -> None:

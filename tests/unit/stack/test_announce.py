@@ -9,7 +9,7 @@ import pytest
 
 from stack.announce import announce
 from stack.applied_config import apply_config, wanted_config
-from stack.collector_config import CONFIG_FILE
+from stack.collector_config import CONFIG_FILE, REDACTION_FILE
 from stack.fragments import VENDORS
 from stack.services import Plan, make_plan
 from stack.settings import ROOT, load_settings
@@ -22,7 +22,8 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir(parents=True)
     for file in ("otel.env", "backend/otel.env", "profiles/otel.env"):
         shutil.copyfile(ROOT / "services" / file, tmp_path / "services" / file)
-    shutil.copyfile(ROOT / CONFIG_FILE, tmp_path / CONFIG_FILE)
+    for part in (CONFIG_FILE, REDACTION_FILE):
+        shutil.copyfile(ROOT / part, tmp_path / part)
     return tmp_path
 
 
@@ -34,7 +35,7 @@ def _without_honeycomb(root: Path) -> None:
     """Taken out of every pipeline, and another one put in its place by hand."""
     config = root / CONFIG_FILE
     text = config.read_text()
-    at = text.index("  # AWS X-Ray. Its exporter")
+    at = text.index("  # AWS X-Ray.")
     pasted = "  otlp_http/acme: {endpoint: 'https://otlp.acme.example'}\n\n"
     definitions, service = (text[:at] + pasted + text[at:]).split("\nservice:", 1)
     swapped = service.replace("otlp_http/honeycomb", "otlp_http/acme")

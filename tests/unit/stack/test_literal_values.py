@@ -20,7 +20,7 @@ from supervisor.options import ServerOptions
 from stack import otlp_json
 from stack.applied_config import applied_config, apply_config, wanted_config
 from stack.collector_build import ensure_collector_binary
-from stack.collector_config import CONFIG_FILE
+from stack.collector_config import CONFIG_FILE, REDACTION_FILE, ConfigTexts
 from stack.config_traps.resolved import expand
 from stack.env_file import ENV_FILE
 from stack.errors import StackError
@@ -131,6 +131,7 @@ def root(tmp_path: Path) -> Path:
     config["service"]["pipelines"] = {"traces": pipeline}
     (tmp_path / CONFIG_FILE).parent.mkdir(exist_ok=True)
     (tmp_path / CONFIG_FILE).write_text(yaml.safe_dump(config))
+    (tmp_path / REDACTION_FILE).symlink_to(ROOT / REDACTION_FILE)
     return tmp_path
 
 
@@ -185,7 +186,7 @@ def _given_by_supervisor(plan: Plan) -> dict[str, str]:
             continue
         told[name] = value
     plan = replace(plan, processes=(replace(collector, environment=told),))
-    apply_config(plan, "")
+    apply_config(plan, ConfigTexts(""))
     plan.folders["LOG_DIR"].mkdir(parents=True)
     write_config(plan)
     options = ServerOptions()

@@ -14,6 +14,8 @@ import pytest
 from supervisor.options import ServerOptions
 from supervisor.xmlrpc import Faults
 
+from stack.applied_config import apply_config
+from stack.collector_config import ConfigTexts
 from stack.errors import StackError
 from stack.runtimes import native, supervisor
 from stack.services import Plan, Process
@@ -77,14 +79,14 @@ def test_only_the_applied_collector_config_changes_what_supervisor_is_told(tmp_p
     # given
     plan = plan_of(tmp_path, {}, ("otelcol", "--config", "applied"))
     plan = replace(plan, processes=(replace(plan.processes[0], name="collector"),))
-    plan.config_applied.parent.mkdir(parents=True)
-    plan.config_applied.write_text("a: 1\n")
+    apply_config(plan, ConfigTexts("a: 1\n", "b: 1\n"))
     before = supervisor.config_text(plan)
     assert supervisor.config_text(plan) == before
     # when
-    plan.config_applied.write_text("a: 2\n")
-    # then: supervisor will restart the collector
-    assert supervisor.config_text(plan) != before
+    for edited in (ConfigTexts("a: 2\n", "b: 1\n"), ConfigTexts("a: 1\n", "b: 2\n")):
+        apply_config(plan, edited)
+        # then: supervisor will restart the collector
+        assert supervisor.config_text(plan) != before
 
 
 def test_credentials_of_the_caller_are_not_passed_on(

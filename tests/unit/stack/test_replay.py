@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.applied_config import apply_config
+from stack.applied_config import apply_config, wanted_config
 from stack.commands import replay
 from stack.errors import StackError
 from stack.services import make_plan
@@ -17,7 +17,7 @@ from stack.settings import ROOT, load_settings
 def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stack that is up, and whose vendors have refused nothing."""
     plan = make_plan(load_settings(ROOT, {"RUN_DIR": str(tmp_path)}), ROOT, "native")
-    apply_config(plan, plan.config_source.read_text())
+    apply_config(plan, wanted_config(plan))
     monkeypatch.setattr(replay, "running_plan", lambda: plan)
 
 

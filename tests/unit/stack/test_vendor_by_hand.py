@@ -12,7 +12,7 @@ import pytest
 from stack import reload as reloading
 from stack.announce import announce
 from stack.applied_config import apply_config, wanted_config
-from stack.collector_config import CONFIG_FILE
+from stack.collector_config import CONFIG_FILE, REDACTION_FILE, ConfigTexts
 from stack.commands import validate
 from stack.config_check import lint
 from stack.env_file import ENV_FILE
@@ -39,7 +39,8 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir(parents=True)
     for file in ("otel.env", "backend/otel.env", "profiles/otel.env"):
         shutil.copyfile(ROOT / "services" / file, tmp_path / "services" / file)
-    shutil.copyfile(ROOT / CONFIG_FILE, tmp_path / CONFIG_FILE)
+    for part in (CONFIG_FILE, REDACTION_FILE):
+        shutil.copyfile(ROOT / part, tmp_path / part)
     return tmp_path
 
 
@@ -49,7 +50,7 @@ def paste(root: Path) -> Callable[[str], None]:
 
     def change(endpoint: str) -> None:
         text = (ROOT / CONFIG_FILE).read_text()
-        at = text.index("  # AWS X-Ray. Its exporter")
+        at = text.index("  # AWS X-Ray.")
         text = text[:at] + SNIPPET.format(endpoint=endpoint) + text[at:]
         definitions, service = text.split("\nservice:", 1)
         swapped = service.replace("otlp_http/honeycomb", "otlp_http/acme")
@@ -112,7 +113,7 @@ def test_reload_refuses_what_validate_refuses(
     apply_config(plan, wanted_config(plan))
     paste("https://acme.example:0")
     monkeypatch.chdir(root)
-    switched: list[str] = []
+    switched: list[ConfigTexts] = []
     runtime = SimpleNamespace(
         checked_config=native.checked_config,
         switch_config=lambda _plan, text: switched.append(text),

@@ -1,19 +1,18 @@
-import gitleaks from "./gitleaks.json";
-import patterns from "./secrets.json";
+import patterns from "./patterns.json";
 
 export const MASK = "****";
 
 /**
- * What is a secret: the services' own patterns (services/serving/serving/redaction.py), which are the
- * collector's. A test holds the three equal, and one list of examples goes through all. What the page
- * sends to Rollbar passes no collector.
+ * What is a secret: the collector's patterns, as `make patterns` makes them of collector/redaction.yaml
+ * for the services too. One list of examples goes through all three. What the page sends to Rollbar
+ * passes no collector.
  */
 const VALUES = patterns.values.map((pattern) => compiled(pattern, "dg"));
 const NAMES = patterns.names.map((pattern) => compiled(pattern, ""));
 
-/** What gitleaks knows of vendors' tokens (tools/secret_rules.py), by the letters that each has in it. */
+/** What gitleaks knows of vendors' tokens, by the letters that each has in it. */
 const RULES = new Map<string, string[]>();
-for (const { keywords, pattern } of gitleaks.rules) {
+for (const { keywords, pattern } of patterns.rules) {
   for (const keyword of keywords) RULES.set(keyword, [...(RULES.get(keyword) ?? []), pattern]);
 }
 const compiledRules = new Map<string, RegExp>();
