@@ -7,11 +7,14 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import BaseModel
 
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.services import Plan, make_plan
-from stack.settings import ROOT, Settings
+from stack.settings import ROOT, Settings, own_names
+from stack.vendors import settings_kinds
 from tests.integration.harness.stack import BACKEND, PROFILES, TEST_ENVIRONMENT, Change
 from tests.ports import free_ports
 
@@ -35,15 +38,21 @@ def shipped_plan(folder: Path, runtime: Runtime) -> Plan:
         python_image=os.environ.get("PYTHON_IMAGE"),
         collector_config=config,
         collector={**defaults, **{name: str(ports[name]) for name in defaults if name in ports}},
-        **{name: ports[name.upper()] for name in Settings.model_fields if name.upper() in ports},  # type: ignore[arg-type]
+        of_vendors=tuple(kind(**_of(kind, ports)) for kind in settings_kinds()),
+        **_of(Settings, ports),
     )
     plan = make_plan(settings, ROOT, runtime)
     return _with_environment(plan, dict.fromkeys((PROFILES, BACKEND), TEST_ENVIRONMENT))
 
 
+def _of(kind: type[BaseModel], ports: Mapping[str, int]) -> dict[str, Any]:
+    """The ports among the fields of `kind`."""
+    return {name: ports[name.upper()] for name in kind.model_fields if name.upper() in ports}
+
+
 def ports_by_name(collector_defaults: Iterable[str]) -> dict[str, int]:
     """A free port for each name of a port that a user can set, by that name."""
-    settings = (name.upper() for name in Settings.model_fields)
+    settings = (name.upper() for name in own_names())
     names = {name for name in (*settings, *collector_defaults) if name.endswith("_PORT")}
     return dict(zip(sorted(names), free_ports(len(names)), strict=True))
 
