@@ -13,5 +13,5 @@ class Settings:
 
     port: int = 4587
     instance_id: str = "123456"
-    token: str = "glc_local-emulator-token"  # noqa: S105 - accepted on loopback only
-    read_token: str = "glsa_local-emulator-token"  # noqa: S105 - the same
+    token: str = "glc_local-emulator-token-of-no-account"  # noqa: S105 - accepted on loopback only
+    read_token: str = "glsa_local_emulator_token_of_no_account"  # noqa: S105 - the same
