@@ -1,14 +1,14 @@
-"""The images' health check: exit 0 when the service on BIND's port answers 200."""
+"""The health check of an image: exit 0 when the address that it is given answers 200."""
 
 import http.client
-import os
 import sys
+from urllib.parse import urlsplit
 
-port = int(os.environ["BIND"].rpartition(":")[2])
-connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+address = urlsplit(sys.argv[1])
+connection = http.client.HTTPConnection(address.netloc, timeout=2)
 try:
-    connection.request("GET", "/api/health-check")
+    connection.request("GET", address.path)
     status = connection.getresponse().status
 except OSError as failed:
-    sys.exit(f"no answer on port {port}: {failed}")
-sys.exit(0 if status == http.client.OK else f"port {port} answered {status}")
+    sys.exit(f"no answer from {address.netloc}: {failed}")
+sys.exit(0 if status == http.client.OK else f"{address.netloc} answered {status}")

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 
 from stack.page_build import SOURCES
-from stack.services import FLASK, PAGE, Plan, Process
+from stack.services import PAGE, Plan, Process
 
 VITE = "node_modules/vite/bin/vite.js"
 
@@ -17,7 +17,7 @@ def for_development(plan: Plan) -> Plan:
 
 
 def _follows(plan: Plan, process: Process) -> Process:
-    if process.name in FLASK:
+    if process in plan.instrumented:
         return replace(process, environment={**process.environment, "RELOAD": "true"})
     if process.name != PAGE:
         return process

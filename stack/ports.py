@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 
+from stack.compose_file import COMPOSE_FILE
 from stack.errors import StackError
 from stack.program import ProgramError, run
-from stack.runtimes.compose import COMPOSE_FILE
 from stack.runtimes.containers import ASK_SECONDS, FOLDER_LABEL, PROJECT_LABEL
 from stack.runtimes.supervisor import RUN_DIR_MARK
 from stack.services import project_of

@@ -13,12 +13,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     StringConstraints,
     ValidationError,
 )
 
 from stack.access import Access
 from stack.collector_config import CONFIG_FILE, env_defaults, env_required, parse, read
+from stack.compose_file import default_ports
 from stack.env_file import (
     ENV_FILE,
     check_known,
@@ -44,6 +46,11 @@ def _names(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+
+
+def _over_defaults(given: Mapping[str, object]) -> dict[str, object]:
+    return {**_default_ports(), **given}
+
 
 IDENTITY = ("PROJECT", "RUN_DIR")
 """By these a machine's stacks are told apart."""
@@ -72,9 +79,11 @@ class Settings(BaseModel):
     run_dir: Path = Path(".run")
     port_offset: Annotated[int, Field(ge=0, le=HIGHEST_PORT)] = 0
     """Added to each port that has no number of its own in `.env` or the environment."""
-    backend_port: Port = 4567
-    profiles_port: Port = 4568
-    frontend_port: Port = 3000
+    ports: Annotated[dict[str, Port], BeforeValidator(_over_defaults)] = Field(
+        default={}, validate_default=True
+    )
+    """By their names in `.env`; the defaults are those of the compose file. The collector's are in
+    `collector`."""
     page: Literal["on", "off"] | None = None
     """None: on where there is Node to build it with, or an image with Node."""
     web_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
@@ -100,9 +109,6 @@ class Settings(BaseModel):
     otlp_client_secrets: Path = Path(".run/access/client")
     fragments: Names = Field(default=(), alias="with")
     """Other vendors, by their file in collector/vendors."""
-    emulator_control_port: Port = 4580
-    emulator_otlp_port: Port = 4585
-    emulator_otlp_grpc_port: Port = 4586
     of_vendors: tuple[VendorSettings, ...] = Field(
         default_factory=lambda: tuple(kind() for kind in settings_kinds()), repr=False
     )
@@ -132,31 +138,17 @@ class Settings(BaseModel):
         )
 
     @property
-    def page_origins(self) -> tuple[str, str]:
-        """Where a browser on this machine has the page from."""
-        return f"http://127.0.0.1:{self.frontend_port}", f"http://localhost:{self.frontend_port}"
-
-    @property
-    def emulator_variables(self) -> dict[str, str]:
-        """What the emulators' process is told: its ports, and the page that may send to Rollbar."""
-        ports = {
-            name.upper(): str(value)
-            for group in (self, *self.of_vendors)
-            for name, value in group
-            if name.startswith("emulator_")
-        }
-        return {"EMULATOR_PAGE_ORIGINS": ",".join(self.page_origins), **ports}
-
-    @property
     def aws_region(self) -> str:
         """As the collector's config has it, unless the user set another."""
         return self.collector["AWS_REGION"]
 
     def port(self, name: str) -> int:
-        """A port of the collector by the name of its variable, for example `OTLP_HTTP_PORT`.
+        """A port by the name of its variable, for example `OTLP_HTTP_PORT`.
 
-        Raises StackError where the config has a fixed port in its place, or none.
+        Raises StackError where the collector's config has a fixed port in its place, or none.
         """
+        if name in self.ports:
+            return self.ports[name]
         if name not in self.collector:
             raise StackError(
                 f"{self.collector_config} does not say ${{env:{name}:-…}}, and by that name the "
@@ -221,12 +213,13 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     collector = {name: values.get(name, default) for name, default in defaults.items()}
     _check_ports(collector, origins)
     _check_bind(collector, origins)
-    fields = {name.lower(): value for name, value in values.items() if name in own}
+    fields = {n.lower(): value for n, value in values.items() if n in own - _default_ports().keys()}
     try:
         of_vendors = tuple(_take(kind, fields) for kind in settings_kinds())
         settings = Settings(
             collector=collector,
             of_vendors=of_vendors,
+            ports={n: value for n, value in values.items() if n in _default_ports()},  # type: ignore[misc]
             **fields,  # type: ignore[arg-type]
         )
     except ValidationError as invalid:
@@ -273,7 +266,7 @@ def _refused(invalid: ValidationError, origins: Mapping[str, str]) -> StackError
     first = invalid.errors()[0]
     if not first["loc"]:
         return StackError(first["msg"].removeprefix("Value error, "), "set both")
-    name = str(first["loc"][0]).upper()
+    name = str(first["loc"][1 if first["loc"][0] == "ports" else 0]).upper()
     # A key that ended up under a wrong name must not be printed.
     given = quoted(str(first["input"]))
     said = first["msg"]
@@ -285,14 +278,37 @@ def _refused(invalid: ValidationError, origins: Mapping[str, str]) -> StackError
 
 def own_names() -> set[str]:
     """What a setting is called in `.env`."""
-    computed = {"of_vendors", "collector", "config_values", "key_files", "idle", "ignored"}
     kinds: tuple[type[BaseModel], ...] = (Settings, *settings_kinds())
+    return {*_default_ports(), *(name for kind in kinds for name in _fields(kind))}
+
+
+def _fields(kind: type[BaseModel]) -> dict[str, str]:
+    """The fields that are one setting each, by its name."""
+    others = {"of_vendors", "collector", "config_values", "key_files", "idle", "ignored", "ports"}
     return {
-        (field.alias or name).upper()
-        for kind in kinds
+        (field.alias or name).upper(): name
         for name, field in kind.model_fields.items()
-        if name not in computed
+        if name not in others
     }
+
+
+def _default_ports() -> dict[str, int]:
+    """Those of the compose file that neither a vendor's module nor the collector's config has."""
+    of_vendors = {name for kind in settings_kinds() for name in _fields(kind)}
+    return {name: port for name, port in default_ports(ROOT).items() if name not in of_vendors}
+
+
+def given_names(settings: Settings) -> dict[str, str | None]:
+    """Every setting that is one word, and every port, as text. Holds keys."""
+    found: dict[str, str | None] = {name: str(port) for name, port in settings.ports.items()}
+    for group in (settings, *settings.of_vendors):
+        for name, field in _fields(type(group)).items():
+            value = getattr(group, field)
+            if isinstance(value, SecretStr):
+                found[name] = value.get_secret_value()
+            elif value is None or isinstance(value, str | int | Path):
+                found[name] = None if value is None else str(value)
+    return found
 
 
 def _take(kind: type[Own], fields: dict[str, str]) -> Own:
@@ -356,6 +372,9 @@ def _moved(
             if is_moved(name.upper())
         }
 
+    ports = {
+        name: move(name, port) if is_moved(name) else port for name, port in settings.ports.items()
+    }
     collector = {
         name: str(move(name, int(value))) if is_moved(name) else value
         for name, value in settings.collector.items()
@@ -366,7 +385,7 @@ def _moved(
         if is_moved(name) and name not in collector and default and default.isdigit()
     }
     of_vendors = tuple(own.model_copy(update=moved(own)) for own in settings.of_vendors)
-    own = {**moved(settings), "of_vendors": of_vendors, "collector": collector}
+    own = {**moved(settings), "ports": ports, "of_vendors": of_vendors, "collector": collector}
     return (
         settings.model_copy(update=own),
         {**named, **others},

@@ -154,7 +154,7 @@ def _engine_and_images() -> None:
     ensure_engine(LEASE, os.getpid())
     # The suites see them too.
     os.environ.update(ensure_base_images())
-    ensure_images(ROOT)
+    ensure_images(make_plan(load_settings(ROOT), ROOT, "docker"))
 
 
 def _checked(name: str, check: Callable[[], None]) -> Outcome:

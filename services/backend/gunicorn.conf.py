@@ -3,4 +3,4 @@
 from cruddur.config import Config
 from serving.gunicorn_settings import settings
 
-globals().update(settings(app="cruddur:create_app()", port=4567, check=Config.from_environ))
+globals().update(settings(app="cruddur:create_app()", port=8000, check=Config.from_environ))

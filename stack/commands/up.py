@@ -14,7 +14,7 @@ from stack.last_lines import show_last_lines
 from stack.page_build import NoNodeError, build_without_node, can_serve_page
 from stack.prove import Proof, prove
 from stack.runtimes.chosen import RUNTIMES, plan_of_running, plan_to_start
-from stack.services import FLASK, Plan, service_version
+from stack.services import COLLECTOR, Plan, service_version
 from stack.vendors.honeycomb.api import check_key, send_marker
 
 
@@ -39,7 +39,7 @@ def run() -> None:
             proof = prove(plan)
     except BaseException as failed:
         if isinstance(failed, StackError):
-            for name in (*FLASK, "collector"):
+            for name in (*(one.name for one in plan.instrumented), COLLECTOR):
                 show_last_lines(plan, name, runtime.output(plan, name))
         if not running:
             runtime.down(plan)

@@ -11,32 +11,51 @@ from pathlib import Path
 from stack import fragments
 from stack.aws_profile import with_keys
 from stack.collector_config import unescaped
+from stack.compose_file import COMPOSE_FILE
 from stack.engine import Engine
 from stack.errors import StackError
 from stack.private_file import write_private
-from stack.services import Plan, Process
-
-COMPOSE_FILE = Path("compose/compose.yaml")
-EMULATORS_FILE = Path("compose/local.yaml")
-PAGE_FILE = Path("compose/page.yaml")
-
-IMAGES_OWN = {"PAGE_DIR", "PATH", "PYTHONPATH", "PYTHONUNBUFFERED"}
-"""Variables of the native processes that an image sets by itself: where its programs are."""
+from stack.program import run
+from stack.services import Plan
 
 UNPRIVILEGED = 10001
 """User and group of the containers where the caller is root; else they are the caller's own."""
 
 
+def compose(
+    plan: Plan,
+    *words: str,
+    seconds: float,
+    variables: Mapping[str, str] | None = None,
+    log: Path | None = None,
+) -> str:
+    """Run Compose on this project, and return what it printed.
+
+    With `variables`, over those of the plan, it reads the compose files; else it has to do with
+    what the engine knows of the project. Raises ProgramError.
+    """
+    command = ["docker", "compose", "--project-name", plan.project]
+    environment = None
+    if variables is not None:
+        # `.env` has one reader, the settings.
+        command += ["--env-file", os.devnull]
+        command += [f"--file={plan.root / file}" for file in compose_files(plan)]
+        given = {name: value for name, value in plan.environment.items() if value is not None}
+        environment = {**given, **variables}
+    return run([*command, *words], seconds=seconds, environment=environment, cwd=Path("/"), log=log)
+
+
 def compose_files(plan: Plan) -> list[Path]:
     """The compose files of what the plan runs."""
-    played = any(process.name == "emulators" for process in plan.processes)
-    added = [COMPOSE_FILE.with_name(f"with-{name}.yaml") for name in plan.settings.fragments]
-    return [
-        COMPOSE_FILE,
-        *([EMULATORS_FILE] if played else []),
-        *([PAGE_FILE] if plan.page_url else []),
-        *(file for file in added if (plan.root / file).is_file()),
+    names = {process.name for process in plan.processes}
+    changes = [
+        *([] if "emulators" in names else ["without-emulators"]),
+        *([] if plan.page_url else ["without-page"]),
+        *(["collector-image"] if plan.settings.collector_image else []),
+        *(f"with-{name}" for name in plan.settings.fragments),
     ]
+    files = (COMPOSE_FILE.with_name(f"{name}.yaml") for name in changes)
+    return [COMPOSE_FILE, *(file for file in files if (plan.root / file).is_file())]
 
 
 def copy_secrets(plan: Plan, user: str) -> None:
@@ -66,18 +85,15 @@ def secret_folders(plan: Plan) -> dict[str, Path]:
     return {"OTLP_SERVER_SECRETS": folder / "server", "OTLP_CLIENT_SECRETS": folder / "client"}
 
 
-def compose_variables(plan: Plan, engine: Engine, images: Mapping[str, str]) -> dict[str, str]:
-    """Every variable of the compose file."""
+def compose_variables(plan: Plan, engine: Engine) -> dict[str, str]:
+    """The variables of the compose file that the plan has not, or has otherwise. Writes the files
+    in ENV_DIR.
+    """
     content = b"".join(file.read_bytes() for file in plan.config_applied)
     return {
-        **plan.environment,
-        **{name: str(port) for name, port in plan.ports.items()},
-        **{f"{name.upper()}_REFERENCE": reference for name, reference in images.items()},
         "CONTAINER_USER": user_of(engine),
-        "CONFIG_DIR": str(plan.config_folder),
         "COLLECTOR_CONFIG_SHA256": hashlib.sha256(content).hexdigest(),
         "ENV_DIR": str(write_environment(plan)),
-        "OTLP_SCHEME": plan.access.scheme,
         **{name: str(folder) for name, folder in secret_folders(plan).items()},
         **_of_fragments(plan),
     }
@@ -99,12 +115,8 @@ def _of_fragments(plan: Plan) -> dict[str, str]:
     }
 
 
-def image_name(process: Process) -> str:
-    return process.name.removesuffix("-flask").removesuffix("-react")
-
-
 def write_environment(plan: Plan) -> Path:
-    """A folder with the variables of each service, as Compose reads them.
+    """A folder with what is added to each service's variables, as Compose reads them.
 
     Raises StackError for a value that such a file cannot hold.
     """
@@ -112,9 +124,7 @@ def write_environment(plan: Plan) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for process in plan.processes:
         lines = [
-            f"{name}={_quoted(name, value)}\n"
-            for name, value in with_keys(process.environment).items()
-            if name not in IMAGES_OWN
+            f"{name}={_quoted(name, value)}\n" for name, value in with_keys(process.added).items()
         ]
         # It holds the keys that the service gets.
         write_private(folder / f"{process.name}.env", "".join(lines))

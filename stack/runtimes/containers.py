@@ -8,10 +8,10 @@ from typing import Any
 
 import requests
 
+from stack.compose_file import COMPOSE_FILE
 from stack.errors import StackError
 from stack.last_lines import show_last_lines
 from stack.program import ProgramError, run
-from stack.runtimes.compose import COMPOSE_FILE
 from stack.runtimes.service import Service
 from stack.services import Plan, Process
 from stack.waiting import DeadlineError, wait_for

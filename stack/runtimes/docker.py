@@ -19,12 +19,11 @@ from stack.images import ensure_images
 from stack.ports import check_free
 from stack.program import ProgramError, run
 from stack.runtimes.compose import (
-    compose_files,
+    compose,
     compose_variables,
     copy_secrets,
     environment_folder,
     give,
-    image_name,
     secret_folders,
     user_of,
 )
@@ -41,7 +40,7 @@ from stack.runtimes.containers import (
     wait_healthy,
 )
 from stack.runtimes.service import Service
-from stack.services import Plan
+from stack.services import COLLECTOR, Plan
 from stack.vendors.aws import Settings as AwsSettings
 
 UP_SECONDS = 120
@@ -63,8 +62,8 @@ def up(plan: Plan) -> None:
         if not running:
             check_free(plan.ports)
         images = prepare(plan, engine)
-        apply_config(plan, _checked_config(plan, images["collector"]))
-        variables = compose_variables(plan, engine, images)
+        apply_config(plan, _checked_config(plan, images[COLLECTOR]))
+        variables = compose_variables(plan, engine)
         with step("starting " + ", ".join(process.name for process in plan.processes)):
             _compose_up(plan, variables)
             for process in plan.processes:
@@ -80,24 +79,21 @@ def checked_config(plan: Plan) -> ConfigTexts:
 
     Raises StackError when that image refuses it.
     """
-    return _checked_config(
-        plan, ensure_images(plan.root, plan.settings, ["collector"])["collector"]
-    )
+    return _checked_config(plan, ensure_images(plan, [COLLECTOR])[COLLECTOR])
 
 
 def switch_config(plan: Plan, texts: ConfigTexts) -> None:
     """Have the running collector, and nothing else, go on with `texts`. Raises StackError."""
     engine = require_engine()
-    images = prepare(plan, engine)
+    prepare(plan, engine)
     apply_config(plan, texts)
-    _compose_up(plan, compose_variables(plan, engine, images), only="collector")
-    wait_healthy(plan, plan.process("collector"))
+    _compose_up(plan, compose_variables(plan, engine), only=COLLECTOR)
+    wait_healthy(plan, plan.process(COLLECTOR))
 
 
 def prepare(plan: Plan, engine: Engine) -> dict[str, str]:
     """Make what the containers need; returns the images' references by name. Raises StackError."""
-    names = [image_name(process) for process in plan.processes]
-    images = ensure_images(plan.root, plan.settings, names)
+    images = ensure_images(plan)
     user = user_of(engine)
     for folder in plan.folders.values():
         folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +119,7 @@ def down(plan: Plan) -> bool:
             with suppress(ProgramError):
                 keep_log(plan, service)
         try:
-            _compose(plan, "down", "--remove-orphans", seconds=DOWN_SECONDS)
+            compose(plan, "down", "--remove-orphans", seconds=DOWN_SECONDS)
         except ProgramError as failed:
             raise StackError(
                 f"the containers of {plan.project} were not removed ({failed})",
@@ -148,7 +144,7 @@ def status(plan: Plan) -> list[Service]:
 def output(plan: Plan, service: str) -> list[str]:
     """The lines that a service printed lately."""
     words = ["logs", "--no-color", "--no-log-prefix", f"--tail={OUTPUT_LINES}", service]
-    printed = _compose(plan, *words, seconds=ASK_SECONDS)
+    printed = compose(plan, *words, seconds=ASK_SECONDS)
     return [line.removeprefix("\x1b[2K") for line in printed.splitlines()]
 
 
@@ -175,7 +171,7 @@ def is_running(plan: Plan) -> bool:
 
 def _check_profile(plan: Plan) -> None:
     """Say until when the keys of AWS_PROFILE are good. Raises StackError where it has none."""
-    ends = {with_keys(process.environment).get(EXPIRATION) for process in plan.processes} - {None}
+    ends = {with_keys(process.added).get(EXPIRATION) for process in plan.processes} - {None}
     for end in ends:
         console.print(
             f"  AWS_PROFILE={plan.settings.of(AwsSettings).aws_profile} has keys until {end}: "
@@ -211,7 +207,7 @@ def _checked_config(plan: Plan, image: str) -> ConfigTexts:
 
 
 def _validate(plan: Plan, image: str, files: Sequence[Path]) -> None:
-    environment = plan.process("collector").environment
+    environment = plan.process(COLLECTOR).environment
     docker = ["docker", "run", "--rm", "--network=none", "--read-only", "--cap-drop=ALL"]
     mounts = [f"--mount=type=bind,source={file},target={file},readonly" for file in files]
     # As the caller, who can read the file.
@@ -246,25 +242,10 @@ def _distribution(image: str) -> Distribution:
 def _compose_up(plan: Plan, variables: dict[str, str], only: str | None = None) -> None:
     scope = ["--no-deps", only] if only else ["--remove-orphans"]
     try:
-        _compose(plan, "up", "--detach", "--no-build", "--pull=never", *scope,
-                 seconds=UP_SECONDS, variables=variables)  # fmt: skip
+        compose(plan, "up", "--detach", "--no-build", "--pull=never", *scope,
+                seconds=UP_SECONDS, variables=variables)  # fmt: skip
     except ProgramError as failed:
         raise StackError(
             f"Docker Compose did not start the containers ({failed})",
             "with `docker compose ls` you see which projects run",
         ) from None
-
-
-def _compose(
-    plan: Plan, *words: str, seconds: float, variables: dict[str, str] | None = None
-) -> str:
-    """Run Compose on this project.
-
-    Only `up` has `variables`, and so reads the compose file: what runs is known to the engine.
-    """
-    command = ["docker", "compose", "--project-name", plan.project]
-    if variables is not None:
-        # `.env` has one reader, the settings.
-        command += ["--env-file", os.devnull]
-        command += [f"--file={plan.root / file}" for file in compose_files(plan)]
-    return run([*command, *words], seconds=seconds, environment=variables, cwd=Path("/"))

@@ -9,21 +9,28 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from stack.compose_file import load_services, read_env_file
 from stack.errors import StackError
-from stack.services.collector import INSIDE_THE_CONTAINER, collector
-from stack.services.emulators import emulators
-from stack.services.model import BACKEND, COLLECTOR_HOSTS, EMULATOR_HOSTS, FLASK, PAGE, Plan
-from stack.services.page import has_page, page
+from stack.page_build import can_serve_page
+from stack.services.added import memory_limit
+from stack.services.model import (
+    BACKEND,
+    COLLECTOR,
+    COLLECTOR_HOSTS,
+    EMULATOR_HOSTS,
+    EMULATORS,
+    PAGE,
+    Plan,
+)
 from stack.services.process import Process
-from stack.services.services import backend, otel_env, profiles
-from stack.settings import Settings
+from stack.services.processes import processes
+from stack.settings import Settings, given_names
 from stack.vendors import vendors
 
 __all__ = [
     "BACKEND",
+    "COLLECTOR",
     "COLLECTOR_HOSTS",
-    "FLASK",
-    "INSIDE_THE_CONTAINER",
     "PAGE",
     "Plan",
     "Process",
@@ -37,33 +44,52 @@ __all__ = [
 
 
 def make_plan(settings: Settings, root: Path, runtime: str) -> Plan:
-    """The plan for `runtime`, `native` or `docker`. Reads the services' otel.env; writes nothing.
+    """The plan for `runtime`, `native` or `docker`. Reads the compose file and the files of
+    variables that it names; writes nothing.
 
     Raises StackError when two settings name the same port.
     """
     empty = plan_to_stop(settings, root, runtime)
-    version = service_version(root)
-    shared = {
+    # `up` says that one cannot be known, not the command that needs it.
+    for name in ("OTLP_HTTP_PORT", "COLLECTOR_HEALTH_PORT", "COLLECTOR_METRICS_PORT"):
+        settings.port(name)
+    draft = replace(empty, vendors=vendors(settings, EMULATOR_HOSTS[runtime]))
+    draft = replace(draft, environment=_variables(draft))
+    services = load_services(root)
+    if draft.control_url is None:
+        del services[EMULATORS]
+    if not has_page(settings, root):
+        del services[PAGE]
+    planned = replace(draft, processes=processes(draft, services))
+    _check_distinct([process.ports for process in planned.processes])
+    return planned
+
+
+def _variables(plan: Plan) -> dict[str, str | None]:
+    """What `${…}` in the compose file stands for."""
+    settings = plan.settings
+    return {
+        **given_names(settings),
         **settings.collector,
-        "BACKEND_PORT": str(settings.backend_port),
-        "PROFILES_PORT": str(settings.profiles_port),
-        "FRONTEND_PORT": str(settings.frontend_port),
-        "WEB_CONCURRENCY": str(settings.web_concurrency),
+        "OTLP_ADDRESS": settings.collector.get("OTLP_BIND"),
+        "OTLP_SCHEME": plan.access.scheme,
+        "GOMEMLIMIT": memory_limit(plan),
         # The routes that raise errors on purpose are for people who try the stack out.
         "DEBUG_ROUTES": str(settings.deployment_environment == "local").lower(),
-        "RELEASE": version,
-        "DEPLOYMENT_ENVIRONMENT": settings.deployment_environment,
-        "OTEL_RESOURCE_ATTRIBUTES": (
-            f"service.version={version},deployment.environment={settings.deployment_environment}"
-        ),
-        **{name: str(folder) for name, folder in empty.folders.items()},
+        "RELEASE": service_version(plan.root),
+        "CONFIG_DIR": str(plan.config_folder),
+        **{name: str(folder) for name, folder in plan.folders.items()},
     }
-    draft = replace(empty, environment=shared, vendors=vendors(settings, EMULATOR_HOSTS[runtime]))
-    played = () if draft.control_url is None else (emulators(draft),)
-    served = (page(draft),) if has_page(settings, root) else ()
-    processes = (*played, collector(draft), profiles(draft), backend(draft), *served)
-    _check_distinct([process.ports for process in processes])
-    return replace(draft, processes=processes)
+
+
+def has_page(settings: Settings, root: Path) -> bool:
+    """Whether the page is part of the stack: unless the user said, where it can be built."""
+    return settings.page == "on" or (settings.page is None and can_serve_page(root))
+
+
+def otel_env(path: Path) -> dict[str, str]:
+    """The variables of an otel.env file. Raises StackError when it is missing, or a value is."""
+    return {name: value for name, value in read_env_file(path).items() if value is not None}
 
 
 def plan_to_stop(settings: Settings, root: Path, runtime: str) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,28 +16,32 @@ from stack.services.process import Process
 from stack.settings import Settings
 from stack.vendors import Vendor
 
-PAGE = "frontend-react"
-
+COLLECTOR = "collector"
+EMULATORS = "emulators"
 BACKEND = "backend-flask"
-FLASK = (BACKEND, "profiles-flask")
-"""Processes. In their telemetry they may have other names: `Plan.service_names`."""
+PAGE = "frontend-react"
+"""Services with a part of their own. In telemetry they may have other names, see
+`Plan.service_names`.
+"""
 
-COLLECTOR_HOSTS = {"native": "127.0.0.1", "docker": "collector"}
+INSTRUMENTED = "opentelemetry-instrument"
 
-EMULATOR_HOSTS = {"native": "127.0.0.1", "docker": "emulators"}
+COLLECTOR_HOSTS = {"native": "127.0.0.1", "docker": COLLECTOR}
+
+EMULATOR_HOSTS = {"native": "127.0.0.1", "docker": EMULATORS}
 """Where the stack's own processes reach the emulators."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`environment`: every variable that compose files and processes share."""
+    """`environment`: the variables of the compose file, None where one is not set."""
 
     root: Path
     run_dir: Path
     project: str
     runtime: str
     settings: Settings
-    environment: Mapping[str, str]
+    environment: Mapping[str, str | None] = field(repr=False)  # keys are among them
     processes: tuple[Process, ...]
     vendors: tuple[Vendor, ...]
     folders: Mapping[str, Path] = field(default_factory=dict)
@@ -52,15 +56,19 @@ class Plan:
         return next(process for process in self.processes if process.name == name)
 
     @property
+    def instrumented(self) -> tuple[Process, ...]:
+        """The services under opentelemetry-instrument."""
+        return tuple(one for one in self.processes if Path(one.argv[0]).name == INSTRUMENTED)
+
+    @property
     def service_names(self) -> dict[str, str]:
-        """What each Flask service is called in its telemetry, by its process.
+        """What the app and the services that it needs are called in telemetry, by process.
 
         Raises StackError for one that nobody gives a name.
         """
         names = {}
-        for process in self.processes:
-            if process.name not in FLASK:
-                continue
+        needed = {BACKEND, *self.process(BACKEND).depends_on}
+        for process in (one for one in self.instrumented if one.name in needed):
             names[process.name] = process.environment.get("OTEL_SERVICE_NAME", "")
             if not names[process.name]:
                 raise StackError(
@@ -75,18 +83,18 @@ class Plan:
         """The emulators' control port; None where every vendor is live."""
         if all(vendor.live for vendor in self.vendors):
             return None
-        return f"http://127.0.0.1:{self.settings.emulator_control_port}"
+        return f"http://127.0.0.1:{self.settings.port('EMULATOR_CONTROL_PORT')}"
 
     @property
     def backend_url(self) -> str:
-        return f"http://127.0.0.1:{self.settings.backend_port}"
+        return f"http://127.0.0.1:{self.settings.port('BACKEND_PORT')}"
 
     @property
     def page_url(self) -> str | None:
         """None where the page is left out."""
         if all(process.name != PAGE for process in self.processes):
             return None
-        return f"http://127.0.0.1:{self.settings.frontend_port}"
+        return f"http://127.0.0.1:{self.settings.port('FRONTEND_PORT')}"
 
     @property
     def access(self) -> Access:
@@ -148,8 +156,3 @@ class Plan:
     @property
     def collector_binary(self) -> Path:
         return self.settings.collector_bin or self.root / ".run/bin/otelcol"
-
-
-def merged(groups: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """One mapping of several; the last one wins."""
-    return {name: value for group in groups for name, value in group.items()}

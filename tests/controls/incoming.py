@@ -292,7 +292,7 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         COLLECTS,
         "`GOMEMLIMIT`",
-        (Change("stack/services/collector.py", "        **_memory_limit(plan),\n"),),
+        (Change("stack/services/__init__.py", '        "GOMEMLIMIT": memory_limit(plan),\n'),),
         (GARBAGE,),
     ),
     TakenOut(

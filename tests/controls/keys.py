@@ -62,7 +62,6 @@ OF_OTHERS = f"{GRPC_IN_GO}::TestSoItIsForMetricsAndLogs"
 
 ANSWER = "collector/build/durable/answer.go"
 ANSWER_GRPC = "collector/build/durable/answer_grpc.go"
-FLASK = "stack/services/services.py"
 SERVING = "services/serving/serving"
 COMPOSE = "compose/compose.yaml"
 BUILDS = "stack/images.py"
@@ -76,9 +75,7 @@ LIMIT = Change(
 )
 LIMITS_OF_CONTAINERS = Change(COMPOSE, "  ulimits: {core: 0}\n")
 # Whoever makes the images has it in the environment.
-PASSED_ON = Change(
-    BUILDS, '_PASSED_ON = (*_PROXIES, "GOPROXY"', '_PASSED_ON = (*_PROXIES, "HONEYCOMB_API_KEY"'
-)
+PASSED_ON = Change(COMPOSE, "  HTTP_PROXY:\n", "  HTTP_PROXY:\n  HONEYCOMB_API_KEY:\n")
 PRODUCTION = "FROM runtime AS production\n"
 TAKEN = f"{PRODUCTION}ARG HONEYCOMB_API_KEY\n"
 
@@ -163,9 +160,9 @@ CASES: tuple[TakenOut, ...] = (
         "a key given as an argument",
         (
             Change(
-                FLASK,
-                'f"{package}:create_app()",',
-                'f"{package}:create_app()", "--name", own.get("ROLLBAR_ACCESS_TOKEN", "none"),',
+                COMPOSE,
+                '"cruddur:create_app()"]',
+                '"cruddur:create_app()", --name, "${ROLLBAR_ACCESS_TOKEN:-none}"]',
             ),
         ),
         (f"{SECRETS}::test_no_command_line_holds_a_key",),
@@ -175,10 +172,11 @@ CASES: tuple[TakenOut, ...] = (
         "the token given to gunicorn as one",
         (
             Change(
-                FLASK,
-                'f"{package}:create_app()",',
-                'f"{package}:create_app()", "--name", '
-                'sending(plan).get("OTEL_EXPORTER_OTLP_HEADERS", "none"),',
+                "stack/services/processes.py",
+                "        argv=tuple(argv),\n",
+                '        argv=(*argv, "--name", environment["OTEL_EXPORTER_OTLP_HEADERS"])\n'
+                '        if "OTEL_EXPORTER_OTLP_HEADERS" in environment\n'
+                "        else tuple(argv),\n",
             ),
         ),
         ("tests/security/test_access_end_to_end.py::test_the_token_is_on_no_command_line",),
@@ -396,9 +394,10 @@ CASES: tuple[TakenOut, ...] = (
         (
             Change(
                 BUILDS,
-                "    others = _SERVICES - {name}\n",
-                "    others = _SERVICES - {name}\n"
-                '    (services / name / "told").write_bytes((root / ".env").read_bytes())\n',
+                "    log = plan.root / BUILD_LOG\n",
+                "    log = plan.root / BUILD_LOG\n"
+                '    told = (plan.root / ".env").read_bytes()\n'
+                '    (plan.root / "services/backend/told").write_bytes(told)\n',
             ),
         ),
         (f"{IMAGES}::test_no_image_holds_a_key_of_whoever_made_it",),
@@ -414,43 +413,19 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         IMAGE,
         "`production` as the stage of a service's image",
-        (
-            Change(
-                BUILDS,
-                'path.name not in others),\n        target="production"',
-                'path.name not in others),\n        target="development"',
-            ),
-        ),
+        (Change(COMPOSE, "  target: production\n", "  target: development\n"),),
         (f"{IMAGES_UNIT}::test_each_image_is_the_stage_that_runs",),
     ),
     TakenOut(
         IMAGE,
         "of the page's",
-        (
-            Change(
-                BUILDS,
-                'sources=(folder,),\n        target="production"',
-                'sources=(folder,),\n        target="files"',
-            ),
-        ),
-        (f"{IMAGES_UNIT}::test_each_image_is_the_stage_that_runs",),
-    ),
-    TakenOut(
-        IMAGE,
-        "of the emulators', where it is the last one",
-        (
-            Change(
-                "emulators/Dockerfile",
-                'CMD ["python3", "-m", "emulators"]\n',
-                'CMD ["python3", "-m", "emulators"]\n\nFROM packages AS development\n',
-            ),
-        ),
+        (Change(COMPOSE, "${PAGE_TARGET:-production}", "${PAGE_TARGET:-files}"),),
         (f"{IMAGES_UNIT}::test_each_image_is_the_stage_that_runs",),
     ),
     TakenOut(
         IMAGE,
         "`prebuilt`",
-        (Change(BUILDS, 'target="prebuilt"', 'target="from-source"'),),
+        (Change(BUILDS, '"COLLECTOR_TARGET": "prebuilt"', '"COLLECTOR_TARGET": "compile"'),),
         (f"{IMAGES_UNIT}::test_each_image_is_the_stage_that_runs",),
     ),
     TakenOut(
@@ -459,8 +434,9 @@ CASES: tuple[TakenOut, ...] = (
         (
             Change(
                 BUILDS,
-                '*(f"--build-arg={name}" for',
-                '*(f"--build-arg={name}={os.environ[name]}" for',
+                '                "build",\n',
+                '                "build",\n'
+                "                f\"--build-arg=HTTPS_PROXY={os.environ.get('HTTPS_PROXY')}\",\n",
             ),
         ),
         (f"{IMAGES_UNIT}::test_a_proxy_is_passed_on_without_its_password_in_the_arguments",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import requests
 
 from stack.images import ensure_images
 from stack.page_build import can_serve_page
-from stack.settings import ROOT
+from stack.services import make_plan
+from stack.settings import ROOT, load_settings
 from tests.integration.harness.checkout import Checkout
 
 
@@ -21,7 +23,7 @@ def checkout(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Checkou
         pytest.skip("about a container")
     assert can_serve_page(ROOT), "the page needs Node, or to be built already"
     # Not on the clock of the command that starts it; what it is known by is the same there.
-    ensure_images(ROOT, names=("backend", "profiles", "collector", "emulators", "frontend"))
+    ensure_images(make_plan(load_settings(ROOT, {**os.environ, "PAGE": "on"}), ROOT, "docker"))
     made = Checkout(tmp_path / "project", page=True)
     made.settings["RUNTIME"] = "docker"
     yield made

@@ -17,8 +17,8 @@ import pytest
 from stack.env_file import ENV_FILE
 from stack.images import ensure_images
 from stack.page_build import can_serve_page
-from stack.services import PAGE
-from stack.settings import ROOT
+from stack.services import PAGE, make_plan
+from stack.settings import ROOT, load_settings
 from tests.integration.harness.checkout import Checkout
 from tests.security.vendor_keys import fresh_keys, keys_in, word
 
@@ -37,18 +37,18 @@ WRITABLE = {
 """What a container may write to, besides what the kernel mounts under /dev and /proc."""
 
 DOCKERFILES = {
-    "backend": "services/Dockerfile",
-    "profiles": "services/Dockerfile",
+    "backend-flask": "services/Dockerfile",
+    "profiles-flask": "services/Dockerfile",
     "emulators": "emulators/Dockerfile",
     "collector": "collector/Dockerfile",
-    "frontend": "services/frontend/Dockerfile",
+    PAGE: "services/frontend/Dockerfile",
 }
 OWN_FILES = {
-    "backend": b"cruddur",
-    "profiles": b"profiles",
+    "backend-flask": b"cruddur",
+    "profiles-flask": b"profiles",
     "emulators": b"honeycomb",
     "collector": b"memory_limiter",
-    "frontend": b"Content-Security-Policy",
+    PAGE: b"Content-Security-Policy",
 }
 """By image, a word that is in a file of its: whoever does not find it does not look."""
 
@@ -115,7 +115,7 @@ def keyed(
 ) -> Iterator[Keyed]:
     del containers  # they keep the engine
     keys = fresh_keys()
-    names = [name for name in DOCKERFILES if name != "frontend" or can_serve_page(ROOT)]
+    names = [name for name in DOCKERFILES if name != PAGE or can_serve_page(ROOT)]
     checkout = Checkout(tmp_path_factory.mktemp("keyed"), page=can_serve_page(ROOT))
     checkout.settings |= keys | {"RUNTIME": "docker"}
     lines = [f"{name}={value}\n" for name, value in checkout.settings.items()]
@@ -127,7 +127,8 @@ def keyed(
     with pytest.MonkeyPatch.context() as environment:
         for name, key in keys.items():
             environment.setenv(name, key)
-        images = ensure_images(checkout.folder, names=names)
+        plan = make_plan(load_settings(checkout.folder), checkout.folder, "docker")
+        images = ensure_images(plan, names)
     logs = [path.read_text() for path in (checkout.run_dir / "logs").glob("build-*.log")]
     yield Keyed(images, keys, "\n".join(logs))
     for reference in images.values():

@@ -10,7 +10,7 @@ from shutil import which
 from stack.collector_build import SOURCES as COLLECTOR
 from stack.console import step
 from stack.errors import StackError
-from stack.images import Recipe, default_argument, ensure_image
+from stack.images import default_argument, docker_build
 from stack.locking import only_one
 from stack.program import ProgramError, run
 from stack.registry import image_id, try_pull
@@ -42,32 +42,30 @@ def ensure_base_images() -> dict[str, str]:
     public = default_argument(ROOT / "services/Dockerfile", "PYTHON_IMAGE")
     with only_one(ROOT / ".run/base-images.lock"):
         # One that was made is taken until it is removed: nobody waits twice for a registry.
-        identity = image_id(PYTHON)
-        if identity is None:
+        if image_id(PYTHON) is None:
             refusal = None if image_id(public) else try_pull(public)
             if refusal is None:
                 return {}
             _make_python(public, refusal)
-            identity = image_id(PYTHON) or ""
         made = {
             "PYTHON_IMAGE": PYTHON,
-            "GO_IMAGE": _on_top("go", ROOT / COLLECTOR, "requirements-go.txt", identity),
-            "NODE_IMAGE": _on_top("node", HERE, "requirements.txt", identity),
+            "GO_IMAGE": _on_top("go", ROOT / COLLECTOR),
+            "NODE_IMAGE": _on_top("node", HERE),
         }
     return {name: made[name] for name in missing}
 
 
-def _on_top(target: str, context: Path, lock: str, identity: str) -> str:
-    recipe = Recipe(
-        f"{target}-base",
+def _on_top(target: str, context: Path) -> str:
+    reference = f"otel-stack/{target}-base:{SUITE}"
+    docker_build(
+        f"an image with {target}",
         context,
-        HERE / "Dockerfile",
-        (context / lock,),
-        target=target,
-        arguments={"PYTHON_IMAGE": PYTHON},
-        identity=identity,
+        f"--file={HERE / 'Dockerfile'}",
+        f"--target={target}",
+        f"--build-arg=PYTHON_IMAGE={PYTHON}",
+        f"--tag={reference}",
     )
-    return ensure_image(recipe, ROOT)
+    return reference
 
 
 def _make_python(public: str, refusal: str) -> None:

@@ -1,7 +1,7 @@
 /** The text of /config.js, made of the same variables by the development server. */
 export function settingsScript(environ: Record<string, string | undefined>): string {
   return `window.CRUDDUR = ${JSON.stringify({
-    backend: environ.BACKEND_URL ?? "http://127.0.0.1:4567",
+    backend: environ.BACKEND_URL ?? "http://127.0.0.1:8000",
     // Empty: the development server itself, which sends on (forwarding.ts).
     collector: environ.OTEL_EXPORTER_OTLP_ENDPOINT
       ? ""

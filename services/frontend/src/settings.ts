@@ -18,7 +18,7 @@ declare global {
 /** The settings; without a /config.js the page works and sends no telemetry. */
 export function readSettings(given: Partial<Settings> | undefined = window.CRUDDUR): Settings {
   return {
-    backend: (given?.backend ?? "http://127.0.0.1:4567").replace(/\/+$/, ""),
+    backend: (given?.backend ?? "http://127.0.0.1:8000").replace(/\/+$/, ""),
     collector:
       given?.collector === ""
         ? window.location.origin

@@ -13,7 +13,6 @@ from stack.collector_config import config_arguments
 from stack.engine import find_engine
 from stack.images import ensure_images
 from stack.services import Plan, Process
-from stack.settings import ROOT
 
 ENGINE_SECONDS = 20
 
@@ -30,7 +29,7 @@ class Container:
         self._client = (client, f"--host={engine.host}")
         self._plan = plan
         self._resolv = resolv
-        self._image = ensure_images(ROOT, plan.settings, ["collector"])["collector"]
+        self._image = ensure_images(plan, ["collector"])["collector"]
         self._name = ""
 
     def wrapped(self, collector: Process) -> Process:

@@ -17,7 +17,6 @@ import docker.errors
 import requests
 
 from stack.applied_config import wanted_config
-from stack.collector_config import config_arguments
 
 # The reaper's image cannot be pulled everywhere; `close` removes what a stack has made.
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
@@ -34,17 +33,14 @@ from testcontainers.core.network import Network
 from stack.engine import find_engine
 from stack.errors import StackError
 from stack.images import ensure_images
-from stack.runtimes.compose import IMAGES_OWN
 from stack.services import Process
-from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.integration.harness.planned import PlannedStack
 from tests.integration.harness.plans import changed_plan, shipped_plan
 from tests.integration.harness.stack import (
     AS_SHIPPED,
+    BACKEND,
     COLLECTOR,
-    EMULATORS,
-    PROFILES,
     SERVICES,
     Change,
     KilledError,
@@ -59,7 +55,6 @@ KILLED = 137
 
 CONFIG_FILES = ("/etc/otel-stack/otel-config.yaml", "/etc/otel-stack/redaction.yaml")
 RECORDS = "/var/lib/otel"
-EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 — inside of a container; published on 127.0.0.1
 
 
 @dataclass(frozen=True)
@@ -69,7 +64,7 @@ class Recipe:
     image: str
     command: tuple[str, ...]
     environment: dict[str, str]
-    ports: tuple[int, ...]
+    ports: tuple[tuple[int, int], ...]
     files: tuple[tuple[str, bytes], ...] = ()
 
 
@@ -88,7 +83,7 @@ class DockerStack(PlannedStack):
         os.environ.update(ensure_base_images())
         self._folder = folder
         self._plan = self._shipped = shipped_plan(folder, "docker")
-        self._images = ensure_images(ROOT, self._plan.settings, map(_image, SERVICES))
+        self._images = ensure_images(self._plan)
         self._name = f"otel-stack-tests-{secrets.token_hex(4)}"
         self._network = Network().create()
         self._volume = f"{self._name}-records"
@@ -191,9 +186,9 @@ class DockerStack(PlannedStack):
         container.with_envs(**recipe.environment)
         container.with_network(self._network).with_network_aliases(service)
         container.with_kwargs(cap_drop=["ALL"], security_opt=["no-new-privileges:true"])
-        for port in recipe.ports:
+        for published, target in recipe.ports:
             # testcontainers' own with_bind_ports takes no address: it would publish on all.
-            container.ports[f"{port}/tcp"] = ("127.0.0.1", port)  # type: ignore[assignment]
+            container.ports[f"{target}/tcp"] = ("127.0.0.1", published)  # type: ignore[assignment]
         for path, content in recipe.files:
             container.with_copy_into_container(content, path)
         if service == COLLECTOR:
@@ -220,46 +215,16 @@ class DockerStack(PlannedStack):
         )
 
     def _recipe(self, process: Process) -> Recipe:
-        own = {name: v for name, v in process.environment.items() if name not in IMAGES_OWN}
+        # Each container begins with a store of its own.
+        store = {"DATABASE_URL": "sqlite:////tmp/cruddur.db"} if process.name == BACKEND else {}
         recipe = Recipe(
-            image=self._images[_image(process.name)],
-            command=(),
-            environment={**own, **self._inside(process.name)},
-            ports=tuple(sorted(process.ports.values())),
+            image=self._images[process.name],
+            command=process.argv,
+            environment={**process.environment, **store},
+            ports=tuple(sorted(process.targets.items())),
         )
         if process.name != COLLECTOR:
             return recipe
         texts = wanted_config(self._plan)
         files = dict(zip(CONFIG_FILES, (texts.config, texts.redaction), strict=True))
-        return replace(
-            recipe,
-            command=tuple(config_arguments(files)),
-            files=tuple((file, text.encode()) for file, text in files.items()),
-        )
-
-    def _inside(self, service: str) -> dict[str, str]:
-        """What is different in a container: names in place of 127.0.0.1, folders of its own."""
-        port = {name: str(port) for name, port in self._plan.ports.items()}
-        if service == COLLECTOR:
-            return {
-                "COLLECTOR_BIND": EVERY_ADDRESS,
-                "OTLP_BIND": EVERY_ADDRESS,
-                "TELEMETRY_DIR": f"{RECORDS}/telemetry",
-                "QUEUE_DIR": f"{RECORDS}/queues",
-            }
-        if service == EMULATORS:
-            return {"EMULATOR_BIND": EVERY_ADDRESS, "EMULATOR_HOSTS": EMULATORS}
-        endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{COLLECTOR}:{port['OTLP_HTTP_PORT']}"}
-        if service == PROFILES:
-            return {"BIND": f"{EVERY_ADDRESS}:{port['PROFILES_PORT']}", **endpoint}
-        return {
-            "BIND": f"{EVERY_ADDRESS}:{port['BACKEND_PORT']}",
-            "PROFILES_URL": f"http://{PROFILES}:{port['PROFILES_PORT']}",
-            # In the container itself: each one begins with a store of its own.
-            "DATABASE_URL": "sqlite:////tmp/cruddur.db",
-            **endpoint,
-        }
-
-
-def _image(service: str) -> str:
-    return service.removesuffix("-flask")
+        return replace(recipe, files=tuple((file, text.encode()) for file, text in files.items()))

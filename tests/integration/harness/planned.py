@@ -21,7 +21,7 @@ class PlannedStack(ABC):
 
     @property
     def profiles_url(self) -> str:
-        return f"http://127.0.0.1:{self._plan.settings.profiles_port}"
+        return f"http://127.0.0.1:{self._plan.ports['PROFILES_PORT']}"
 
     @property
     def otlp_url(self) -> str:

@@ -38,6 +38,7 @@ def shipped_plan(folder: Path, runtime: Runtime) -> Plan:
         python_image=os.environ.get("PYTHON_IMAGE"),
         collector_config=config,
         collector={**defaults, **{name: str(ports[name]) for name in defaults if name in ports}},
+        ports={name: ports[name] for name in Settings().ports},
         of_vendors=tuple(kind(**_of(kind, ports)) for kind in settings_kinds()),
         **_of(Settings, ports),
     )
@@ -52,8 +53,7 @@ def _of(kind: type[BaseModel], ports: Mapping[str, int]) -> dict[str, Any]:
 
 def ports_by_name(collector_defaults: Iterable[str]) -> dict[str, int]:
     """A free port for each name of a port that a user can set, by that name."""
-    settings = (name.upper() for name in own_names())
-    names = {name for name in (*settings, *collector_defaults) if name.endswith("_PORT")}
+    names = {name for name in (*own_names(), *collector_defaults) if name.endswith("_PORT")}
     return dict(zip(sorted(names), free_ports(len(names)), strict=True))
 
 

@@ -47,7 +47,7 @@ def test_what_the_environment_names_is_not_asked_for(
 
 
 def test_once_made_they_are_named_and_no_registry_is_asked(docker_client: Client) -> None:
-    asked = docker_client({inspect(base_images.PYTHON): "echo sha256:3", "tag": "true"})
+    asked = docker_client({inspect(base_images.PYTHON): "echo sha256:3", "build": "true"})
 
     named = base_images.ensure_base_images()
 

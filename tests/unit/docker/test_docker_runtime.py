@@ -44,7 +44,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(docker, "_checked_config", lambda *_: ConfigTexts("receivers: {}\n"))
     monkeypatch.setattr(docker, "containers_of", lambda *_: [])
     monkeypatch.setattr(docker, "other_folder", lambda _plan: None)
-    monkeypatch.setattr(docker, "_compose", lambda _plan, *words, **_: asked.append(words[0]))
+    monkeypatch.setattr(docker, "compose", lambda _plan, *words, **_: asked.append(words[0]))
     monkeypatch.setattr(docker, "wait_healthy", lambda *_: None)
     return asked
 

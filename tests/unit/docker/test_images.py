@@ -1,4 +1,4 @@
-"""Which image the services begin with, when an image is made anew, and what a build is told."""
+"""What Compose is told to build, what images begin with, and what a build is told."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stack import images, registry
 from stack.collector_build import NoGoError
+from stack.compose_file import COMPOSE_FILE, interpolate
 from stack.errors import StackError
-from stack.images import BaseImage
 from stack.program import ProgramError
-from stack.settings import Settings
+from stack.services import PAGE, Plan, make_plan
+from stack.settings import ROOT, load_settings
 
 Client = Callable[..., Path]
 
-SETTINGS = Settings()
-PUBLIC = "python:3.13-slim-bookworm"
+PUBLIC = images.default_argument(ROOT / "services/Dockerfile", "PYTHON_IMAGE")
+GO = images.default_argument(ROOT / "collector/Dockerfile", "GO_IMAGE")
 NOT_HERE = 'echo "No such image" >&2; exit 1'
 REFUSED = 'echo "lookup registry: no such host" >&2; exit 1'
 
@@ -27,37 +29,85 @@ def inspect(reference: str) -> str:
     return f"image inspect --format {{{{.Id}}}} {reference}"
 
 
+def planned(folder: Path, **env: str) -> Plan:
+    settings = load_settings(ROOT, {"RUN_DIR": str(folder), "PROJECT": "unit", "PAGE": "on", **env})
+    return make_plan(settings, ROOT, "docker")
+
+
+@pytest.fixture(autouse=True)
+def files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Nothing is compiled, and no setting is this clone's."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    monkeypatch.setattr("stack.settings.ENV_FILE", "absent.env")
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(images, "ensure_image_files", lambda *_: folder)
+    monkeypatch.setattr(images, "ensure_image_files_of_page", lambda _: folder)
+    return folder
+
+
 @pytest.fixture
-def dockerfile(tmp_path: Path) -> Path:
-    file = tmp_path / "Dockerfile"
-    file.write_text(f"ARG PYTHON_IMAGE={PUBLIC}\nFROM ${{PYTHON_IMAGE}}\n")
-    return file
+def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The variables that a build was given, in place of the build."""
+    found: dict[str, str] = {}
+    monkeypatch.setattr(images, "_build", lambda _plan, _names, variables: found.update(variables))
+    return found
 
 
-def test_the_image_that_the_user_chose_is_taken(docker_client: Client, dockerfile: Path) -> None:
+def test_each_service_has_an_image_of_its_clones_own(
+    docker_client: Client, tmp_path: Path, told: dict[str, str], files: Path
+) -> None:
+    docker_client({inspect(PUBLIC): "echo sha256:1"})
+
+    made = images.ensure_images(planned(tmp_path))
+
+    assert made["backend-flask"] == "unit-backend-flask"
+    assert made.keys() >= {"collector", "profiles-flask", "emulators", PAGE}
+    # What was made outside: it is what runs natively too.
+    assert (told["COLLECTOR_TARGET"], told["PAGE_TARGET"]) == ("prebuilt", "prebuilt")
+    assert told["COLLECTOR_CONTEXT"] == told["PAGE_CONTEXT"] == str(files)
+    assert (files / "Dockerfile").exists()
+
+
+def test_each_image_is_the_stage_that_runs(
+    docker_client: Client, tmp_path: Path, told: dict[str, str]
+) -> None:
+    """The others have a shell, pip and tools for who develops, or want what is not built."""
+    docker_client({inspect(PUBLIC): "echo sha256:1"})
+    services = yaml.safe_load((ROOT / COMPOSE_FILE).read_text())["services"]
+
+    images.ensure_images(planned(tmp_path))
+
+    by_hand, by_make = (
+        {
+            name: interpolate(service["build"]["target"], variables)
+            for name, service in services.items()
+        }
+        for variables in ({}, told)
+    )
+    python = dict.fromkeys(("backend-flask", "profiles-flask", "emulators"), "production")
+    assert by_hand == {**python, "collector": "from-source", PAGE: "production"}
+    assert by_make == {**python, "collector": "prebuilt", PAGE: "prebuilt"}
+
+
+def test_the_image_that_the_user_chose_is_taken(
+    docker_client: Client, tmp_path: Path, told: dict[str, str]
+) -> None:
     asked = docker_client({inspect("mine/python:1"): "echo sha256:1"})
 
-    base = images.base_image(dockerfile, "PYTHON_IMAGE", "mine/python:1")
+    images.ensure_images(planned(tmp_path, PYTHON_IMAGE="mine/python:1"), ["emulators"])
 
-    assert base == BaseImage("mine/python:1", "sha256:1")
     assert "pull" not in asked.read_text()
-
-
-def test_the_public_image_is_taken_where_nobody_chose(
-    docker_client: Client, dockerfile: Path
-) -> None:
-    docker_client({inspect(PUBLIC): "echo sha256:2"})
-
-    assert images.base_image(dockerfile, "PYTHON_IMAGE", None) == BaseImage(PUBLIC, "sha256:2")
+    assert told is not None
 
 
 def test_an_image_that_cannot_be_had_is_one_line_that_says_how_to_name_another(
-    docker_client: Client, dockerfile: Path
+    docker_client: Client, tmp_path: Path
 ) -> None:
     docker_client({"image inspect": NOT_HERE, f"pull {PUBLIC}": REFUSED})
 
     with pytest.raises(StackError) as refused:
-        images.base_image(dockerfile, "PYTHON_IMAGE", None)
+        images.ensure_images(planned(tmp_path), ["emulators"])
 
     assert str(refused.value) == (
         f"the image {PUBLIC} is not here and cannot be pulled (lookup registry: no such host); "
@@ -66,15 +116,42 @@ def test_an_image_that_cannot_be_had_is_one_line_that_says_how_to_name_another(
 
 
 def test_the_collectors_image_needs_no_base(
-    docker_client: Client, asked: dict[str, images.Recipe], monkeypatch: pytest.MonkeyPatch
+    docker_client: Client, tmp_path: Path, told: dict[str, str]
 ) -> None:
-    docker_client({})
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr(images, "have", lambda *_: pytest.fail("an image was asked for"))
+    asked = docker_client({})
 
-    images.ensure_images(settings=SETTINGS, names=("collector",))
+    images.ensure_images(planned(tmp_path), ["collector"])
 
-    assert {*asked} == {"collector"}
+    assert asked.read_text() == ""
+    assert told["COLLECTOR_TARGET"] == "prebuilt"
+
+
+def test_where_no_go_is_an_image_with_go_compiles_the_collector(
+    docker_client: Client,
+    tmp_path: Path,
+    told: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_go(*_: object) -> Path:
+        raise NoGoError("no Go compiler")
+
+    docker_client({inspect(GO): "echo sha256:1"})
+    monkeypatch.setattr(images, "ensure_image_files", no_go)
+
+    images.ensure_images(planned(tmp_path), ["collector"])
+
+    # The compose file's own default is the stage that compiles.
+    assert "COLLECTOR_TARGET" not in told
+
+
+def test_another_distribution_is_not_built(docker_client: Client, tmp_path: Path) -> None:
+    chosen = "otel/opentelemetry-collector-contrib:1"
+    asked = docker_client({inspect(chosen): "echo sha256:1"})
+
+    made = images.ensure_images(planned(tmp_path, COLLECTOR_IMAGE=chosen), ["collector"])
+
+    assert made == {"collector": chosen}
+    assert "build" not in asked.read_text()
 
 
 def test_a_registry_that_says_nothing_costs_its_deadline_and_no_more(
@@ -100,164 +177,33 @@ def test_a_registry_that_answers_may_take_its_time(
     assert told is None
 
 
-@pytest.fixture
-def recipe(tmp_path: Path) -> images.Recipe:
-    context = tmp_path / "services"
-    (context / "backend/app").mkdir(parents=True)
-    (context / "backend/Dockerfile").write_text("FROM scratch\n")
-    (context / "backend/app/main.py").write_text("pass\n")
-    return images.Recipe(
-        "backend",
-        context,
-        context / "backend/Dockerfile",
-        (context / "backend",),
-        arguments={"PYTHON_IMAGE": "base:1"},
-        identity="sha256:1",
-    )
-
-
-def test_an_unchanged_tree_keeps_its_tag(recipe: images.Recipe) -> None:
-    before = images.digest(recipe)
-
-    (recipe.context / "backend/app/main.py").touch()
-    (recipe.context / "backend/app/__pycache__").mkdir()
-    (recipe.context / "backend/app/__pycache__/main.pyc").write_text("made by running")
-    (recipe.context / "backend/otel.env").write_text("OTEL_SERVICE_NAME=other\n")
-
-    assert images.digest(recipe) == before
-
-
-@pytest.mark.parametrize("change", ["content", "name", "new file", "mode", "Dockerfile", "base"])
-def test_whatever_goes_into_an_image_changes_its_tag(recipe: images.Recipe, change: str) -> None:
-    before = images.digest(recipe)
-    main = recipe.context / "backend/app/main.py"
-
-    if change == "content":
-        main.write_text("pass \n")
-    elif change == "name":
-        main.rename(main.with_name("other.py"))
-    elif change == "new file":
-        main.with_name("empty.py").touch()
-    elif change == "mode":
-        main.chmod(0o755)
-    elif change == "Dockerfile":
-        recipe.dockerfile.write_text("FROM scratch\nUSER 1\n")
-    else:
-        recipe = images.Recipe(**{**vars(recipe), "identity": "sha256:2"})
-
-    assert images.digest(recipe) != before
-
-
-def test_an_image_that_the_engine_holds_is_not_built(
-    docker_client: Client, recipe: images.Recipe, tmp_path: Path
-) -> None:
-    asked = docker_client({"tag": "true"})
-
-    reference = images.ensure_image(recipe, tmp_path)
-
-    assert reference == f"otel-stack/backend:{images.digest(recipe)}"
-    assert "build" not in asked.read_text()
-
-
-def test_the_image_of_this_tree_is_the_latest(
-    docker_client: Client, recipe: images.Recipe, tmp_path: Path
-) -> None:
-    asked = docker_client({"tag": "true"})
-
-    reference = images.ensure_image(recipe, tmp_path)
-
-    assert asked.read_text() == f"tag {reference} otel-stack/backend:latest\n"
-
-
-def test_an_engine_that_fails_is_not_taken_for_a_missing_image(
-    docker_client: Client, recipe: images.Recipe, tmp_path: Path
-) -> None:
-    docker_client({"tag": 'echo "Cannot connect to the Docker daemon" >&2; exit 1'})
-
-    with pytest.raises(StackError, match="Cannot connect"):
-        images.ensure_image(recipe, tmp_path)
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, images.Recipe]:
-    """The recipes by which images are asked for, in place of the engine."""
-    found: dict[str, images.Recipe] = {}
-
-    def note(recipe: images.Recipe, _root: Path) -> str:
-        found[recipe.name] = recipe
-        return recipe.repository
-
-    monkeypatch.setattr(images, "ensure_image", note)
-    monkeypatch.setattr(images, "ensure_image_files", lambda *_: tmp_path)
-    monkeypatch.setattr(images, "ensure_image_files_of_page", lambda _: tmp_path)
-    monkeypatch.setattr(images, "have", lambda *_: "sha256:2")
-    return found
-
-
-def test_each_image_is_the_stage_that_runs(
-    asked: dict[str, images.Recipe], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The others have a shell, pip and tools for who develops, or want what is not built."""
-    monkeypatch.setattr("sys.platform", "linux")
-    images.ensure_images(settings=SETTINGS, names=(*images.NAMES, "frontend", "emulators"))
-
-    assert {name: recipe.target for name, recipe in asked.items()} == {
-        "backend": "production",
-        "profiles": "production",
-        "frontend": "production",
-        "collector": "prebuilt",
-        "emulators": None,
-    }
-    # Without a stage of that name an engine takes the last one.
-    stages = re.findall(
-        r"^FROM .* AS (\S+)$", asked["emulators"].dockerfile.read_text(), re.MULTILINE
-    )
-    assert stages[-1] == "production"
-
-
-def test_where_no_go_is_an_image_with_go_compiles_the_collector(
-    asked: dict[str, images.Recipe], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_go(*_: object) -> Path:
-        raise NoGoError("no Go compiler")
-
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr(images, "ensure_image_files", no_go)
-    images.ensure_images(settings=SETTINGS, names=("collector",))
-
-    assert asked["collector"].target == "from-source"
-    assert asked["collector"].arguments["GO_IMAGE"].startswith("golang:")
-
-
-def test_a_failed_build_is_the_line_that_tells_most(
-    docker_client: Client, recipe: images.Recipe, tmp_path: Path
-) -> None:
+def test_a_failed_build_is_the_line_that_tells_most(docker_client: Client, tmp_path: Path) -> None:
     log = (
         "#9 4.20 ERROR: No matching distribution found for flask==9\\n"
         "#9 ERROR: process did not complete successfully: exit code: 1\\n"
         "ERROR: failed to solve: exit code: 1\\n"
     )
-    docker_client({"tag": NOT_HERE, "build": f'printf "{log}"; exit 1'})
+    docker_client({"image": "echo sha256:1", "compose": f'printf "{log}"; exit 1'})
 
     with pytest.raises(StackError) as failed:
-        images.ensure_image(recipe, tmp_path)
+        images.ensure_images(planned(tmp_path), ["emulators"])
 
     assert "No matching distribution found for flask==9" in failed.value.what
-    assert "build-backend.log" in failed.value.todo
+    assert "build-images.log" in failed.value.todo
 
 
 def test_a_proxy_is_passed_on_without_its_password_in_the_arguments(
-    docker_client: Client,
-    recipe: images.Recipe,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    docker_client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = docker_client({"tag": NOT_HERE, "build": "true"})
+    asked = docker_client({"image": "echo sha256:1", "compose": "true"})
     monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@proxy.example:3128")
 
-    images.ensure_image(recipe, tmp_path)
+    images.ensure_images(planned(tmp_path), ["emulators"])
 
-    assert "--build-arg=HTTPS_PROXY " in asked.read_text()
+    # Compose passes a name without a value on.
+    text = (ROOT / "compose/compose.yaml").read_text()
+    assert re.search(r"^  HTTPS_PROXY:$", text, re.MULTILINE)
+    assert "build emulators" in asked.read_text()
     assert "secret@" not in asked.read_text()
 
 

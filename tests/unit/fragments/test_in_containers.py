@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +23,10 @@ def collector(folder: Path, environment: dict[str, str]) -> dict[str, Any]:
     plan = make_plan(load_settings(ROOT, {"RUN_DIR": str(folder), **environment}), ROOT, "docker")
     apply_config(plan, wanted_config(plan))
     engine = Engine("unix:///var/run/docker.sock", "20.10.24", "2.26.1", "0.13.1")
-    images = {compose.image_name(process): "example/x:1" for process in plan.processes}
-    files = [f"--file={ROOT / file}" for file in compose.compose_files(plan)]
-    shown = subprocess.run(
-        ["docker", "compose", "--env-file=/dev/null", *files, "config", "--format=json"],
-        env={
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            **compose.compose_variables(plan, engine, images),
-        },
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    found: dict[str, Any] = json.loads(shown.stdout)["services"]["collector"]
+    variables = compose.compose_variables(plan, engine)
+    words = ("config", "--format=json")
+    shown = compose.compose(plan, *words, seconds=60, variables=variables)
+    found: dict[str, Any] = json.loads(shown)["services"]["collector"]
     return found
 
 

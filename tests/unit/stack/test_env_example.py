@@ -12,7 +12,7 @@ from stack.collector_config import CONFIG_FILE, env_defaults, env_required
 from stack.env_file import ENV_FILE, EXAMPLE_FILE, documented_names
 from stack.errors import StackError
 from stack.fragments import VENDORS
-from stack.settings import ROOT, SET_BY_THE_STACK, load_settings, own_names
+from stack.settings import ROOT, SET_BY_THE_STACK, given_names, load_settings, own_names
 
 ONLY_ITS_DEFAULT = {"COLLECTOR_BIND"}
 """Any other value is refused: it would open the port that signs for AWS."""
@@ -34,9 +34,7 @@ def test_the_ports_in_it_are_the_defaults() -> None:
 
     assert len(shown) >= 15
     for name, port in shown.items():
-        emulated = settings.collector | settings.emulator_variables
-        default = emulated.get(name) or getattr(settings, name.lower())
-        assert port == str(default), name
+        assert port == (given_names(settings) | settings.collector)[name], name
 
 
 @pytest.mark.parametrize("name", SET_BY_THE_STACK)

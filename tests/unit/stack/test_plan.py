@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def root(tmp_path: Path) -> Path:
             f"OTEL_SERVICE_NAME={service}-flask\n"
         )
     (tmp_path / "services/otel.env").write_text("OTEL_SERVICE_NAME=shared\nOTEL_A=1\n")
+    shutil.copytree(ROOT / "compose", tmp_path / "compose")
     return tmp_path
 
 
@@ -77,7 +79,8 @@ def test_callers_decide_what_is_recorded_only_behind_the_edge(
 def test_a_port_that_the_user_moved_moves_everywhere(root: Path) -> None:
     # given
     settings = Settings(
-        backend_port=5000, profiles_port=5001, collector={**COLLECTOR, "OTLP_HTTP_PORT": "5002"}
+        ports={"BACKEND_PORT": 5000, "PROFILES_PORT": 5001},
+        collector={**COLLECTOR, "OTLP_HTTP_PORT": "5002"},
     )
     # when
     plan = make_plan(settings, root, "native")
@@ -115,7 +118,7 @@ def test_making_a_plan_writes_nothing(root: Path) -> None:
 
 def test_two_names_for_one_port_are_both_told(root: Path) -> None:
     with pytest.raises(StackError, match=r"OTLP_HTTP_PORT and BACKEND_PORT are both 4318;"):
-        make_plan(Settings(backend_port=4318, collector=COLLECTOR), root, "native")
+        make_plan(Settings(ports={"BACKEND_PORT": 4318}, collector=COLLECTOR), root, "native")
 
 
 def test_a_missing_otel_env_is_named(root: Path) -> None:
@@ -171,7 +174,7 @@ def test_a_config_without_a_memory_limiter_has_no_memory_limit(root: Path) -> No
     # when
     collector = make_plan(settings, root, "native").process("collector")
     # then
-    assert "GOMEMLIMIT" not in collector.environment
+    assert collector.environment["GOMEMLIMIT"] == "off"
 
 
 NO_AWS = """

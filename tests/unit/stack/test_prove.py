@@ -72,7 +72,12 @@ def plan_for(tmp_path: Path) -> Callable[[int], Plan]:
     def make(port: int) -> Plan:
         defaults = env_defaults((ROOT / CONFIG_FILE).read_text())
         plan = make_plan(Settings(run_dir=tmp_path, collector=defaults), ROOT, "native")
-        return replace(plan, settings=plan.settings.model_copy(update={"backend_port": port}))
+        return replace(
+            plan,
+            settings=plan.settings.model_copy(
+                update={"ports": {**plan.settings.ports, "BACKEND_PORT": port}}
+            ),
+        )
 
     return make
 

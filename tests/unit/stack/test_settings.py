@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.compose_file import default_ports
 from stack.errors import StackError
 from stack.settings import REGION, ROOT, load_settings, which_stack
 from stack.vendors.honeycomb import Settings as HoneycombSettings
@@ -33,7 +34,7 @@ def test_without_an_env_file_every_setting_has_its_default(root: Path) -> None:
     # when
     settings = load_settings(root, {})
     # then
-    assert settings.backend_port == 4567
+    assert settings.port("BACKEND_PORT") == default_ports(ROOT)["BACKEND_PORT"]
     assert settings.runtime is None
     assert settings.collector == {
         "OTLP_HTTP_PORT": "4318",
@@ -49,7 +50,7 @@ def test_the_env_file_sets_own_names_and_those_of_the_collectors_config(root: Pa
     # when
     settings = load_settings(root, {})
     # then
-    assert (settings.backend_port, settings.port("OTLP_HTTP_PORT")) == (5000, 5001)
+    assert (settings.port("BACKEND_PORT"), settings.port("OTLP_HTTP_PORT")) == (5000, 5001)
 
 
 def test_of_several_mistakes_the_first_is_told(root: Path) -> None:
@@ -77,7 +78,7 @@ def test_a_file_that_was_written_on_windows_is_read(root: Path, written: bytes) 
     # when
     settings = load_settings(root, {})
     # then
-    assert (settings.backend_port, settings.port("OTLP_HTTP_PORT")) == (5000, 5001)
+    assert (settings.port("BACKEND_PORT"), settings.port("OTLP_HTTP_PORT")) == (5000, 5001)
 
 
 def test_powershells_own_encoding_is_one_line_that_says_what_to_do(root: Path) -> None:
@@ -104,7 +105,7 @@ def test_the_environment_wins_over_the_env_file(root: Path) -> None:
     # when
     settings = load_settings(root, {"BACKEND_PORT": "6000", "OTLP_HTTP_PORT": "6001"})
     # then
-    assert (settings.backend_port, settings.port("OTLP_HTTP_PORT")) == (6000, 6001)
+    assert (settings.port("BACKEND_PORT"), settings.port("OTLP_HTTP_PORT")) == (6000, 6001)
 
 
 def test_an_empty_variable_of_the_environment_counts_as_not_set(root: Path) -> None:
@@ -113,11 +114,14 @@ def test_an_empty_variable_of_the_environment_counts_as_not_set(root: Path) -> N
     # when
     settings = load_settings(root, {"BACKEND_PORT": ""})
     # then
-    assert settings.backend_port == 5000
+    assert settings.port("BACKEND_PORT") == 5000
 
 
 def test_other_variables_of_the_environment_are_nobodys_business(root: Path) -> None:
-    assert load_settings(root, {"HOME": "/", "BACKEND_PROT": "1"}).backend_port == 4567
+    assert (
+        load_settings(root, {"HOME": "/", "BACKEND_PROT": "1"}).ports
+        == load_settings(root, {}).ports
+    )
 
 
 def test_a_config_named_in_the_env_file_gives_the_names(root: Path) -> None:
@@ -226,7 +230,7 @@ def test_a_name_of_an_exporter_that_was_taken_out_is_no_mistake(root: Path) -> N
     settings = load_settings(root, {})
     # then
     assert settings.idle == ("CLOUDWATCH_LOG_GROUP",)
-    assert settings.backend_port == 5000
+    assert settings.port("BACKEND_PORT") == 5000
     assert "CLOUDWATCH_LOG_GROUP" not in settings.collector
     # when
     config = root / CONFIG_FILE

@@ -52,7 +52,7 @@ class Config:
             raise ValueError(f"PAGE_DIR {folder} holds no built page. `npm run build` makes it.")
         return cls(
             folder=folder,
-            backend=_url("BACKEND_URL", environ.get("BACKEND_URL", "http://127.0.0.1:4567")),
+            backend=_url("BACKEND_URL", environ.get("BACKEND_URL", "http://127.0.0.1:8000")),
             collector=_url("COLLECTOR_URL", environ.get("COLLECTOR_URL", "http://127.0.0.1:4318")),
             release=environ.get("RELEASE", "unknown"),
             environment=environ.get("DEPLOYMENT_ENVIRONMENT", "local"),
@@ -178,5 +178,5 @@ def _origins(value: str | None) -> frozenset[str]:
 def _url(name: str, value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{name} is {value!r}. It has to be like http://127.0.0.1:4567.")
+        raise ValueError(f"{name} is {value!r}. It has to be like http://127.0.0.1:8000.")
     return value.rstrip("/")
