@@ -284,7 +284,7 @@ def _cause(failed: ProgramError) -> str:
         if line and not line.startswith("go: downloading ")
     ]
     causes = [line for line in said if full_disk("", line)]
-    causes = causes or [line for line in said if ": " in line] or said or [failed.reason]
+    causes = causes or [line for line in said if ": " in line] or [failed.reason]
     return " ".join(causes[0].split())
 
 

@@ -193,6 +193,15 @@ def test_a_failed_build_says_why_and_leaves_nothing(machine: Machine) -> None:
     assert machine.left == set()
 
 
+def test_a_compiler_that_was_killed_is_told_as_such(machine: Machine) -> None:
+    machine.install_go(build="echo runtime; echo internal/goarch; kill -9 $$")
+
+    with pytest.raises(StackError, match="collector failed: ended with exit code -9;"):
+        ensure_collector_binary(machine.root)
+
+    assert machine.left == set()
+
+
 def test_a_disk_that_runs_full_is_told_as_one(machine: Machine) -> None:
     machine.install_go(
         build='echo "# example.org/m"; echo "a.go:1: x"; echo "write work/b001: no space left on '
