@@ -20,6 +20,7 @@ def aws_target(settings: Settings) -> Target:
         "xray": xray.url,
         "logs": cloudwatch.url,
         "cloudwatch": cloudwatch.url,
+        "cloudformation": cloudwatch.url,
         "sts": cloudwatch.url,
     }
     return Target(

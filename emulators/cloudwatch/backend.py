@@ -121,6 +121,7 @@ class Moto:
             create_backend_app,
         )
 
+        import emulators.cloudwatch.change_sets  # noqa: F401, PLC0415 - as above
         from emulators.cloudwatch.cloudformation import WORLD, World  # noqa: PLC0415 - as above
 
         # The thread is this instance's own, and so is its context.

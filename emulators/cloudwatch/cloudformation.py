@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+# moto's own resources first: of two for one type the later counts.
+import moto.cloudwatch.models
+import moto.logs.models
 from moto.cloudformation.exceptions import UnformattedGetAttTemplateException, ValidationError
 from moto.cloudformation.parsing import NULL_MODELS, get_model_map
 from moto.core.common_models import CloudFormationModel
 
-from emulators.aws.vendor import AwsError
+from emulators.aws.vendor import ACCOUNT, AwsError
 from emulators.cloudwatch import contributor_insights, metric_filters
 from emulators.xray.api import Region
 from emulators.xray.groups import GroupError
@@ -47,7 +51,7 @@ def unknown_types(template: str) -> list[str]:
     return sorted(set(_TYPE.findall(template)) - known)
 
 
-class _Resource:
+class Resource:
     """One resource; a subclass says what making, changing and deleting it does.
 
     moto looks for the direct subclasses of its own model: so that is each subclass's other base.
@@ -55,12 +59,17 @@ class _Resource:
 
     kind: ClassVar[str]
     name_property: ClassVar[str] = ""
+    one_of_many: ClassVar[bool] = True
 
     def __init__(self, name: str, properties: Json, region: str) -> None:
         self.name = name
         self.properties = properties
         self.region = region
         self.attributes: Json = {}
+
+    def read(self) -> Json | None:
+        """The properties that the service has for it now, None where it is not there."""
+        raise NotImplementedError
 
     @classmethod
     def cloudformation_name_type(cls) -> str:
@@ -96,21 +105,23 @@ class _Resource:
         account_id: str,
         region_name: str,
         **kwargs: Any,
-    ) -> _Resource:
+    ) -> Resource:
         del account_id, kwargs
         resource = cls(resource_name, cloudformation_json["Properties"], region_name)
+        if cls.one_of_many and resource.read() is not None:
+            raise ValidationError(resource_name, f"{cls.kind} {resource_name} already exists")
         resource._apply(resource.create)
         return resource
 
     @classmethod
     def update_from_cloudformation_json(
         cls,
-        original_resource: _Resource,
+        original_resource: Resource,
         new_resource_name: str,
         cloudformation_json: Json,
         account_id: str,
         region_name: str,
-    ) -> _Resource:
+    ) -> Resource:
         del account_id
         resource = cls(new_resource_name, cloudformation_json["Properties"], region_name)
         if new_resource_name == original_resource.name:
@@ -150,6 +161,12 @@ class _Resource:
         """Delete it."""
         raise NotImplementedError
 
+    def _call(self, operation: str, **asked: Any) -> Json:
+        """One call of the service's own API."""
+        logs = self.kind.startswith("AWS::Logs")
+        target = "Logs_20140328" if logs else "GraniteServiceVersion20100801"
+        return WORLD.get().call(f"{target}.{operation}", self.region, asked)
+
     def _apply(self, work: Callable[[], None]) -> None:
         try:
             work()
@@ -157,7 +174,7 @@ class _Resource:
             raise ValidationError(self.name, f"{self.kind} {self.name}: {error}") from None
 
 
-class Group(_Resource, CloudFormationModel):
+class Group(Resource, CloudFormationModel):
     """An X-Ray group; Ref answers its ARN."""
 
     kind = "AWS::XRay::Group"
@@ -166,6 +183,9 @@ class Group(_Resource, CloudFormationModel):
     @property
     def physical_resource_id(self) -> str:
         return str(self.attributes.get("GroupARN", self.name))
+
+    def read(self) -> Json | None:
+        return WORLD.get().region(self.region).groups.groups.get(self.name)
 
     def create(self) -> None:
         properties = {**self.properties, "GroupName": self.name}
@@ -179,7 +199,7 @@ class Group(_Resource, CloudFormationModel):
         WORLD.get().region(self.region).groups.delete({"GroupName": self.name})
 
 
-class SamplingRule(_Resource, CloudFormationModel):
+class SamplingRule(Resource, CloudFormationModel):
     """An X-Ray sampling rule; Ref answers its ARN."""
 
     kind = "AWS::XRay::SamplingRule"
@@ -196,6 +216,11 @@ class SamplingRule(_Resource, CloudFormationModel):
         rule["Version"] = int(rule.get("Version", 1))
         return {"Attributes": {}, **rule}
 
+    def read(self) -> Json | None:
+        rules = WORLD.get().region(self.region).sampling.records()
+        own = [rule for rule in rules if rule["SamplingRule"]["RuleName"] == self._rule["RuleName"]]
+        return own[0] if own else None
+
     def create(self) -> None:
         made = WORLD.get().region(self.region).sampling.create(self._rule)
         self.attributes["RuleARN"] = made.fields["RuleARN"]
@@ -211,12 +236,12 @@ class SamplingRule(_Resource, CloudFormationModel):
     @classmethod
     def update_from_cloudformation_json(
         cls,
-        original_resource: _Resource,
+        original_resource: Resource,
         new_resource_name: str,
         cloudformation_json: Json,
         account_id: str,
         region_name: str,
-    ) -> _Resource:
+    ) -> Resource:
         # Its name is inside SamplingRule, where moto does not look.
         rule = cloudformation_json["Properties"]["SamplingRule"]
         before = original_resource.properties["SamplingRule"]
@@ -231,10 +256,15 @@ class SamplingRule(_Resource, CloudFormationModel):
         )
 
 
-class TransactionSearchConfig(_Resource, CloudFormationModel):
+class TransactionSearchConfig(Resource, CloudFormationModel):
     """Transaction Search: X-Ray takes OTLP and keeps spans as log events."""
 
     kind = "AWS::XRay::TransactionSearchConfig"
+    one_of_many = False
+
+    def read(self) -> Json | None:
+        on = WORLD.get().region(self.region).destination == "CloudWatchLogs"
+        return self.properties if on else None
 
     def create(self) -> None:
         WORLD.get().region(self.region).destination = "CloudWatchLogs"
@@ -243,11 +273,46 @@ class TransactionSearchConfig(_Resource, CloudFormationModel):
         WORLD.get().region(self.region).destination = "XRay"
 
 
-class MetricFilter(_Resource, CloudFormationModel):
+class LogGroup(Resource, CloudFormationModel):
+    """A log group; moto's own resource never changes how long it keeps."""
+
+    kind = "AWS::Logs::LogGroup"
+    name_property = "LogGroupName"
+
+    def read(self) -> Json | None:
+        found = self._call("DescribeLogGroups", logGroupNamePrefix=self.name)["logGroups"]
+        for one in found:
+            if one["logGroupName"] == self.name:
+                return {"LogGroupName": self.name, "RetentionInDays": one.get("retentionInDays")}
+        return None
+
+    def create(self) -> None:
+        self._call("CreateLogGroup", logGroupName=self.name)
+        self.change()
+
+    def change(self) -> None:
+        if "RetentionInDays" in self.properties:
+            days = int(self.properties["RetentionInDays"])
+            self._call("PutRetentionPolicy", logGroupName=self.name, retentionInDays=days)
+        self.attributes["Arn"] = f"arn:aws:logs:{self.region}:{ACCOUNT}:log-group:{self.name}:*"
+
+    def remove(self) -> None:
+        self._call("DeleteLogGroup", logGroupName=self.name)
+
+
+class MetricFilter(Resource, CloudFormationModel):
     """A metric filter of a log group."""
 
     kind = "AWS::Logs::MetricFilter"
     name_property = "FilterName"
+
+    def read(self) -> Json | None:
+        for one in self._call("DescribeMetricFilters", filterNamePrefix=self.name)["metricFilters"]:
+            group = self.properties["LogGroupName"]
+            if (one["filterName"], one["logGroupName"]) == (self.name, group):
+                changes = [_capitals(each) for each in one["metricTransformations"]]
+                return {**_capitals(one), "MetricTransformations": changes}
+        return None
 
     def create(self) -> None:
         changes = []
@@ -266,21 +331,29 @@ class MetricFilter(_Resource, CloudFormationModel):
             "metricTransformations": changes,
         }
         metric_filters.check(asked)
-        WORLD.get().call("Logs_20140328.PutMetricFilter", self.region, asked)
+        self._call("PutMetricFilter", **asked)
 
     def remove(self) -> None:
-        asked = {"logGroupName": self.properties["LogGroupName"], "filterName": self.name}
-        WORLD.get().call("Logs_20140328.DeleteMetricFilter", self.region, asked)
+        group = self.properties["LogGroupName"]
+        self._call("DeleteMetricFilter", logGroupName=group, filterName=self.name)
 
 
-class QueryDefinition(_Resource, CloudFormationModel):
-    """A saved Logs Insights query."""
+class QueryDefinition(Resource, CloudFormationModel):
+    """A saved Logs Insights query; several may have one name."""
 
     kind = "AWS::Logs::QueryDefinition"
     name_property = "Name"
 
+    @property
+    def physical_resource_id(self) -> str:
+        return str(self.attributes.get("QueryDefinitionId", self.name))
+
+    def read(self) -> Json | None:
+        saved = WORLD.get().queries.get(self.physical_resource_id)
+        return None if saved is None else _capitals(saved)
+
     def create(self) -> None:
-        identifier = self.attributes.setdefault("QueryDefinitionId", self.name)
+        identifier = self.attributes.setdefault("QueryDefinitionId", str(uuid.uuid4()))
         WORLD.get().queries[identifier] = {
             "queryDefinitionId": identifier,
             "name": self.name,
@@ -289,41 +362,72 @@ class QueryDefinition(_Resource, CloudFormationModel):
         }
 
     def remove(self) -> None:
-        WORLD.get().queries.pop(self.name, None)
+        WORLD.get().queries.pop(self.physical_resource_id, None)
 
 
-class Alarm(_Resource, CloudFormationModel):
+class Alarm(Resource, CloudFormationModel):
     """A CloudWatch alarm; its properties are PutMetricAlarm's parameters."""
 
     kind = "AWS::CloudWatch::Alarm"
     name_property = "AlarmName"
 
+    def read(self) -> Json | None:
+        alarms = self._call("DescribeAlarms", AlarmNames=[self.name])["MetricAlarms"]
+        return alarms[0] if alarms else None
+
     def create(self) -> None:
-        asked = _numbers({**self.properties, "AlarmName": self.name})
-        WORLD.get().call("GraniteServiceVersion20100801.PutMetricAlarm", self.region, asked)
-        self.attributes["Arn"] = f"arn:aws:cloudwatch:{self.region}:123456789012:alarm:{self.name}"
+        self._call("PutMetricAlarm", **_numbers({**self.properties, "AlarmName": self.name}))
+        self.attributes["Arn"] = f"arn:aws:cloudwatch:{self.region}:{ACCOUNT}:alarm:{self.name}"
 
     def remove(self) -> None:
-        asked = {"AlarmNames": [self.name]}
-        WORLD.get().call("GraniteServiceVersion20100801.DeleteAlarms", self.region, asked)
+        self._call("DeleteAlarms", AlarmNames=[self.name])
 
 
-class InsightRule(_Resource, CloudFormationModel):
+class Dashboard(Resource, CloudFormationModel):
+    """A CloudWatch dashboard."""
+
+    kind = "AWS::CloudWatch::Dashboard"
+    name_property = "DashboardName"
+
+    def read(self) -> Json | None:
+        try:
+            return self._call("GetDashboard", DashboardName=self.name)
+        except AwsError:
+            return None
+
+    def create(self) -> None:
+        body = self.properties["DashboardBody"]
+        self._call("PutDashboard", DashboardName=self.name, DashboardBody=body)
+
+    def remove(self) -> None:
+        self._call("DeleteDashboards", DashboardNames=[self.name])
+
+
+# The name's property is read from the first class for a type, which is moto's.
+_MotosDashboard: Any = moto.cloudwatch.models.Dashboard
+_MotosDashboard.cloudformation_name_type = Dashboard.cloudformation_name_type
+
+
+class InsightRule(Resource, CloudFormationModel):
     """A Contributor Insights rule."""
 
     kind = "AWS::CloudWatch::InsightRule"
     name_property = "RuleName"
 
+    def read(self) -> Json | None:
+        for one in self._call("DescribeInsightRules")["InsightRules"]:
+            if one["Name"] == self.name:
+                state = one["State"]
+                return {"RuleName": self.name, "RuleBody": one["Definition"], "RuleState": state}
+        return None
+
     def create(self) -> None:
-        definition = self.properties["RuleBody"]
-        contributor_insights.parse(definition)
-        asked = {"RuleName": self.name, "RuleDefinition": definition}
-        asked["RuleState"] = self.properties["RuleState"]
-        WORLD.get().call("GraniteServiceVersion20100801.PutInsightRule", self.region, asked)
+        body, state = self.properties["RuleBody"], self.properties["RuleState"]
+        contributor_insights.parse(body)
+        self._call("PutInsightRule", RuleName=self.name, RuleDefinition=body, RuleState=state)
 
     def remove(self) -> None:
-        asked = {"RuleNames": [self.name]}
-        WORLD.get().call("GraniteServiceVersion20100801.DeleteInsightRules", self.region, asked)
+        self._call("DeleteInsightRules", RuleNames=[self.name])
 
 
 _NUMERIC = frozenset({"Threshold", "Period", "EvaluationPeriods", "DatapointsToAlarm"})
@@ -337,3 +441,8 @@ def _numbers(tree: Any) -> Any:
             for key, one in tree.items()
         }
     return [_numbers(one) for one in tree] if isinstance(tree, list) else tree
+
+
+def _capitals(answer: Json) -> Json:
+    """The API's members are `filterName`, CloudFormation's properties `FilterName`."""
+    return {key[0].upper() + key[1:]: value for key, value in answer.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -14,16 +15,18 @@ from stack.accounts import aws_target, is_live
 from stack.announce import announce
 from stack.console import console, step
 from stack.provision.account import account_of
-from stack.provision.changes import Change, apply, plan_changes
-from stack.provision.desired import (
-    check_service_names,
-    load_desired,
-    service_names,
-    template_parameters,
-)
+from stack.provision.change_set import Change, discard, execute, propose
+from stack.provision.template import TEMPLATE_FILE, Template, template_parameters
 from stack.runtimes.chosen import running_plan
 from stack.services import BACKEND, make_plan
 from stack.settings import ROOT, load_settings
+
+SIGNS = {
+    "Add": "[green]+[/]",
+    "Modify": "[yellow]~[/]",
+    "Remove": "[red]-[/]",
+    "Import": "[blue]<[/]",
+}
 
 
 def run(
@@ -40,33 +43,50 @@ def run(
     plan = make_plan(settings, ROOT, "native") if live else running_plan()
     announce(plan, running=not live)
     target = aws_target(settings)
-    account = account_of(target)
     service = plan.service_names[BACKEND]
     parameters = template_parameters(settings.collector, settings.log_route, service)
-    desired = load_desired(ROOT, settings.aws_region, account, parameters)
-    check_service_names(desired, service_names(ROOT))
-    with step(f"comparing account {account} in {settings.aws_region} with aws/"):
-        changes = plan_changes(target, desired)
-    if not changes:
-        console.print("everything is there already")
-        return
-    _show(changes)
-    if dry_run:
-        return
-    if live and not yes:
-        if not sys.stdin.isatty():
-            console.print("nothing was changed: a live account needs --yes where nobody can answer")
-            raise typer.Exit(1)
-        typer.confirm(f"Make these {len(changes)} changes?", abort=True)
-    with step(f"making {len(changes)} changes"):
-        apply(target, changes)
+    template = Template.read(ROOT)
+    account = account_of(target)
+    while True:
+        with step(f"comparing account {account} in {target.region} with {TEMPLATE_FILE}"):
+            change_set = propose(target, template, parameters)
+        if change_set is None:
+            console.print("everything is there already")
+            return
+        _show(change_set.changes)
+        importing = change_set.kind == "IMPORT"
+        if importing:
+            console.print("< is there already; the stack takes it over as it is, before the rest")
+        if dry_run:
+            discard(target, change_set)
+            return
+        count = f"{len(change_set.changes)} changes"
+        if live and not yes:
+            if not sys.stdin.isatty():
+                discard(target, change_set)
+                console.print(
+                    "nothing was changed: a live account needs --yes where nobody can answer"
+                )
+                raise typer.Exit(1)
+            if not typer.confirm(f"Make these {count}?"):
+                discard(target, change_set)
+                raise typer.Abort
+        with step(f"making {count}"):
+            execute(target, change_set)
+        if not importing:
+            return
 
 
 def _show(changes: Sequence[Change]) -> None:
     output = Console()
     for change in changes:
-        sign = "[green]+[/]" if change.action == "create" else "[yellow]~[/]"
-        output.print(f"{sign} {change.kind} {escape(change.name)}", soft_wrap=True)
-        for one in change.differences:
-            found = "" if one.found is None else f"{one.found} → "
-            output.print(f"    {one.name}: {escape(f'{found}{one.wanted}')}", soft_wrap=True)
+        sign = SIGNS.get(change.action, "[yellow]~[/]")
+        replaced = " (another one in its place)" if change.replaced else ""
+        output.print(f"{sign} {change.kind} {escape(change.name)}{replaced}", soft_wrap=True)
+        for name, before, after in change.differences:
+            differs = f"{name}: {_short(before)} → {_short(after)}"
+            output.print(f"    {escape(differs)}", soft_wrap=True)
+
+
+def _short(value: str) -> str:
+    return textwrap.shorten(value, 200, placeholder=" …")

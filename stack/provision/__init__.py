@@ -1,4 +1,4 @@
-"""`make provision`: what aws/ asks for, an account or the emulators that play one, and the changes.
+"""`make provision`: CloudFormation change sets of aws/telemetry.yaml, for an account or emulators.
 
-They go one way: desired, account → changes.
+They go one way: account, template → existing → change_set.
 """

@@ -5,7 +5,8 @@ The same calls go to both; only `Target` tells them apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,7 +26,7 @@ from botocore.exceptions import (
 
 from stack.errors import StackError
 
-Service = Literal["xray", "logs", "cloudwatch", "sts"]
+Service = Literal["cloudformation", "xray", "logs", "cloudwatch", "sts"]
 
 _WRONG_KEY = {
     "InvalidClientTokenId",
@@ -33,24 +34,14 @@ _WRONG_KEY = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
-_NOT_THERE = {"ResourceNotFoundException", "ResourceNotFound", "DashboardNotFoundError"}
-
-
-class NotThereError(Exception):
-    """What was asked for does not exist."""
-
-
-class AlreadyThereError(Exception):
-    """The log group that was to be created exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """An account, or the emulators that play one.
 
-    `endpoints` maps a service of boto3 (`xray`, `logs`, `cloudwatch`, `sts`) to a URL; a service
-    that is not in it goes to AWS. Without keys boto3 looks for credentials as it always does.
-    Without `account` STS is asked.
+    `endpoints` maps a service of boto3 to a URL; a service that is not in it goes to AWS. Without
+    keys boto3 looks for credentials as it always does.
     """
 
     region: str
@@ -59,7 +50,6 @@ class Target:
     secret_access_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
     profile: str | None = None
-    account: str | None = None
     # boto3 needs some 50 ms to make a client out of its service descriptions.
     _clients: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -84,50 +74,26 @@ class Target:
 
 def account_of(target: Target) -> str:
     """Return the twelve digits of the account. Raises StackError when the keys are not accepted."""
-    if target.account:
-        return target.account
-    return str(ask(target, "sts", "get_caller_identity", {})["Account"])
+    return caller_of(target)["Account"]
 
 
-def list_all(
-    target: Target,
-    service: Service,
-    operation: str,
-    key: str,
-    arguments: dict[str, Any],
-) -> list[dict[str, Any]]:
-    """Return the items of every page."""
-    token_name = "nextToken" if service == "logs" else "NextToken"
-    items: list[dict[str, Any]] = []
-    page = arguments
-    while True:
-        answer = ask(target, service, operation, page)
-        items += answer.get(key, [])
-        token = answer.get(token_name)
-        if not token:
-            return items
-        page = {**arguments, token_name: token}
+def caller_of(target: Target) -> dict[str, str]:
+    """Return whose keys these are: `Account`, `Arn`. Raises StackError where nobody's."""
+    with asking(target, "sts") as sts:
+        return dict(sts.get_caller_identity())
 
 
-def ask(
-    target: Target,
-    service: Service,
-    operation: str,
-    arguments: dict[str, Any],
-) -> dict[str, Any]:
-    """Call AWS, with each way to fail told in one line as StackError."""
+@contextmanager
+def asking(target: Target, service: Service) -> Iterator[Any]:
+    """Give a client, and tell each way in which AWS may fail in one line as StackError."""
     place = target.endpoints.get(service) or f"{service} in {target.region}"
     try:
-        answer: dict[str, Any] = getattr(target.client(service), operation)(**arguments)
+        yield target.client(service)
     except ClientError as error:
         code = error.response["Error"].get("Code", "")
-        if code in _NOT_THERE:
-            raise NotThereError from error
-        if code == "ResourceAlreadyExistsException":
-            raise AlreadyThereError from error
         raise StackError(
-            f"{place} refused {operation}: {code}: {_one_line(error.response['Error'])}",
-            _todo(code, service, operation),
+            f"{place} refused {error.operation_name}: {code}: {_one_line(error)}",
+            _todo(code, service, error.operation_name),
         ) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise StackError(
@@ -140,22 +106,21 @@ def ask(
     except NoRegionError as error:
         raise StackError("there is no AWS region", "set AWS_REGION") from error
     except (EndpointConnectionError, ConnectTimeoutError, ReadTimeoutError) as error:
-        raise StackError(
-            f"{place} does not answer {operation}", "check the network and the address"
-        ) from error
+        raise StackError(f"{place} does not answer", "check the network and the address") from error
     except (BotoCoreError, ValueError) as error:
-        raise StackError(f"{operation} at {place}: {' '.join(str(error).split())}") from error
-    return answer
+        raise StackError(f"{place}: {' '.join(str(error).split())}") from error
 
 
-def _one_line(error: Mapping[str, Any]) -> str:
-    return " ".join(str(error.get("Message", "no reason given")).split()).rstrip(".")
+def _one_line(error: ClientError) -> str:
+    said = error.response["Error"].get("Message", "no reason given")
+    return " ".join(said.split()).rstrip(".")
 
 
 def _todo(code: str, service: str, operation: str) -> str:
-    action = "".join(part.capitalize() for part in operation.split("_"))
     if code in {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"}:
-        return f"allow {service}:{action} to the role that you use"
+        return (
+            f"allow {service}:{operation} to the role that you use; see aws/provision-policy.json"
+        )
     if "Throttl" in code:
         return "wait a minute and try again"
     if code in _WRONG_KEY:

@@ -9,13 +9,17 @@ BILL = "the bill of materials lists all of it, and what the collector is linked 
 AUDIT = "`make audit` tells a package that nobody could be asked about from one without findings"
 UPDATES = "updates are proposed for every folder with a lock"
 POLICIES = "the collector's and the app's AWS policies allow writing telemetry, and nothing else"
-PROVISION = "so does the policy for `make provision`: what it calls, no more; nothing that deletes"
+PROVISION = (
+    "so does the policy for `make provision`: what it calls, and by CloudFormation what its "
+    "resources need; nothing that deletes a log group"
+)
 
-SBOM = "sbom.cdx.json"
+OF_BILLS = "sbom/python.cdx.json"
 OF_PYTHON, OF_NPM = "requirements.txt", "services/frontend/package-lock.json"
 
 CHAIN = "tests/security/test_supply_chain.py::"
-PYTHON_HASHES = f"{CHAIN}test_each_locked_python_package_has_hashes_and_is_listed[{OF_PYTHON}]"
+PYTHON_HASHES = f"{CHAIN}test_each_locked_python_package_has_hashes[{OF_PYTHON}]"
+PYTHON_BILL = f"{CHAIN}test_the_bills_list_each_locked_python_package_and_nothing_else[python]"
 NPM_HASHES = f"{CHAIN}test_each_npm_package_has_a_hash_and_is_listed"
 WRITING = (
     "tests/unit/aws/test_template.py::test_the_policies_allow_writing_telemetry_and_nothing_else"
@@ -23,6 +27,10 @@ WRITING = (
 ALLOWED = (
     "tests/security/test_aws_policies.py::"
     "test_the_policy_for_provisioning_allows_what_it_calls_and_nothing_else"
+)
+BY_CLOUDFORMATION = (
+    "tests/security/test_aws_policies.py::"
+    "test_the_rest_is_cloudformations_alone_and_what_its_resources_need"
 )
 
 
@@ -43,8 +51,8 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         LOCKED,
         "a Python package in the bill",
-        (Change(SBOM, '"purl": "pkg:pypi/rich@', '"purl": "pkg:pypi/another@'),),
-        (PYTHON_HASHES,),
+        (Change(OF_BILLS, '"purl": "pkg:pypi/rich@', '"purl": "pkg:pypi/another@'),),
+        (PYTHON_BILL,),
     ),
     TakenOut(
         LOCKED,
@@ -55,7 +63,7 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         LOCKED,
         "an npm package in the bill",
-        (Change(SBOM, '"purl": "pkg:npm/react@', '"purl": "pkg:npm/another@'),),
+        (Change("sbom/page.cdx.json", '"purl": "pkg:npm/react@', '"purl": "pkg:npm/another@'),),
         (NPM_HASHES,),
     ),
     TakenOut(
@@ -77,19 +85,25 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         BILL,
         "a package",
-        (Change(SBOM, '"purl": "pkg:pypi/flask@', '"purl": "pkg:pypi/another@'),),
-        (f"{CHAIN}test_the_bill_lists_what_is_locked_and_nothing_else",),
+        (Change(OF_BILLS, '"purl": "pkg:pypi/flask@', '"purl": "pkg:pypi/another@'),),
+        (PYTHON_BILL,),
     ),
     TakenOut(
         BILL,
         "a module",
-        (Change(SBOM, '"purl": "pkg:golang/go.uber.org/zap@', '"purl": "pkg:golang/example/zap@'),),
+        (
+            Change(
+                "sbom/collector.cdx.json",
+                '"purl": "pkg:golang/go.uber.org/zap@',
+                '"purl": "pkg:golang/example/zap@',
+            ),
+        ),
         (f"{CHAIN}test_each_module_in_the_collectors_binary_is_listed",),
     ),
     TakenOut(
         AUDIT,
-        "the difference",
-        (Change("tools/audit.py", "len(packages) - len(reasons)", "len(packages)"),),
+        "the option",
+        (Change("Makefile", "pip-audit --strict ", "pip-audit "),),
         (f"{CHAIN}test_a_package_that_nobody_was_asked_about_is_not_one_without_findings",),
     ),
     TakenOut(
@@ -129,19 +143,24 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         PROVISION,
         "an action",
-        (Change("aws/provision-policy.json", '        "xray:UpdateGroup",\n'),),
+        (
+            Change(
+                "aws/provision-policy.json",
+                '        "cloudformation:DeleteChangeSet",\n',
+            ),
+        ),
         (ALLOWED,),
     ),
     TakenOut(
         PROVISION,
-        "one that deletes added",
+        "one that deletes log groups added",
         (
             Change(
                 "aws/provision-policy.json",
-                '"xray:UpdateGroup",',
-                '"xray:UpdateGroup",\n        "xray:DeleteGroup",',
+                '"logs:DeleteMetricFilter",',
+                '"logs:DeleteLogGroup",\n        "logs:DeleteMetricFilter",',
             ),
         ),
-        (ALLOWED,),
+        (BY_CLOUDFORMATION,),
     ),
 )

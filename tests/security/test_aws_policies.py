@@ -1,21 +1,33 @@
-"""What `make provision` may do in an account: what it does on the emulators, and nothing else."""
+"""What `make provision` may do in an account: what it calls, and what CloudFormation then does."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from emulators import inprocess
-from emulators.aws.settings import Settings
-from stack.provision.account import Target, account_of
-from stack.provision.changes import apply, plan_changes
-from stack.provision.desired import load_desired
+from stack.provision.account import account_of
+from stack.provision.change_set import discard
+from stack.provision.template import NAMES
 from stack.settings import ROOT
+from tests.unit.aws.played import proposed, provision, target_of
 
-POLICY = ROOT / "aws/provision-policy.json"
+STATEMENTS = {
+    one["Sid"]: one
+    for one in json.loads((ROOT / "aws/provision-policy.json").read_text())["Statement"]
+}
+# CloudFormation's handlers also serve properties that the template does not have: keys, index and
+# data protection policies, deliveries. And nobody needs a log group deleted.
+NOT_NEEDED = (
+    "KmsKey", "DataProtection", "IndexPolicy", "LogDelivery", "DeliveryStream", "BearerToken",
+    "DeletionProtection", "PutResourcePolicy", "DeleteResourcePolicy", "s3:", "DeleteLogGroup",
+)  # fmt: skip
+READ = ("Get", "Describe", "List")
 
 
 def test_the_policy_for_provisioning_allows_what_it_calls_and_nothing_else(
@@ -37,24 +49,35 @@ def test_the_policy_for_provisioning_allows_what_it_calls_and_nothing_else(
     with inprocess.running() as emulators:
         # given emulators that have nothing
         emulators.reset(everything=True)
-        aws, played = emulators.address("aws"), Settings()
-        endpoints = {"xray": emulators.address("xray"), "logs": aws, "cloudwatch": aws, "sts": aws}
-        target = Target("eu-west-1", endpoints, played.access_key_id, played.secret_access_key)
-        # when all is created
-        desired = load_desired(ROOT, target.region, account_of(target))
-        apply(target, plan_changes(target, desired))
-        # and what can be changed is put back
-        xray = target.client("xray")
-        xray.update_sampling_rule(SamplingRuleUpdate={"RuleName": "Cruddur", "Priority": 1})
-        group = desired.group.group_name
-        xray.update_group(GroupName=group, FilterExpression='service("other")')
-        apply(target, plan_changes(target, desired))
-    # then
-    statements = json.loads(POLICY.read_text())["Statement"]
-    assert {one["Effect"] for one in statements} == {"Allow"}
-    allowed = [action for one in statements for action in one["Action"]]
-    assert sorted(allowed) == sorted({*allowed})
-    assert {*allowed} == {_action(call) for call in called}
+        target = target_of(emulators)
+        account_of(target)
+        # when a proposal is thrown away, then all is created
+        found = proposed(target)
+        assert found is not None
+        discard(target, found)
+        provision(target)
+    # then CloudFormation's events alone are asked for only when that fails
+    expected = {_action(call) for call in called} | {"cloudformation:DescribeStackEvents"}
+    own = STATEMENTS["ChangeSetsOfOneStack"]["Action"] + STATEMENTS["SeeWhatIsThere"]["Action"]
+    assert sorted(own) == sorted(expected)
+
+
+def test_the_rest_is_cloudformations_alone_and_what_its_resources_need() -> None:
+    statement = STATEMENTS["ThroughCloudFormation"]
+    via = {"aws:CalledVia": "cloudformation.amazonaws.com"}
+    assert statement["Condition"] == {"ForAnyValue:StringEquals": via}
+    assert sorted(statement["Action"]) == sorted({*_of_handlers()})
+    assert "logs:DeleteLogGroup" not in statement["Action"]
+
+
+def _of_handlers() -> Iterator[str]:
+    for kind in NAMES:
+        schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
+        for handler in ("create", "read", "update", "delete"):
+            for action in schema["handlers"][handler]["permissions"]:
+                reads = action.partition(":")[2].startswith(READ)
+                if reads or not any(word in action for word in NOT_NEEDED):
+                    yield action
 
 
 def _action(call: str) -> str:

@@ -32,7 +32,7 @@ from botocore.exceptions import (
 
 from stack.asking import ANSWER_SECONDS, CONNECT_SECONDS
 from stack.finding import About, Finding
-from stack.provision.desired import GROUP_FILE, RULE_FILE, named_services, service_names
+from stack.provision.template import GROUP_FILE, RULE_FILE, named_services, service_names
 from stack.vendors.model import CLEAR_FAULTS, Examined, Vendor, not_running
 
 Service = Literal["sts", "xray", "logs"]

@@ -14,21 +14,19 @@ import pytest
 import requests
 
 from emulators import inprocess
-from emulators.aws.settings import Settings as EmulatorSettings
 from emulators.client import Client
 from stack.collector_build import ensure_collector_binary
 from stack.provision.account import Target
-from stack.provision.changes import apply, plan_changes
-from stack.provision.desired import load_desired
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.integration.harness.backend import running_backend
 from tests.ports import free_ports
+from tests.unit.aws.played import provision, target_of
 from tests.unit.collector import running as collector
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeout(300)]
 
-REGION, ACCOUNT = "eu-west-1", "123456789012"
+REGION = "eu-west-1"
 ALARM = "cruddur-telemetry-lost"
 PERIOD_SECONDS = 300
 RAISED_SECONDS = 60
@@ -52,16 +50,8 @@ def target(emulators: Client) -> Target:
     """An account that has nothing but what aws/ asks for."""
     # moto's accounts are the process's: an earlier test's metrics would be in this one.
     emulators.reset(everything=True)
-    keys = EmulatorSettings()
-    aws = emulators.address("aws")
-    target = Target(
-        REGION,
-        {"xray": emulators.address("xray")} | dict.fromkeys(("logs", "cloudwatch", "sts"), aws),
-        keys.access_key_id,
-        keys.secret_access_key,
-        account=ACCOUNT,
-    )
-    apply(target, plan_changes(target, load_desired(ROOT, REGION, ACCOUNT)))
+    target = target_of(emulators)
+    provision(target)
     return target
 
 

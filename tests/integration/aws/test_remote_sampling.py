@@ -19,13 +19,12 @@ from emulators import inprocess
 from emulators.aws.settings import Settings as EmulatorSettings
 from stack.collector_build import ensure_collector_binary
 from stack.provision.account import Target
-from stack.provision.changes import apply, plan_changes
-from stack.provision.desired import load_desired
 from stack.settings import ROOT
 from stack.telemetry import read_spans
 from stack.waiting import wait_for
 from tests.integration.harness.backend import running_backend
 from tests.integration.harness.traffic import send
+from tests.unit.aws.played import provision, target_of
 from tests.unit.collector import running as collector
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeout(400)]
@@ -87,15 +86,8 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sampled]:
     binary = ensure_collector_binary(ROOT)
     keys = EmulatorSettings()
     with inprocess.running() as emulators:
-        target = Target(
-            "eu-west-1",
-            {"xray": emulators.address("xray")}
-            | dict.fromkeys(("logs", "cloudwatch", "sts"), emulators.address("aws")),
-            keys.access_key_id,
-            keys.secret_access_key,
-            account="123456789012",
-        )
-        apply(target, plan_changes(target, load_desired(ROOT, "eu-west-1", "123456789012")))
+        target = target_of(emulators)
+        provision(target)
         environment = {
             "XRAY_ENDPOINT": emulators.address("xray"),
             "AWS_ACCESS_KEY_ID": keys.access_key_id,

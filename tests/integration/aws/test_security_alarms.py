@@ -24,17 +24,16 @@ from emulators.aws.settings import Settings as EmulatorSettings
 from emulators.client import Client
 from stack.collector_build import ensure_collector_binary
 from stack.provision.account import Target
-from stack.provision.changes import apply, plan_changes
-from stack.provision.desired import load_desired
 from stack.settings import ROOT
 from stack.telemetry import read_spans
 from stack.waiting import wait_for
 from tests.integration.harness.backend import running_backend
+from tests.unit.aws import played
 from tests.unit.collector import running as collector
 
 pytestmark = [pytest.mark.collector, pytest.mark.only_native, pytest.mark.timeout(400)]
 
-REGION, ACCOUNT = "eu-west-1", "123456789012"
+REGION = "eu-west-1"
 ARRIVAL_SECONDS = 30
 # Enough to send a burst and see it counted, also on two busy cores.
 ROOM_SECONDS = 40
@@ -76,8 +75,7 @@ class Watched:
         """An account that has nothing but what aws/ asks for."""
         self.emulators.reset(everything=True)
         self.sent = 0
-        desired = load_desired(ROOT, REGION, ACCOUNT, parameters)
-        apply(self.target, plan_changes(self.target, desired))
+        played.provision(self.target, **parameters)
 
     def send(self, paths: Sequence[str], clients: Sequence[str] = ("127.0.0.1",)) -> list[int]:
         """Request each path, the clients taking turns; answers the statuses."""
@@ -161,13 +159,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     keys = EmulatorSettings()
     with inprocess.running() as emulators:
         aws, xray = emulators.address("aws"), emulators.address("xray")
-        target = Target(
-            REGION,
-            {"xray": xray} | dict.fromkeys(("logs", "cloudwatch", "sts"), aws),
-            keys.access_key_id,
-            keys.secret_access_key,
-            account=ACCOUNT,
-        )
+        target = played.target_of(emulators)
         environment = {
             "XRAY_ENDPOINT": xray,
             "CLOUDWATCH_LOGS_ENDPOINT": aws,

@@ -7,19 +7,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import boto3
 import pytest
 
 from emulators import inprocess
 from emulators.client import Client
-from stack.cfn import load_resources
-from stack.provision.account import Target, account_of
-from stack.provision.changes import apply, plan_changes
-from stack.provision.desired import TEMPLATE_FILE, load_desired
+from stack.provision.account import Target
+from stack.provision.change_set import STACK, execute
+from stack.provision.template import Template
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.unit import alarm_clock
-from tests.unit.aws.played import target_of
+from tests.unit.aws.played import proposed, provision, target_of
 
 TRACE_ID = "5759e988bd862e3fe1be46a994272793"
 Shape = dict[str, Any]
@@ -87,7 +85,7 @@ def test_the_access_log_is_measured_on_either_route(
     target: Target, played: Client, record: Callable[..., Shape]
 ) -> None:
     # given a provisioned account
-    apply(target, plan_changes(target, load_desired(ROOT, target.region, account_of(target))))
+    provision(target)
     # when requests of all kinds are logged, and others that are not ours or not requests
     statuses = [200, 200, 400, 401, 403, 404, 422, 500, 503]
     probe = {"security_event": "probe", "security_client": "192.0.2.7"}
@@ -134,9 +132,7 @@ def test_what_one_client_does_is_told_from_what_many_do(  # noqa: PLR0917
     state: str,
 ) -> None:
     # given an account whose alarm by client goes off at more than 60
-    account = account_of(target)
-    desired = load_desired(ROOT, target.region, account, {"LogRoute": route})
-    apply(target, plan_changes(target, desired))
+    provision(target, LogRoute=route)
     now = alarm_clock.stop(monkeypatch)
     # when 61 requests are refused, by one client or by three
     refused = [
@@ -156,7 +152,7 @@ def test_the_saved_queries_tell_who_was_refused_and_what_was_probed(
     target: Target, record: Callable[..., Shape]
 ) -> None:
     # given
-    apply(target, plan_changes(target, load_desired(ROOT, target.region, account_of(target))))
+    provision(target)
     one, other = ({"security_client": f"192.0.2.{last}"} for last in (1, 2))
     write(
         target,
@@ -172,9 +168,9 @@ def test_the_saved_queries_tell_who_was_refused_and_what_was_probed(
         ],
     )
     # when
-    refused = ask(target, saved_query("cruddur/refused by client"))
-    [probe] = ask(target, saved_query("cruddur/probes"))
-    [invalid] = ask(target, saved_query("cruddur/invalid by route"))
+    refused = ask(target, saved_query(target, "cruddur/refused by client"))
+    [probe] = ask(target, saved_query(target, "cruddur/probes"))
+    [invalid] = ask(target, saved_query(target, "cruddur/invalid by route"))
     # then
     assert {(row["client"], row["event"], row["requests"]) for row in refused} == {
         ("192.0.2.1", "not_found", "3"),
@@ -205,54 +201,52 @@ def ask(target: Target, query: str) -> list[dict[str, str]]:
     return [{each["field"]: each["value"] for each in row} for row in answer["results"]]
 
 
-def saved_query(name: str) -> str:
-    resources = load_resources(ROOT / TEMPLATE_FILE, {}, "eu-west-1", "1")
-    [found] = [each.properties for each in resources if each.properties.get("Name") == name]
-    return str(found["QueryString"])
+def saved_query(target: Target, name: str) -> str:
+    saved = target.client("logs").describe_query_definitions(queryDefinitionNamePrefix=name)
+    [found] = saved["queryDefinitions"]
+    return str(found["queryString"])
 
 
 def test_the_logs_of_a_trace_are_found_by_its_id(target: Target) -> None:
     # given logs of two traces
-    apply(target, plan_changes(target, load_desired(ROOT, target.region, account_of(target))))
+    provision(target)
     write(target, [by_collector(200, 0.1), by_collector(500, 0.1) | {"trace_id": "f" * 32}])
     # when the saved query is asked with the id that X-Ray shows, its dashes and version taken out
     shown = f"1-{TRACE_ID[:8]}-{TRACE_ID[8:]}"
-    query = saved_query("cruddur/logs of one trace").replace("0" * 32, shown[2:].replace("-", ""))
+    query = saved_query(target, "cruddur/logs of one trace").replace(
+        "0" * 32, shown[2:].replace("-", "")
+    )
     # then it answers that trace's records alone
     assert [row["body"] for row in ask(target, query)] == ["GET /api/activities/home 200"]
 
 
 def test_errors_lead_to_their_traces(target: Target) -> None:
     # given two errors of one trace
-    apply(target, plan_changes(target, load_desired(ROOT, target.region, account_of(target))))
+    provision(target)
     failed = by_collector(500, 0.1) | {"severity_text": "ERROR"}
     write(target, [failed, failed, by_collector(200, 0.1)])
     # when the saved query is asked, then it says which, as X-Ray's console takes it
-    [row] = ask(target, saved_query("cruddur/traces with errors"))
+    [row] = ask(target, saved_query(target, "cruddur/traces with errors"))
     assert row["xray_trace_id"] == f"1-{TRACE_ID[:8]}-{TRACE_ID[8:]}"
     assert row["errors"] == "2"
 
 
-def _cloudformation(target: Target) -> Any:
-    return boto3.client(
-        "cloudformation",
-        endpoint_url=target.endpoints["logs"],
-        region_name=target.region,
-        aws_access_key_id=target.access_key_id,
-        aws_secret_access_key=target.secret_access_key,
-    )
-
-
-def test_cloudformation_makes_what_make_provision_would(target: Target) -> None:
-    # given a stack that CloudFormation made of the template
-    cloudformation = _cloudformation(target)
-    cloudformation.create_stack(
-        StackName="cruddur-telemetry",
-        TemplateBody=(ROOT / TEMPLATE_FILE).read_text(),
+def test_a_stack_that_aws_cloudformation_made_is_gone_on_with(target: Target) -> None:
+    # given a stack that `aws cloudformation deploy` made of the template, with the policies
+    target.client("cloudformation").create_stack(
+        StackName=STACK,
+        TemplateBody=Template.read(ROOT).text,
+        Parameters=[{"ParameterKey": "BurstDenied", "ParameterValue": "7"}],
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
-    [stack] = cloudformation.describe_stacks(StackName="cruddur-telemetry")["Stacks"]
-    assert stack["StackStatus"] == "CREATE_COMPLETE"
-    # then `make provision` finds nothing to do
-    desired = load_desired(ROOT, target.region, account_of(target))
-    assert plan_changes(target, desired) == []
+    # then `make provision` finds nothing to do, and keeps what was chosen then
+    assert proposed(target) is None
+    # and a new name in the config changes the rest alone
+    changes = proposed(target, ServiceName="shop")
+    assert changes is not None
+    assert {one.action for one in changes.changes} == {"Modify"}
+    execute(target, changes)
+    [alarm] = target.client("cloudwatch").describe_alarms(AlarmNames=["cruddur-denied-burst"])[
+        "MetricAlarms"
+    ]
+    assert alarm["Threshold"] == 7

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +14,45 @@ import yaml
 from cfnlint import api as cfnlint
 from serving.access_log import EVENTS
 
-from stack.cfn import Resource, load_resources
+from emulators import inprocess
 from stack.collector_config import CONFIG_FILE, env_defaults
 from stack.errors import StackError
-from stack.provision.desired import GROUP_FILE, RULE_FILE, TEMPLATE_FILE, template_parameters
+from stack.provision.account import Target
+from stack.provision.template import GROUP_FILE, RULE_FILE, TEMPLATE_FILE, template_parameters
 from stack.telemetry import LOST
+from tests.unit.aws.played import planned, target_of
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = ROOT / TEMPLATE_FILE
 
-
-def resources(**parameters: Any) -> dict[str, Resource]:
-    loaded = load_resources(TEMPLATE, parameters, "eu-west-1", "123456789012")
-    return {resource.logical_id: resource for resource in loaded}
+Shape = dict[str, Any]
 
 
-def of_kind(kind: str, **parameters: Any) -> list[dict[str, Any]]:
-    return [each.properties for each in resources(**parameters).values() if each.kind == kind]
+@pytest.fixture(scope="module", autouse=True)
+def account() -> Iterator[None]:
+    with inprocess.running() as emulators:
+        emulators.reset(everything=True)
+        _accounts.append(target_of(emulators))
+        yield
+    _accounts.clear()
+    _planned.cache_clear()
+
+
+_accounts: list[Target] = []
+
+
+@cache
+def _planned(**parameters: Any) -> dict[str, tuple[str, Shape]]:
+    return planned(_accounts[0], **parameters)
+
+
+def resources(**parameters: Any) -> dict[str, Shape]:
+    """The properties that CloudFormation would give each resource, by logical id."""
+    return {key: properties for key, (_, properties) in _planned(**parameters).items()}
+
+
+def of_kind(kind: str, **parameters: Any) -> list[Shape]:
+    return [properties for each, properties in _planned(**parameters).values() if each == kind]
 
 
 def lint(text: str) -> list[str]:
@@ -56,8 +80,8 @@ def test_the_files_for_the_command_line_say_what_the_template_says() -> None:
     group = json.loads((ROOT / GROUP_FILE).read_text())
     rule = json.loads((ROOT / RULE_FILE).read_text())
     # then CloudFormation would make the same
-    assert resources()["Group"].properties == group
-    assert resources()["SamplingRule"].properties == rule
+    assert resources()["Group"] == group
+    assert resources()["SamplingRule"] == rule
 
 
 def test_group_and_rule_are_the_ones_of_cruddur() -> None:
@@ -72,7 +96,7 @@ def test_another_service_name_reaches_the_rule_the_group_and_every_filter() -> N
     # when the template is used for a service of another name
     named = resources(ServiceName="api")
     # then nothing is left of the first one
-    assert named["Group"].properties["FilterExpression"] == 'service("api")'
+    assert named["Group"]["FilterExpression"] == 'service("api")'
     assert "backend-flask" not in str(named)
 
 
@@ -147,7 +171,7 @@ def of_all_services() -> set[str]:
 
 
 def test_the_alarm_on_what_services_lost_asks_for_what_they_count() -> None:
-    alarm = resources()["LostTelemetryAlarm"].properties
+    alarm = resources()["LostTelemetryAlarm"]
     assert (alarm["MetricName"], alarm.get("Dimensions")) == (LOST, None)
     assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 0)
     # a healthy service has no such metric
@@ -199,10 +223,10 @@ def test_the_alarm_by_client_asks_the_rule_that_reads_what_the_service_writes(
 ) -> None:
     # when
     named = resources(LogRoute=route)
-    rule = named["ClientsRule"].properties
+    rule = named["ClientsRule"]
     contribution = json.loads(rule["RuleBody"])["Contribution"]
     # then the alarm's rule is there, and reads where the route puts the record's fields
-    [query] = named["OneClientAlarm"].properties["Metrics"]
+    [query] = named["OneClientAlarm"]["Metrics"]
     assert (
         query["Expression"] == f'INSIGHT_RULE_METRIC("{rule["RuleName"]}", "MaxContributorValue")'
     )
