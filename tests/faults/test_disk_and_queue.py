@@ -143,9 +143,20 @@ def test_a_full_disk_outlives_a_restart(tmp_path: Path) -> None:
             bench.start()
             time.sleep(1)
 
-        # What memory held went to the vendors themselves.
-        everything_held(bench, sender.sent)
+        # What memory held is offered to the vendors themselves, for two seconds. AWS's emulators
+        # take longer on a busy machine: that is lost then, and the log says so.
+        slow = [("xray", "traces"), ("cloudwatch", "metrics")]
+        everything_held(bench, sender.sent, [key for key in ROUTES if key not in slow])
         assert sender.sent.refused == []
+        wait_for(
+            "all at AWS, or a line that says what is not",
+            lambda: (
+                sum(len(look(bench, sender.sent)[key].missing) for key in slow),
+                "Lost: held in memory" in bench.log.read_text(),
+            ),
+            until=lambda seen: seen[0] == 0 or seen[1],
+            seconds=60,
+        )
 
 
 def names(queues: Path) -> set[str]:
