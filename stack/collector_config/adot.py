@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from stack.collector_config.distribution import KINDS, component_type, missing_components
@@ -24,14 +24,16 @@ ADOT_LOSSES = {
 def for_adot(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """`config` without what ADOT lacks, and a sentence for each thing that is lost by it.
 
-    A connector is left out where it exports and where it receives; a pipeline that has no
-    receiver or no exporter any more goes with it.
+    What a `forward` connects becomes whole pipelines. Another connector is left out where it
+    exports and where it receives; a pipeline that has no receiver or no exporter any more goes with
+    it.
     """
     form: dict[str, Any] = copy.deepcopy(dict(config))
+    _join_forwarded(form)
     losses: list[str] = []
     gone: dict[str, set[str]] = {kind: set() for kind in KINDS}
     _delete_by_name(form)
-    for missing in missing_components(config, "adot"):
+    for missing in missing_components(form, "adot"):
         kind, _, name = missing.partition("/")
         gone[kind].add(name)
         del form[kind][name]
@@ -51,6 +53,48 @@ def for_adot(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             del pipelines[name]
             losses.append(f"pipeline {name}: nothing is left that it could join")
     return form, losses
+
+
+def _join_forwarded(form: dict[str, Any]) -> None:
+    """ADOT has no connectors: in the place of each `forward`, pipelines from end to end."""
+    connectors = form.get("connectors") or {}
+    for name in [name for name in connectors if component_type(name) == "forward"]:
+        service = form["service"]
+        service["pipelines"] = dict(_joined(service["pipelines"], name))
+        del connectors[name]
+    if not connectors:
+        form.pop("connectors", None)
+
+
+def _joined(pipelines: Mapping[str, Any], forward: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every pipeline behind `forward` once for each pipeline of its signal that leads there."""
+    for name, pipeline in pipelines.items():
+        behind = forward in (pipeline.get("receivers") or ())
+        rest = {**pipeline}
+        for end in ("receivers", "exporters"):
+            rest[end] = [other for other in pipeline.get(end) or () if other != forward]
+        if rest["receivers"] and rest["exporters"]:
+            yield name, rest
+        leading = [
+            (source, way)
+            for source, way in pipelines.items()
+            if behind
+            and forward in (way.get("exporters") or ())
+            and component_type(source) == component_type(name)
+        ]
+        for number, (source, way) in enumerate(leading):
+            first = number == 0 and not rest["receivers"]
+            yield (
+                name if first else f"{name}/{source.partition('/')[2] or source}",
+                {
+                    "receivers": way.get("receivers") or [],
+                    "processors": [
+                        *(way.get("processors") or ()),
+                        *(pipeline.get("processors") or ()),
+                    ],
+                    "exporters": rest["exporters"],
+                },
+            )
 
 
 def _delete_by_name(form: dict[str, Any]) -> None:

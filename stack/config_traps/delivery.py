@@ -132,13 +132,16 @@ def truncating_files(look: Look) -> Iterator[Trap]:
 
 
 def twice(look: Look) -> Iterator[Trap]:
-    """Two pipelines of one signal between the same ends: everything arrives there twice."""
+    """Two ways of one signal between the same ends: everything arrives there twice."""
     first: dict[tuple[str, str, str], str] = {}
     for name, body in look.pipelines.items():
-        for receiver in body.get("receivers") or []:
+        # Two filters may part what goes both ways.
+        if any(component_type(one) == "filter" for one in body.get("processors") or []):
+            continue
+        signal = component_type(name)
+        for receiver in look.sources(body.get("receivers") or [], signal):
             for exporter in body.get("exporters") or []:
-                way = (component_type(name), receiver, exporter)
-                other = first.setdefault(way, name)
+                other = first.setdefault((signal, receiver, exporter), name)
                 if other != name:
                     yield look.trap(
                         "warning",
@@ -147,3 +150,25 @@ def twice(look: Look) -> Iterator[Trap]:
                         "does: it gets two of each",
                         "take the exporter out of one of them",
                     )
+
+
+def uncleaned(look: Look) -> Iterator[Trap]:
+    """A pipeline past the one that cleans, where the config has one that does."""
+    cleaning = [name for name, body in look.pipelines.items() if _cleans(body)]
+    connectors = look.config.section("connectors")
+    for name, body in look.pipelines.items():
+        fronts = [one for one in body.get("receivers") or [] if one in look.fronts]
+        if not cleaning or not fronts or _cleans(body):
+            continue
+        vendors = [one for one in body.get("exporters") or [] if one not in connectors]
+        if vendors:
+            yield look.trap(
+                "warning",
+                ("service", "pipelines", name),
+                f"pipeline {name} sends {vendors[0]} what {fronts[0]} takes with its secrets",
+                f"let it receive what {cleaning[0]} exports to, or name redaction in it",
+            )
+
+
+def _cleans(body: Mapping[str, Any]) -> bool:
+    return any(component_type(one) == "redaction" for one in body.get("processors") or [])

@@ -21,6 +21,7 @@ _TRAPS: tuple[Callable[[Look], Iterator[Trap]], ...] = (
     delivery.batch_processor,
     delivery.truncating_files,
     delivery.twice,
+    delivery.uncleaned,
 )
 
 

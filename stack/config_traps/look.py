@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from typing import Any, Literal
 from stack.collector_config import KINDS, component_type
 from stack.config_traps.resolved import Config, Keys
 from stack.errors import StackError
-from stack.routes import LOCAL_RECORD, routes
+from stack.routes import LOCAL_RECORD, front_receivers, routes
 
 NOT_A_VENDOR = frozenset({"debug", "nop", "file"})
 
@@ -55,9 +55,9 @@ class Look:
         tree = {**config.tree, "service": {**service, "pipelines": whole}}
         tree |= {kind: config.section(kind) for kind in KINDS}
         try:
-            found = routes(tree)
+            found, self.fronts = routes(tree), front_receivers(tree)
         except ValueError:
-            found = []  # a port that is no number; `addresses.no_url` says where
+            found, self.fronts = [], []  # a port that is no number; `addresses.no_url` says where
         self.routes = [
             route
             for route in found
@@ -75,6 +75,18 @@ class Look:
             for role in roles
             for name in body.get(role) or []
         }
+
+    def sources(self, receivers: Iterable[str], signal: str) -> Iterator[str]:
+        """`receivers`; in a connector's place those of the `signal`'s pipelines that lead there."""
+        connectors = self.config.section("connectors")
+        for receiver in receivers:
+            if receiver not in connectors:
+                yield receiver
+                continue
+            for name, body in self.pipelines.items():
+                if component_type(name) == signal and receiver in (body.get("exporters") or []):
+                    own = body.get("receivers") or []
+                    yield from (one for one in own if one not in connectors)
 
     def components(self, *kinds: str) -> Iterator[tuple[Keys, dict[str, Any]]]:
         """Those that are used: kind and name, and their settings."""

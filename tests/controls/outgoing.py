@@ -46,6 +46,10 @@ ADOT_TEST = (
     "::test_the_adot_form_still_takes_out_what_is_secret_by_its_name"
 )
 
+METRICS_IN, LOGS_IN = (
+    f"    {signal}:\n      receivers: [otlp]\n      processors: " for signal in ("metrics", "logs")
+)
+
 # Of Honeycomb's keys: short, and one example needs it.
 A_PATTERN = "hc[a-z]{2,3}_[a-z0-9]{32,}"
 EXAMPLE = '    ["the PIN is 1234, bob", "the PIN is ****, bob"],\n'
@@ -65,16 +69,22 @@ CASES: tuple[TakenOut, ...] = (
         (
             Change(
                 CONFIG,
-                "[memory_limiter, redaction]\n      exporters: [file/metrics",
-                "[memory_limiter]\n      exporters: [file/metrics",
+                f"{METRICS_IN}[memory_limiter, redaction]",
+                f"{METRICS_IN}[memory_limiter]",
             ),
         ),
         (f"{CLEANING}::test_a_metric_and_its_exemplars_are_cleaned",),
     ),
     TakenOut(
         EVERY_PLACE,
-        "of metrics to CloudWatch",
-        (Change(CONFIG, "redaction, cumulativetodelta/lost", "cumulativetodelta/lost"),),
+        "of a pipeline past it",
+        (
+            Change(
+                CONFIG,
+                "metrics/cloudwatch:\n      receivers: [forward/clean]",
+                "metrics/cloudwatch:\n      receivers: [otlp]",
+            ),
+        ),
         (f"{CLEANING}::test_whatever_the_app_sends_is_cleaned_before_anything_else_has_it",),
     ),
     TakenOut(
@@ -83,8 +93,8 @@ CASES: tuple[TakenOut, ...] = (
         (
             Change(
                 CONFIG,
-                "[memory_limiter, redaction]\n      exporters: [file/logs",
-                "[memory_limiter]\n      exporters: [file/logs",
+                f"{LOGS_IN}[memory_limiter, redaction]",
+                f"{LOGS_IN}[memory_limiter]",
             ),
         ),
         (f"{CLEANING}::test_the_corpus_leaves_as_it_is_written_down",),

@@ -98,8 +98,14 @@ def test_a_metric_and_its_exemplars_are_cleaned(collector: Collector) -> None:
 def test_whatever_the_app_sends_is_cleaned_before_anything_else_has_it() -> None:
     pipelines = load(ROOT / CONFIG_FILE)["service"]["pipelines"]
 
-    assert pipelines.keys() >= {"traces", "metrics", "logs"}
-    assert [name for name, one in pipelines.items() if "redaction" not in one["processors"]] == []
+    of_the_app = {name: one for name, one in pipelines.items() if "otlp" in one["receivers"]}
+
+    assert of_the_app.keys() == {"traces", "metrics", "logs"}
+    for one in of_the_app.values():
+        assert one["processors"][-1] == "redaction"
+        assert one["exporters"] == ["forward/clean"]
+    others = {end for name in pipelines.keys() - of_the_app for end in pipelines[name]["receivers"]}
+    assert others == {"forward/clean"}
 
 
 @pytest.mark.parametrize(

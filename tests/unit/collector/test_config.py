@@ -16,6 +16,7 @@ from stack.collector_config import (
     components,
     env_defaults,
     form_for,
+    load,
     load_together,
     missing_components,
     parse,
@@ -23,10 +24,13 @@ from stack.collector_config import (
     validate,
 )
 from stack.errors import StackError
+from stack.routes import intakes, routes
 from stack.settings import ROOT
 
 CONFIG = ROOT / CONFIG_FILE
 SHIPPED = (CONFIG, ROOT / REDACTION_FILE)
+
+MOST_LINES = 240
 
 WITH_CONNECTOR = """
 receivers: {otlp: {protocols: {http: {}}}}
@@ -40,6 +44,21 @@ service:
   pipelines:
     traces: {receivers: [otlp], exporters: [debug, span_metrics]}
     metrics: {receivers: [span_metrics], exporters: [debug]}
+"""
+
+
+TWO_WAYS_IN = """
+receivers: {otlp: {protocols: {http: {}}}, otlp/b: {protocols: {grpc: {}}}}
+processors: {filter/1: {}, filter/2: {}, filter/3: {}, filter/4: {}}
+connectors: {forward/clean: {}}
+exporters: {debug/a: {}, debug/b: {}}
+service:
+  pipelines:
+    traces: {receivers: [otlp], processors: [filter/1], exporters: [forward/clean]}
+    traces/b: {receivers: [otlp/b], processors: [filter/2], exporters: [debug/b, forward/clean]}
+    logs: {receivers: [otlp], processors: [filter/3], exporters: [forward/clean]}
+    traces/a: {receivers: [forward/clean], exporters: [debug/a]}
+    logs/a: {receivers: [forward/clean], processors: [filter/4], exporters: [debug/a]}
 """
 
 
@@ -69,12 +88,31 @@ def test_the_adot_form_keeps_routes_and_all_that_adot_has() -> None:
 
     assert form["exporters"] == config["exporters"]
     assert form["receivers"] == config["receivers"]
-    assert {
-        name: (pipeline["receivers"], pipeline["exporters"])
-        for name, pipeline in form["service"]["pipelines"].items()
-    } == {
-        name: (pipeline["receivers"], pipeline["exporters"])
-        for name, pipeline in config["service"]["pipelines"].items()
+    assert routes(form) == routes(config)
+    assert intakes(form) == intakes(config)
+
+
+def test_the_adot_form_has_a_whole_pipeline_in_the_place_of_each_behind_a_connector() -> None:
+    form, _ = form_for("adot", parse(TWO_WAYS_IN, CONFIG))
+
+    assert "connectors" not in form
+    assert form["service"]["pipelines"] == {
+        "traces/a": {"receivers": ["otlp"], "processors": ["filter/1"], "exporters": ["debug/a"]},
+        "traces/a/b": {
+            "receivers": ["otlp/b"],
+            "processors": ["filter/2"],
+            "exporters": ["debug/a"],
+        },
+        "traces/b": {
+            "receivers": ["otlp/b"],
+            "processors": ["filter/2"],
+            "exporters": ["debug/b"],
+        },
+        "logs/a": {
+            "receivers": ["otlp"],
+            "processors": ["filter/3", "filter/4"],
+            "exporters": ["debug/a"],
+        },
     }
 
 
@@ -87,16 +125,12 @@ def test_the_adot_form_still_takes_out_what_is_secret_by_its_name() -> None:
         {"action": "delete", "pattern": pattern}
         for pattern in config["processors"]["redaction"]["blocked_key_patterns"]
     ]
-    assert [pipeline.get("processors") for pipeline in form["service"]["pipelines"].values()] == [
-        [
-            name.replace("redaction", "attributes/redaction")
-            for name in pipeline["processors"]
-            if name != "transform"
-        ]
-        if "processors" in pipeline
-        else None
-        for pipeline in config["service"]["pipelines"].values()
-    ]
+    pipelines = form["service"]["pipelines"].values()
+    assert {
+        tuple(pipeline["processors"][:2])
+        for pipeline in pipelines
+        if "otlp" in pipeline["receivers"]
+    } == {("memory_limiter", "attributes/redaction")}
     assert any(loss.startswith("processor redaction: ") for loss in losses)
 
 
@@ -137,7 +171,7 @@ def test_the_printed_adot_form_is_a_config_that_a_collector_takes(
 
     validate(binary, [printed], {})
 
-    assert yaml.safe_load(text)["service"]["pipelines"]["traces"]
+    assert yaml.safe_load(text)["service"]["pipelines"]["traces/honeycomb"]
     assert all(f"# Not in ADOT: {loss}" in text for loss in losses)
 
 
@@ -187,14 +221,22 @@ def test_two_defaults_for_one_name_are_refused_with_both_lines() -> None:
         env_defaults("a: ${env:A:-1}\nb: 1\nc: ${env:A:-2}\n")
 
 
-def test_a_vendor_is_named_once_in_each_pipeline_and_debug_in_none() -> None:
+def test_each_exporter_has_a_pipeline_of_its_own_and_debug_none() -> None:
     pipelines = load_together(SHIPPED)["service"]["pipelines"]
 
     for signal in ("traces", "metrics", "logs"):
         assert pipelines[signal]["processors"][0] == "memory_limiter"
     for pipeline in pipelines.values():
         assert "debug" not in pipeline["exporters"]
-        assert len(set(pipeline["exporters"])) == len(pipeline["exporters"])
+        assert len(pipeline["exporters"]) == 1
+
+
+def test_the_file_that_people_edit_is_short_and_holds_no_patterns() -> None:
+    assert len(CONFIG.read_text().splitlines()) <= MOST_LINES
+    assert not load(CONFIG)["processors"]["redaction"].keys() & {
+        "blocked_key_patterns",
+        "blocked_values",
+    }
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)

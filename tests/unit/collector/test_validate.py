@@ -24,7 +24,7 @@ BROKEN = [
     pytest.param(
         r"exporters: \[file/traces",
         "exporters: [file/tracs",
-        r"pipeline traces uses exporter file/tracs, which is not defined under exporters\W+"
+        r"pipeline traces/record uses exporter file/tracs, which is not defined under exporters\W+"
         r"did you mean file/traces\?",
         id="exporter not defined",
     ),
@@ -71,7 +71,7 @@ BROKEN = [
     pytest.param(
         r"exporters: \[file/traces[^\]]*\]",
         "exporters: []",
-        r"traces: must have at least one exporter",
+        r"traces/record: must have at least one exporter",
         id="nothing to export to",
     ),
 ]

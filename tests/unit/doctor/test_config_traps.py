@@ -226,6 +226,41 @@ SPOILT = {
 }
 
 
+CLEANED_ONCE = """
+receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:4318"}}}}
+processors: {redaction: {}, filter/own: {}}
+connectors: {forward/clean: {}}
+exporters: {debug/a: {}, debug/b: {}}
+service:
+  pipelines:
+    traces: {receivers: [otlp], processors: [redaction], exporters: [forward/clean]}
+    traces/a: {receivers: [forward/clean], exporters: [debug/a]}
+    traces/b: {receivers: [forward/clean], processors: [filter/own], exporters: [debug/b]}
+"""
+
+
+def test_a_pipeline_past_the_one_that_cleans_is_a_warning(tmp_path: Path) -> None:
+    text = CLEANED_ONCE.replace(
+        "traces/a: {receivers: [forward/clean]", "traces/a: {receivers: [otlp]"
+    )
+
+    [trap] = traps_of(tmp_path, text)
+
+    assert trap.what == "pipeline traces/a sends debug/a what otlp takes with its secrets"
+    assert trap.todo == "let it receive what traces exports to, or name redaction in it"
+
+
+def test_two_of_each_are_seen_through_a_connector(tmp_path: Path) -> None:
+    more = "    traces/c: {receivers: [otlp], processors: [redaction], exporters: [debug/a]}\n"
+
+    assert traps_of(tmp_path, CLEANED_ONCE) == []
+    [trap] = traps_of(tmp_path, CLEANED_ONCE + more)
+
+    assert trap.what.startswith(
+        "pipeline traces/c sends what otlp takes to debug/a, as traces/a does"
+    )
+
+
 @pytest.mark.parametrize("name", SPOILT)
 def test_each_trap_is_named_with_its_line(tmp_path: Path, name: str) -> None:
     # given

@@ -14,7 +14,7 @@ from stack.fragments import Fragment, all_variables, load, merge, names, require
 from stack.routes import vendor
 from stack.settings import ROOT, Settings
 from tests.unit.collector.running import CONFIG, NO_VENDORS, PATTERNS
-from tests.unit.fragments.expectations import WANTED
+from tests.unit.fragments.expectations import NO_EXPORTER, WANTED
 
 BASE: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
 FRAGMENTS = [load(name, ROOT) for name in names(ROOT)]
@@ -30,16 +30,22 @@ def test_the_contrib_distribution_can_run_it(fragment: Fragment) -> None:
     assert missing_components(fragment.tree, "contrib") == []
 
 
-def test_each_pipeline_is_its_own_and_cleans_as_the_bases_do(fragment: Fragment) -> None:
+def test_a_vendor_is_an_exporter_and_pipelines_of_its_own_behind_the_cleaning(
+    fragment: Fragment,
+) -> None:
     for name, pipeline in fragment.tree["service"]["pipelines"].items():
         signal, _, whose = name.partition("/")
-        cleaning = BASE["service"]["pipelines"][signal]["processors"]
         assert whose == fragment.name or whose.startswith(f"{fragment.name}-")
-        own = fragment.tree.get("processors", {})
-        others = [one for one in pipeline["processors"] if one not in own]
-        assert others[: len(cleaning)] == cleaning
-        assert set(others[len(cleaning) :]) <= {"cumulativetodelta"}
-        assert pipeline["processors"][0] == "memory_limiter"
+        if fragment.name in NO_EXPORTER:
+            own = fragment.tree["processors"]
+            assert pipeline["processors"][0] == "memory_limiter"
+            assert [one for one in pipeline["processors"] if one not in own] == (
+                BASE["service"]["pipelines"][signal]["processors"]
+            )
+        else:
+            assert "processors" not in fragment.tree
+            assert pipeline["receivers"] == ["forward/clean"]
+            assert set(pipeline.get("processors", ())) <= {"cumulativetodelta"}
 
 
 def test_each_exporter_waits_on_disk_and_tries_for_ever(fragment: Fragment) -> None:
