@@ -25,7 +25,7 @@ ELASTIC = {
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A project's folder of its own: what is read, linked; `.env` and `.run` are its own."""
-    for name in ("services", "emulators", "requirements.txt"):
+    for name in ("compose", "services", "emulators", "requirements.txt"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "collector").mkdir()
     (tmp_path / "collector/vendors").symlink_to(ROOT / "collector/vendors")

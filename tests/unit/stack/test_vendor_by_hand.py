@@ -39,6 +39,7 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir(parents=True)
     for file in ("otel.env", "backend/otel.env", "profiles/otel.env"):
         shutil.copyfile(ROOT / "services" / file, tmp_path / "services" / file)
+    (tmp_path / "compose").symlink_to(ROOT / "compose")
     for part in (CONFIG_FILE, REDACTION_FILE):
         shutil.copyfile(ROOT / part, tmp_path / part)
     return tmp_path
