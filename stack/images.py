@@ -22,7 +22,6 @@ from stack.program import ProgramError, run
 from stack.registry import have
 from stack.runtimes.compose import compose
 from stack.services import COLLECTOR, PAGE, Plan
-from stack.settings import ROOT
 
 BUILD_SECONDS = 1800
 """The collector takes seven minutes on two cores, where it has to be compiled."""
@@ -119,6 +118,7 @@ def _build(plan: Plan, names: list[str], variables: Mapping[str, str]) -> None:
 def build_page(root: Path, folder: Path, node_image: str | None) -> None:
     """Build the page in a container, its files into `folder`. Raises StackError."""
     docker_build(
+        root,
         "the page",
         root / "services/frontend",
         "--target=files",
@@ -127,9 +127,9 @@ def build_page(root: Path, folder: Path, node_image: str | None) -> None:
     )
 
 
-def docker_build(what: str, context: Path, *words: str) -> None:
+def docker_build(root: Path, what: str, context: Path, *words: str) -> None:
     """What no service is, by `docker build`. Raises StackError."""
-    log = ROOT / ".run/logs" / f"build-{what.rpartition(' ')[2]}.log"
+    log = root / ".run/logs" / f"build-{what.rpartition(' ')[2]}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with step(f"building {what} in a container"), _secrets() as secrets:
         command = [

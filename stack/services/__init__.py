@@ -73,6 +73,7 @@ def _variables(plan: Plan) -> dict[str, str | None]:
         **settings.collector,
         "OTLP_ADDRESS": settings.collector.get("OTLP_BIND"),
         "OTLP_SCHEME": plan.access.scheme,
+        "COLLECTOR_URL": None if plan.access.restricted else plan.otlp_url,
         "GOMEMLIMIT": memory_limit(plan),
         # The routes that raise errors on purpose are for people who try the stack out.
         "DEBUG_ROUTES": str(settings.deployment_environment == "local").lower(),

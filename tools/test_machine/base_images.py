@@ -58,6 +58,7 @@ def ensure_base_images() -> dict[str, str]:
 def _on_top(target: str, context: Path) -> str:
     reference = f"otel-stack/{target}-base:{SUITE}"
     docker_build(
+        ROOT,
         f"an image with {target}",
         context,
         f"--file={HERE / 'Dockerfile'}",

@@ -141,7 +141,19 @@ class Checkout:
         """End what a failed test left."""
         if self.processes() or (self.settings["RUNTIME"] == "docker" and self.containers()):
             self.run("down")
+        if self.settings["RUNTIME"] == "docker":
+            remove_images(self.project)
         shutil.rmtree(self.folder)
+
+
+def remove_images(project: str) -> None:
+    """Remove the images that were made for a stack that is gone; the build's cache stays."""
+    label = f"--filter=label={PROJECT_LABEL}={project}"
+    listed = subprocess.run(
+        ["docker", "images", "--quiet", label], capture_output=True, text=True, check=True
+    ).stdout.split()
+    if listed:
+        subprocess.run(["docker", "rmi", "--force", *listed], capture_output=True, check=True)
 
 
 def _command_line(process: psutil.Process) -> list[str]:

@@ -35,6 +35,7 @@ from stack.errors import StackError
 from stack.images import ensure_images
 from stack.services import Process
 from stack.waiting import wait_for
+from tests.integration.harness.checkout import remove_images
 from tests.integration.harness.planned import PlannedStack
 from tests.integration.harness.plans import changed_plan, shipped_plan
 from tests.integration.harness.stack import (
@@ -164,6 +165,7 @@ class DockerStack(PlannedStack):
         with contextlib.suppress(docker.errors.NotFound):
             self._network._docker.client.volumes.get(self._volume).remove()
         self._network.remove()
+        remove_images(self._plan.project)
         release(self._lease)
 
     def whereabouts(self) -> str:

@@ -188,7 +188,7 @@ def test_by_hand_a_vendor_is_live_by_the_same_keys(tmp_path: Path, env: dict[str
     for name, service in made.items():
         given, other = service["environment"], hand[name]["environment"]
         only_made = {*given} - {*other}
-        assert only_made <= {"AWS_HOP_PORT", "LOG_ROUTE", "OTEL_TRACES_SAMPLER"}
+        assert only_made <= {"AWS_HOP_PORT", "COLLECTOR_URL", "LOG_ROUTE", "OTEL_TRACES_SAMPLER"}
         differing = {key for key in other if given.get(key) != other[key]}
         # The version is git's, the other one of the file that is mounted.
         versions = {"RELEASE", "OTEL_RESOURCE_ATTRIBUTES", "COLLECTOR_CONFIG_SHA256"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from stack.doctor.setup import Setup, look_around
 from stack.errors import StackError
 from stack.finding import About, Finding
 from stack.secrecy import HIDDEN, Redactor, secrets_of
-from stack.settings import Settings
+from stack.settings import ROOT, Settings
 from stack.vendors import vendors
 from stack.vendors.aws import checks as aws
 from stack.waiting import wait_for
@@ -173,6 +174,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / "services" / service).mkdir(parents=True)
         (tmp_path / "services" / service / "otel.env").write_text(f"OTEL_SERVICE_NAME={service}\n")
     (tmp_path / "services/otel.env").write_text("OTEL_A=1\n")
+    shutil.copytree(ROOT / "compose", tmp_path / "compose")
     (tmp_path / "collector").mkdir()
     (tmp_path / "collector/otel-config.yaml").write_text(
         "receivers:\n  otlp: {protocols: {http: {}}}\n"

@@ -20,6 +20,7 @@ def root(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / VENDORS, tmp_path / VENDORS)
     for folder in (Path("services/backend"), Path("services/profiles")):
         (tmp_path / folder).mkdir(parents=True)
+    shutil.copytree(ROOT / "compose", tmp_path / "compose")
     for file in ("otel.env", "backend/otel.env", "profiles/otel.env"):
         shutil.copyfile(ROOT / "services" / file, tmp_path / "services" / file)
     (tmp_path / "compose").symlink_to(ROOT / "compose")

@@ -111,6 +111,7 @@ def root(tmp_path: Path) -> Path:
     """
     for name in (VENDORS, Path("services/backend"), Path("services/profiles")):
         (tmp_path / name).mkdir(parents=True)
+    shutil.copytree(ROOT / "compose", tmp_path / "compose")
     for file in ("otel.env", "backend/otel.env", "profiles/otel.env"):
         shutil.copyfile(ROOT / "services" / file, tmp_path / "services" / file)
     config = yaml.safe_load((ROOT / CONFIG_FILE).read_text())

@@ -37,6 +37,7 @@ SNIPPET = """  otlp_http/acme:
 def root(tmp_path: Path) -> Path:
     for folder in (VENDORS, Path("services/backend"), Path("services/profiles")):
         (tmp_path / folder).mkdir(parents=True)
+    shutil.copytree(ROOT / "compose", tmp_path / "compose")
     for file in ("otel.env", "backend/otel.env", "profiles/otel.env"):
         shutil.copyfile(ROOT / "services" / file, tmp_path / "services" / file)
     (tmp_path / "compose").symlink_to(ROOT / "compose")
