@@ -316,13 +316,15 @@ def test_the_images_probe_tells_a_service_that_serves_from_one_that_does_not(
     server.stop()
     gone = probe(server.port)
     assert gone.returncode == 1
-    assert f"no answer on port {server.port}" in gone.stderr
+    assert f"no answer from 127.0.0.1:{server.port}" in gone.stderr
 
 
 def probe(port: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-IS", str(SERVICES / "probe.py")],
-        env={"BIND": f"0.0.0.0:{port}"},
+        [
+            *(sys.executable, "-IS", str(SERVICES / "probe.py")),
+            f"http://127.0.0.1:{port}/api/health-check",
+        ],
         capture_output=True,
         text=True,
         check=False,
