@@ -29,8 +29,13 @@ type Config struct {
 	Summary string `mapstructure:"summary"`
 }
 
-// Validate names the first pattern that is none.
+// Validate names the first pattern that is none, and refuses to clean by none at all: that is a config
+// that was read without its redaction.yaml.
 func (c *Config) Validate() error {
+	if len(c.BlockedKeyPatterns) == 0 && len(c.BlockedValues) == 0 {
+		return errors.New(
+			"neither blocked_key_patterns nor blocked_values: add --config=collector/redaction.yaml")
+	}
 	for key, patterns := range map[string][]string{
 		"ignored_key_patterns": c.IgnoredKeyPatterns,
 		"blocked_key_patterns": c.BlockedKeyPatterns,
