@@ -56,7 +56,9 @@ def run(
         _show(change_set.changes)
         importing = change_set.kind == "IMPORT"
         if importing:
-            console.print("< is there already; the stack takes it over as it is, before the rest")
+            console.print(
+                "< is there already; the stack takes it over as it is; the rest is compared then"
+            )
         if dry_run:
             discard(target, change_set)
             return

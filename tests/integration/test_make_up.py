@@ -103,7 +103,7 @@ def test_a_killed_process_is_back_and_a_killed_supervisor_leaves_nothing(
     before = {service["name"]: service for service in checkout.status()["services"]}
     assert all(s["running"] and s["restarts"] == 0 for s in before.values()), before
     # when
-    checkout.main_process(str(checkout.run_dir / "collector/otel-config.yaml")).kill()
+    checkout.main_process(f"--config={checkout.run_dir / CONFIG_NAME}").kill()
     # then
     after = wait_for(
         "the collector to be back",

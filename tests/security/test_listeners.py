@@ -92,7 +92,8 @@ def expected_ports(checkout: Checkout) -> set[int]:
     native = checkout.settings["RUNTIME"] == "native"
     left_out = {"FRONTEND_PORT"} if checkout.settings["PAGE"] == "off" else set()
     left_out |= set() if native else {"AWSPROXY_PORT"}
-    names = set(checkout.ports) - left_out - {"XRAY_DAEMON_UDP_PORT"}
+    # The hop is in the forms for other collectors, not in our own config.
+    names = set(checkout.ports) - left_out - {"XRAY_DAEMON_UDP_PORT", "AWS_HOP_PORT"}
     return {checkout.ports[name] for name in names}
 
 

@@ -25,7 +25,7 @@ from emulators.registry import load_settings
 from emulators.xray.settings import Settings as XRaySettings
 from tests.unit.emulators import otlp_data
 
-VENDORS = ("honeycomb", "xray", "aws", "rollbar", "otlp", "control")
+VENDORS = ("honeycomb", "xray", "aws", "rollbar", "grafana-cloud", "otlp", "control")
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -201,7 +201,16 @@ SECONDS = 60
 
 ANY_PORTS = {
     f"EMULATOR_{name}_PORT": "0"
-    for name in ("CONTROL", "HONEYCOMB", "XRAY", "AWS", "ROLLBAR", "OTLP", "OTLP_GRPC")
+    for name in (
+        "CONTROL",
+        "HONEYCOMB",
+        "XRAY",
+        "AWS",
+        "ROLLBAR",
+        "GRAFANA_CLOUD",
+        "OTLP",
+        "OTLP_GRPC",
+    )
 }
 
 

@@ -362,5 +362,7 @@ def test_mutual_tls_over_grpc(mutual_tls: tuple[Client, Path], trace_id: str) ->
 
 
 def test_a_client_whose_name_is_wrong_gets_a_clear_error(emulators: Client) -> None:
-    with pytest.raises(EmulatorError, match="no vendor 'nobody'; there are: aws, honeycomb"):
+    with pytest.raises(
+        EmulatorError, match="no vendor 'nobody'; there are: aws, grafana-cloud, honeycomb"
+    ):
         emulators.holds("nobody", "0" * 32)
