@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/processor/processortest"
 
+	"otel-stack/durable"
 	"otel-stack/durable/awsemf"
 	"otel-stack/durable/cloudwatchtest"
 )
@@ -35,7 +36,7 @@ func TestCloudWatchSumsWhatIsOwed(t *testing.T) {
 	cloudwatch.Fails = func(string) bool { return put.Add(1)%5 == 0 }
 	ctx := context.Background()
 	factory := awsemf.NewFactory()
-	exporting, err := factory.CreateMetrics(ctx, exportertest.NewNopSettings(factory.Type()), cloudwatchtest.Config(cloudwatch.URL))
+	exporting, err := factory.CreateMetrics(ctx, exportertest.NewNopSettings(factory.Type()), durable.NewQueued(*cloudwatchtest.Config(cloudwatch.URL)))
 	if err != nil {
 		t.Fatal(err)
 	}
