@@ -109,22 +109,24 @@ def test_whatever_the_app_sends_is_cleaned_before_anything_else_has_it() -> None
 
 
 @pytest.mark.parametrize(
-    ("address", "host"),
+    ("address", "host", "port"),
     [
-        ("127.0.0.1:4567", "127.0.0.1"),
-        ("[::1]:4567", "[::1]"),
-        ("cruddur.example", "cruddur.example"),
+        ("127.0.0.1:4567", "127.0.0.1", 4567),
+        ("[::1]:4567", "[::1]", 4567),
+        ("cruddur.example", "cruddur.example", 8000),
     ],
 )
-def test_the_port_is_taken_out_of_server_address(
-    collector: Collector, address: str, host: str
+def test_the_port_of_server_address_is_server_port(
+    collector: Collector, address: str, host: str, port: int
 ) -> None:
-    """Else X-Ray's exporter makes http://127.0.0.1:4567:4567/ of it."""
-    collector.post("traces", trace("GET /", {"server.address": address, "server.port": 4567}))
+    """Else X-Ray's exporter makes http://127.0.0.1:4567:8000/ of it."""
+    collector.post("traces", trace("GET /", {"server.address": address, "server.port": 8000}))
 
     written = collector.wait_for_file("traces", "GET /")
 
-    assert plain(spans(written)["GET /"]["attributes"])["server.address"] == host
+    attributes = plain(spans(written)["GET /"]["attributes"])
+    assert attributes["server.address"] == host
+    assert int(attributes["server.port"]) == port
 
 
 @pytest.mark.parametrize(
