@@ -71,7 +71,20 @@ def _root(failed: BaseException) -> str:
 
 
 def excerpt(answer: requests.Response) -> str:
-    """The vendor's own reason where its JSON has one, else the beginning of what it said."""
+    """The vendor's own reason where its JSON has one, else the beginning of what it said. Credentials
+    that it was shown and repeats are left out.
+    """
+    return cut(_without_credentials(_reason(answer), answer), LONGEST_EXCERPT)
+
+
+def _without_credentials(text: str, answer: requests.Response) -> str:
+    """In base64 a key is no longer found by what hides keys elsewhere."""
+    shown = answer.request.headers.get("Authorization", "") if answer.request else ""
+    # The scheme is a word of its own: Basic, Bearer.
+    return text.replace(shown.split()[-1], "****") if shown else text
+
+
+def _reason(answer: requests.Response) -> str:
     try:
         body = answer.json()
     except ValueError:
@@ -79,5 +92,5 @@ def excerpt(answer: requests.Response) -> str:
     if isinstance(body, dict):
         for key in ("error", "message", "detail", "title"):
             if isinstance(body.get(key), str) and body[key]:
-                return cut(body[key], LONGEST_EXCERPT)
-    return cut(answer.text, LONGEST_EXCERPT)
+                return str(body[key])
+    return answer.text

@@ -20,7 +20,7 @@ from stack.page_build import can_serve_page
 from stack.services import PAGE, make_plan
 from stack.settings import ROOT, load_settings
 from tests.integration.harness.checkout import Checkout
-from tests.security.vendor_keys import fresh_keys, keys_in, word
+from tests.security.vendor_keys import INSTANCE, fresh_keys, keys_in, word
 
 SERVICES = ("collector", "backend-flask", "profiles-flask", "emulators", PAGE)
 SHELLS = {"sh", "ash", "bash", "dash", "busybox", "ksh", "zsh"}
@@ -117,7 +117,11 @@ def keyed(
     keys = fresh_keys()
     names = [name for name in DOCKERFILES if name != PAGE or can_serve_page(ROOT)]
     checkout = Checkout(tmp_path_factory.mktemp("keyed"), page=can_serve_page(ROOT))
-    checkout.settings |= keys | {"RUNTIME": "docker"}
+    checkout.settings |= keys | {
+        "RUNTIME": "docker",
+        "GRAFANA_CLOUD_ENDPOINT": "http://127.0.0.1:1/otlp",
+        "GRAFANA_CLOUD_INSTANCE_ID": INSTANCE,
+    }
     lines = [f"{name}={value}\n" for name, value in checkout.settings.items()]
     (checkout.folder / ENV_FILE).write_text("".join(lines))
     for dockerfile in DOCKERFILES.values():
