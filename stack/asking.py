@@ -71,8 +71,8 @@ def _root(failed: BaseException) -> str:
 
 
 def excerpt(answer: requests.Response) -> str:
-    """The vendor's own reason where its JSON has one, else the beginning of what it said. Credentials
-    that it was shown and repeats are left out.
+    """The vendor's own reason where its JSON has one, else the beginning of what it said.
+    Credentials that it was shown and repeats are left out.
     """
     return cut(_without_credentials(_reason(answer), answer), LONGEST_EXCERPT)
 
