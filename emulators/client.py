@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Self
 
 import requests
+from pydantic import BaseModel
 from requests import Response
 
 from emulators.core.faults import Mode
-from emulators.otlp.expectation import Expectation
 
 Json = dict[str, Any]
 
@@ -150,7 +150,7 @@ class Client:
         what: Json = {"everything": everything} | ({"vendor": vendor} if vendor else {})
         self._ask("POST", "/reset", json=what)
 
-    def expect(self, expectation: Expectation) -> None:
+    def expect(self, expectation: BaseModel) -> None:
         """What the generic OTLP emulator demands from now on."""
         self._ask("PUT", "/otlp/expectation", json=expectation.model_dump(mode="json"))
 
