@@ -13,7 +13,7 @@ import pytest
 from stack.access import Access
 from stack.collector_config import ConfigTexts
 from stack.smoke import smoke
-from tests.unit.collector.running import CONFIG, DEFAULTS, NO_VENDORS, PORTS
+from tests.unit.collector.running import DEFAULTS, NO_VENDORS, PORTS, SHIPPED
 
 pytestmark = pytest.mark.collector
 
@@ -38,6 +38,7 @@ def test_the_ports_are_kept_until_the_trial_is_over(
     monkeypatch.setattr("stack.smoke.subprocess.Popen", meddle)
     variables = {**DEFAULTS, **NO_VENDORS, "QUEUE_DIR": "", "TELEMETRY_DIR": ""}
     # when
-    smoke(binary, ConfigTexts(CONFIG.read_text()), variables, Access((), tmp_path, tmp_path))
+    texts = ConfigTexts(*(file.read_text() for file in SHIPPED))
+    smoke(binary, texts, variables, Access((), tmp_path, tmp_path))
     # then
     assert refused == list(PORTS)

@@ -88,7 +88,7 @@ def test_one_line_names_the_fault_and_its_place(
     broken.write_text(edited)
 
     with pytest.raises(StackError) as refused:
-        validate(binary, [broken], {})
+        validate(binary, [broken, SHIPPED[1]], {})
 
     said = str(refused.value)
     assert "\n" not in said

@@ -40,7 +40,6 @@ def root(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "compose", tmp_path / "compose")
     for file in ("otel.env", "backend/otel.env", "profiles/otel.env"):
         shutil.copyfile(ROOT / "services" / file, tmp_path / "services" / file)
-    (tmp_path / "compose").symlink_to(ROOT / "compose")
     for part in (CONFIG_FILE, REDACTION_FILE):
         shutil.copyfile(ROOT / part, tmp_path / part)
     return tmp_path
@@ -52,7 +51,7 @@ def paste(root: Path) -> Callable[[str], None]:
 
     def change(endpoint: str) -> None:
         text = (ROOT / CONFIG_FILE).read_text()
-        at = text.index("  # AWS X-Ray.")
+        at = text.index("  awsxray:\n")
         text = text[:at] + SNIPPET.format(endpoint=endpoint) + text[at:]
         definitions, service = text.split("\nservice:", 1)
         swapped = service.replace("otlp_http/honeycomb", "otlp_http/acme")
