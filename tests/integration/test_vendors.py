@@ -31,9 +31,7 @@ DURATION = "http.server.request.duration"
 SOON_SECONDS = 10
 TRIES = 3
 LATE = "was not done after|gives no answer within|cannot be reached within"
-HONEYCOMB = re.compile(
-    r"  # Honeycomb\.\n  otlp_http/honeycomb:\n(?:    .*\n)+\n|    \w+/honeycomb: \{.*\}\n"
-)
+HONEYCOMB = re.compile(r"  otlp_http/honeycomb:\n(?:    .*\n)+\n|    \w+/honeycomb: \{.*\}\n")
 """Its exporter and its pipelines, as somebody deletes them from the config."""
 
 
