@@ -194,15 +194,15 @@ def test_the_services_environment_follows_a_renamed_folder(tmp_path: Path, index
     link.symlink_to(disk)
     env = PythonEnv(link / "services-venv", lock, "the services' packages")
     ensure_env(env)
-    made = (env.folder / "pyvenv.cfg").stat().st_ino
+    made = (env.folder / "pyvenv.cfg").stat().st_mtime_ns
     ensure_env(env)
-    assert (env.folder / "pyvenv.cfg").stat().st_ino == made
+    assert (env.folder / "pyvenv.cfg").stat().st_mtime_ns == made
     # when
     renamed = disk.rename(tmp_path / "renamed")
     env = PythonEnv(renamed / "services-venv", lock, "the services' packages")
     ensure_env(env)
     # then
-    assert (env.folder / "pyvenv.cfg").stat().st_ino != made
+    assert (env.folder / "pyvenv.cfg").stat().st_mtime_ns != made
     assert _says(env.bin / "greet") == "hello"
 
 
