@@ -65,6 +65,10 @@ reload: .venv/stack ## Apply an edited collector config; refuse a bad one; lose 
 certificates: .venv/stack ## Certificates and a token of this machine, for OTLP_ACCESS in .env
 	@$(STACK) certificates
 
+.PHONY: env
+env: .venv/stack ## The variables of a service that runs elsewhere (SERVICE=orders FORMAT=export|dotenv|compose|docker|json)
+	@$(STACK) env $(if $(SERVICE),'$(SERVICE)') $(if $(FORMAT),--format=$(FORMAT)) $(if $(FOR),--for=$(FOR)) $(if $(SDK),--sdk=$(SDK))
+
 .PHONY: replay
 replay: .venv/stack ## Send again what a vendor refused for good, once that is put right (VENDOR=xray: only its)
 	@$(STACK) replay $(VENDOR)
@@ -165,7 +169,7 @@ anew:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed. Name one: make PYTHON=python3.13" >&2; exit 1; }
 	@[ -x .venv/bin/uv ] || { $(ENOUGH); }
 	@[ -x .venv/bin/uv ] || said=$$($(PYTHON) -m venv $$($(PYTHON) -m pip --version >/dev/null 2>&1 && echo --without-pip) .venv 2>&1) || { rm -rf .venv; $(call tell,Python cannot make a virtual environment. On Debian: apt-get install python3-venv.); }
-	@echo "installing the operator's packages"
+	@echo "installing the operator's packages" >&2
 	@said=$$(sed -n -E '/^(pip|uv)==/,/[^\]$$/p' $< | $$($(PIP)) $(PIP_INSTALL) -r /dev/stdin 2>&1) || $(call tell,$(NO_INDEX))
 	@$(INSTALL) $<
 	@touch $@

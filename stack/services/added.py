@@ -38,10 +38,10 @@ def added(plan: Plan, name: str, service: Service) -> dict[str, str]:
         return {}
     sends = _secrets(plan)
     if name != BACKEND:
-        return {**sends, **_sampler(plan, trust_callers=True)}
+        return {**sends, **sampler(plan, trust_callers=True)}
     return {
         **sends,
-        **_sampler(plan, trust_callers=plan.settings.trust_callers == "on"),
+        **sampler(plan, trust_callers=plan.settings.trust_callers == "on"),
         "LOG_ROUTE": plan.settings.log_route,
         **_log_exporter(plan),
         **_merged(vendor.app for vendor in plan.vendors),
@@ -98,7 +98,7 @@ def _named_in_config(plan: Plan) -> dict[str, str]:
     return found
 
 
-def _sampler(plan: Plan, *, trust_callers: bool) -> dict[str, str]:
+def sampler(plan: Plan, *, trust_callers: bool) -> dict[str, str]:
     """Everything, or what X-Ray's sampling rules say, which are asked for through the collector.
 
     The SDK's own default, parentbased_always_on, records nothing for a caller that does not sample.

@@ -68,6 +68,8 @@ class Vendor:
     `collector`, `app` and `page`: the variables that it needs there. They may hold keys; those of
     the page are for everybody who opens it.
 
+    `sdks`: the variables by which its own SDKs in any service's code reach its emulator, by SDK.
+
     `takes_errors`: the app and the page report errors to it by themselves. `emulated`: by signal,
     how its emulator is asked for a trace's where the trace id is not enough. `read`: asks the live
     vendor whether it has a signal of a trace, where a key allows that; raises UnreachableError.
@@ -82,6 +84,7 @@ class Vendor:
     collector: Mapping[str, str] = field(default_factory=dict, repr=False)
     app: Mapping[str, str] = field(default_factory=dict, repr=False)
     page: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sdks: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     takes_errors: bool = False
     emulated: Mapping[str, Callable[[Emulators, str], bool]] = field(default_factory=dict)
     read: Callable[[str, str], bool] | None = None

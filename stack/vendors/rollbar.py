@@ -53,6 +53,10 @@ def vendors(settings: Chosen, emulator_host: str) -> tuple[Vendor, ...]:
         URL if token else f"http://{host}:{port}/api/1/" for host in (emulator_host, "127.0.0.1")
     )
     for_pages = revealed(own.rollbar_client_token) if token else Emulated().client_token
+    for_apps = {
+        "ROLLBAR_ENDPOINT": url,
+        TOKEN: token.get_secret_value() if token else Emulated().token,
+    }
     return (
         Vendor(
             name=NAME,
@@ -60,10 +64,8 @@ def vendors(settings: Chosen, emulator_host: str) -> tuple[Vendor, ...]:
             why=f"{TOKEN} is set" if token else f"{TOKEN} is not set",
             url=url,
             emulator="rollbar",
-            app={
-                "ROLLBAR_ENDPOINT": url,
-                TOKEN: token.get_secret_value() if token else Emulated().token,
-            },
+            app=for_apps,
+            sdks={"rollbar": for_apps},
             page={"ROLLBAR_ENDPOINT": for_browsers, CLIENT_TOKEN: for_pages} if for_pages else {},
             takes_errors=True,
         ),

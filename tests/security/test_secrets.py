@@ -38,6 +38,7 @@ COMMANDS = (
     ("verify", "--json", "--deadline=1"),
     ("doctor",),
     ("doctor", "--json"),
+    ("env", "orders", "--sdk=rollbar,watchtower", "--format=json"),
     ("validate",),
     ("config",),
     ("config", "--for=adot"),
