@@ -114,7 +114,8 @@ def batch_processor(look: Look) -> Iterator[Trap]:
                 owner,
                 f"{called(owner)} answers before anything is stored, and loses it when a vendor "
                 "fails",
-                "take it out and batch in the exporter, by sending_queue.batch",
+                "take it out of the pipelines, and give their exporters sending_queue.batch: "
+                "{flush_timeout: 1s, min_size: 512, max_size: 2000}",
             )
 
 
