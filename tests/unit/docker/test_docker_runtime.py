@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from stack import engine
 from stack.collector_config import ConfigTexts
 from stack.engine import Engine
 from stack.errors import StackError
@@ -105,7 +106,8 @@ def test_an_engine_elsewhere_is_refused(
     plan: Plan, events: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remote = replace(HERE, host="tcp://build.example:2376")
-    monkeypatch.setattr(docker, "require_engine", lambda: remote)
+    monkeypatch.setattr(docker, "require_engine", engine.require_engine)
+    monkeypatch.setattr(engine, "find_engine", lambda: remote)
 
     with pytest.raises(StackError, match=r"tcp://build\.example:2376 does not see this machine"):
         docker.up(plan)

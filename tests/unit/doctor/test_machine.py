@@ -15,8 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
+from stack.collector_build import go_on_path
 from stack.doctor import machine
-from stack.doctor.machine import check_folders, check_ports, check_runtime, go_version
+from stack.doctor.machine import check_folders, check_ports, check_runtime
 from stack.doctor.setup import Setup
 from stack.engine import Engine
 from stack.errors import StackError
@@ -208,7 +209,7 @@ def test_the_docker_runtime(
     said: str,
 ) -> None:
     # given
-    monkeypatch.setattr(machine, "find_engine", lambda: engine)
+    monkeypatch.setattr("stack.engine.find_engine", lambda: engine)
     monkeypatch.setenv("DOCKER_HOST", "unix:///x")
     # when
     finding = only(check_runtime(docker(make)))
@@ -271,4 +272,4 @@ def test_no_go_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # given
     play_go(monkeypatch, tmp_path, None)
     # then
-    assert go_version() is None
+    assert go_on_path() is None
