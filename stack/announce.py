@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.markup import escape
 
 from stack.applied_config import applied_config
-from stack.collector_config import component_type
+from stack.collector_config.distribution import component_type
+from stack.collector_config.resolved import read
 from stack.config_traps.look import NOT_A_VENDOR
-from stack.config_traps.resolved import read
 from stack.console import console
 from stack.errors import StackError
 from stack.routes import routes

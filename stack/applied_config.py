@@ -8,17 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from stack.access import check
-from stack.collector_config import (
-    CALLED,
-    ConfigTexts,
-    Distribution,
-    env_required,
-    load_together,
-    render_form,
-    shown,
-)
-from stack.collector_config import read as read_text
-from stack.config_traps.resolved import read
+from stack.collector_config.distribution import Distribution
+from stack.collector_config.files import ConfigTexts, load_together
+from stack.collector_config.forms import CALLED, render_form
+from stack.collector_config.resolved import read
+from stack.collector_config.text import env_required, shown
+from stack.collector_config.text import read as read_text
 from stack.console import console
 from stack.errors import StackError
 from stack.fragments import check_keys, merge

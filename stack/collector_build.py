@@ -14,7 +14,8 @@ from pathlib import Path
 import certifi
 
 from stack.caches import own_caches
-from stack.collector_config import CONFIG_FILE, REDACTION_FILE
+from stack.collector_config.files import REDACTION_FILE
+from stack.collector_config.text import CONFIG_FILE
 from stack.console import step
 from stack.disk import check_room, full_disk
 from stack.errors import StackError

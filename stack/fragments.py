@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,13 @@ from typing import Any
 
 import yaml
 
-from stack.collector_config import parse, unescaped
+from stack.collector_config.files import APPENDED
+from stack.collector_config.text import REFERENCE, parse, unescaped
 from stack.errors import StackError
 from stack.suggest import suggest
 
 ROOT = Path(__file__).resolve().parent.parent
 VENDORS = Path("collector/vendors")
-
-APPENDED = ("service", "extensions")
-"""The one list that fragments add to; any other that differs is a clash."""
 
 AWS_ENDPOINTS = {
     "XRAY_OTLP_ENDPOINT": ("xray", "/v1/traces"),
@@ -26,10 +23,6 @@ AWS_ENDPOINTS = {
     "CLOUDWATCH_OTLP_METRICS_ENDPOINT": ("monitoring", "/v1/metrics"),
 }
 """What follows from the region: the service's host and the path."""
-
-_VARIABLE = re.compile(
-    r"\$\$|\$\{(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-(?P<value>[^}]*))?\}"
-)
 
 Keys = tuple[str, ...]
 
@@ -69,9 +62,9 @@ def variables(fragment: Fragment) -> dict[str, str | None]:
     """What the fragment reads from its environment: the default by name, None without one."""
     found: dict[str, str | None] = {}
     for text in _strings(fragment.tree):
-        for match in _VARIABLE.finditer(text):
+        for match in REFERENCE.finditer(text):
             if match["name"]:
-                found[match["name"]] = match["value"] if match["default"] else None
+                found[match["name"]] = match["default"]
     return found
 
 

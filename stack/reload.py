@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stack.collector_build import ensure_collector_binary
-from stack.collector_config import ConfigTexts
+from stack.collector_config.files import ConfigTexts
 from stack.config_check import lint
 from stack.console import step
 from stack.errors import StackError

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from stack.access import Access
-from stack.collector_config import CONFIG_FILE, env_defaults, env_required, parse, read
+from stack.collector_config.text import CONFIG_FILE, env_defaults, env_required, parse, read
 from stack.compose_file import default_ports
 from stack.env_file import (
     ENV_FILE,

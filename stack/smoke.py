@@ -13,7 +13,7 @@ from pathlib import Path
 import requests
 
 from stack.access import Access
-from stack.collector_config import ConfigTexts, config_arguments
+from stack.collector_config.files import ConfigTexts, config_arguments
 from stack.errors import StackError
 from stack.otlp_json import local_session
 from stack.waiting import DeadlineError, wait_for

@@ -11,6 +11,9 @@ from stack.collector_config.text import CONFIG_FILE, load
 
 REDACTION_FILE = Path("collector/redaction.yaml")
 
+APPENDED = ("service", "extensions")
+"""The one list that fragments add to; any other that differs is a clash."""
+
 NO_PATTERNS = "processors: {}\n"
 """In the place of `redaction.yaml` for a collector that has no use for it."""
 
@@ -64,22 +67,24 @@ def wants_patterns(config: Mapping[str, Any]) -> bool:
 
 
 def load_together(files: Iterable[Path]) -> dict[str, Any]:
-    """The files merged as the collector does: maps by key, of two lists the last.
-
-    Raises StackError as `load` does.
-    """
+    """The files as `merged` has them. Raises StackError as `load` does."""
     together: dict[str, Any] = {}
     for file in files:
-        together = _merged(together, load(file))
+        together = merged(together, load(file))
     return together
 
 
-def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+def merged(
+    first: Mapping[str, Any], second: Mapping[str, Any], keys: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Maps by key, of two lists the last, but for those at APPENDED."""
     result = dict(first)
     for key, value in second.items():
-        known = result.get(key)
+        known, below = result.get(key), (*keys, key)
         if isinstance(known, dict) and isinstance(value, dict):
-            result[key] = _merged(known, value)
+            result[key] = merged(known, value, below)
+        elif below == APPENDED and isinstance(known, list) and isinstance(value, list):
+            result[key] = [*known, *value]
         else:
             result[key] = value
     return result

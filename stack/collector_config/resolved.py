@@ -10,22 +10,18 @@ from typing import Any
 
 import yaml
 
-from stack.collector_config import load, shown, unescaped
-from stack.fragments import APPENDED
+from stack.collector_config.files import merged
+from stack.collector_config.text import REFERENCE, load, shown, unescaped
 
 Keys = tuple[str, ...]
-
-_REFERENCE = re.compile(
-    r"\$\$|\$\{(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
-)
 
 
 @dataclass
 class Config:
     """A config with its variables replaced.
 
-    `lines`: `file:line` of a key by its path. `unset`: variables that had no value, by the path
-    of the scalar that names them.
+    `lines`: `file:line` of a key by its path, the first file itself at (). `unset`: variables that
+    had no value, by the path of the scalar that names them.
     """
 
     tree: dict[str, Any] = field(default_factory=dict)
@@ -37,6 +33,15 @@ class Config:
         while keys and keys not in self.lines:
             keys = keys[:-1]
         return self.lines.get(keys, "")
+
+    def at_key(self, owner: Keys, key: str) -> str:
+        """Where `key` stands anywhere below `owner`; where `owner` does, without it."""
+        below = (
+            line
+            for keys, line in self.lines.items()
+            if keys[: len(owner)] == owner and keys[len(owner) :][-1:] == (key,)
+        )
+        return next(below, self.at(owner))
 
     def section(self, kind: str) -> dict[str, Any]:
         found = self.tree.get(kind)
@@ -52,24 +57,12 @@ def read(files: Sequence[Path], variables: Mapping[str, str]) -> Config:
     config = Config()
     for file in files:
         load(file)  # says in one line what is broken, and where
+        config.lines.setdefault((), shown(file))
         node = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         tree = _value(config, node, (), file, variables)
         if isinstance(tree, dict):
-            config.tree = _merged(config.tree, tree)
+            config.tree = merged(config.tree, tree)
     return config
-
-
-def _merged(first: dict[str, Any], second: dict[str, Any], keys: Keys = ()) -> dict[str, Any]:
-    result = dict(first)
-    for key, value in second.items():
-        known, below = result.get(key), (*keys, key)
-        if isinstance(known, dict) and isinstance(value, dict):
-            result[key] = _merged(known, value, below)
-        elif below == APPENDED and isinstance(known, list) and isinstance(value, list):
-            result[key] = [*known, *value]
-        else:
-            result[key] = value
-    return result
 
 
 def _value(
@@ -100,7 +93,7 @@ def _value(
     if missing:
         config.unset[keys] = missing
     # A whole scalar that is one variable takes the variable's type, as in the collector.
-    whole = _REFERENCE.fullmatch(str(node.value))
+    whole = REFERENCE.fullmatch(str(node.value))
     return yaml.safe_load(text) if whole and text and _plain(text) else text
 
 
@@ -116,7 +109,7 @@ def expand(text: str, variables: Mapping[str, str], missing: list[str] | None = 
             missing.append(match["name"])
         return unescaped(value or "")
 
-    return _REFERENCE.sub(replace, text)
+    return REFERENCE.sub(replace, text)
 
 
 def _plain(text: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,11 @@ from stack.errors import StackError
 
 CONFIG_FILE = Path("collector/otel-config.yaml")
 
-_DEFAULT = re.compile(r"\$\{env:(?P<name>[A-Za-z_][A-Za-z0-9_]*):-(?P<default>[^}]*)\}")
-_REQUIRED = re.compile(r"(?<!\$)\$\{(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+REFERENCE = re.compile(
+    r"\$\$|\$\{(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
+)
+"""A variable, by either of its spellings; or an escaped `$`, which has no name."""
+
 _COMMENT = re.compile(r"(^|\s)#.*$")
 
 
@@ -77,16 +80,16 @@ def env_defaults(text: str) -> dict[str, str]:
     Raises StackError for a name with two different defaults.
     """
     found: dict[str, tuple[str, int]] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        for match in _DEFAULT.finditer(_COMMENT.sub("", line)):
-            name, default = match["name"], match["default"]
-            known, first = found.setdefault(name, (default, number))
-            if known != default:
-                raise StackError(
-                    f"{name} has two defaults in the collector's config: "
-                    f"{known!r} in line {first}, {default!r} in line {number}",
-                    "give it the same one in both",
-                )
+    for number, name, default in _references(text):
+        if default is None:
+            continue
+        known, first = found.setdefault(name, (default, number))
+        if known != default:
+            raise StackError(
+                f"{name} has two defaults in the collector's config: "
+                f"{known!r} in line {first}, {default!r} in line {number}",
+                "give it the same one in both",
+            )
     return {name: default for name, (default, _) in found.items()}
 
 
@@ -96,10 +99,18 @@ def env_required(text: str) -> dict[str, int]:
     `${NAME}`, as vendors' snippets have it, is the same to the collector.
     """
     found: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        for match in _REQUIRED.finditer(_COMMENT.sub("", line)):
-            found.setdefault(match["name"], number)
+    for number, name, default in _references(text):
+        if default is None:
+            found.setdefault(name, number)
     return found
+
+
+def _references(text: str) -> Iterator[tuple[int, str, str | None]]:
+    """Line, name and default of each variable outside of comments."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        for match in REFERENCE.finditer(_COMMENT.sub("", line)):
+            if match["name"]:
+                yield number, match["name"], match["default"]
 
 
 def escaped(value: str) -> str:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from stack.collector_config import resolved
 from stack.collector_config.distribution import (
     KINDS,
     component_type,
@@ -17,7 +15,7 @@ from stack.collector_config.distribution import (
     missing_components,
 )
 from stack.collector_config.files import config_arguments, load_together
-from stack.collector_config.text import read, shown
+from stack.collector_config.resolved import Config
 from stack.errors import StackError
 from stack.program import ProgramError, run
 from stack.suggest import suggest
@@ -37,7 +35,7 @@ def validate(
     name these. Raises StackError of one line: what is wrong, in which file and line, what it may
     have meant.
     """
-    file = _File({source: read(source) for source in sources or config}, load_together(config))
+    file = replace(resolved.read(sources or config, {}), tree=load_together(config))
     command = [str(binary)] if isinstance(binary, Path) else [*binary]
     try:
         run(
@@ -60,62 +58,14 @@ def _without_udp_ports(env: Mapping[str, str]) -> dict[str, str]:
     return {name: "0" if name.endswith("_UDP_PORT") else value for name, value in env.items()}
 
 
-@dataclass(frozen=True)
-class _File:
-    """A config with the texts that it was made of, to say where something stands."""
-
-    written: Mapping[Path, str]
-    config: Mapping[str, Any]
-
-    def at(self, keys: Sequence[str]) -> str:
-        """`file:line` of the last of `keys` that the file holds, going down from the top."""
-        path, line, _ = self._find(keys)
-        return f"{shown(path)}:{line}" if line else shown(path)
-
-    def at_key(self, owner: Sequence[str], key: str) -> str:
-        """`file:line` of `key` anywhere below `owner`, of `owner` where it is not there."""
-        path, owner_line, node = self._find(owner)
-        line = _line_of(node, key) or owner_line
-        return f"{shown(path)}:{line}" if line else shown(path)
-
-    def _find(self, keys: Sequence[str]) -> tuple[Path, int, yaml.Node | None]:
-        """In the text that holds most of `keys`, the first of those that hold as many."""
-        found = [(path, *_follow(text, keys)) for path, text in self.written.items()]
-        path, line, node, _ = max(found, key=lambda one: one[-1])
-        return path, line, node
-
-
-def _follow(text: str, keys: Sequence[str]) -> tuple[int, yaml.Node | None, int]:
-    """Line and node of the last of `keys` that the text holds, and how many it holds."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    line = depth = 0
-    for key in keys:
-        entries = node.value if isinstance(node, yaml.MappingNode) else ()
-        found = next(((name, value) for name, value in entries if name.value == key), None)
-        if found is None:
-            break
-        line, node = found[0].start_mark.line + 1, found[1]
-        depth += 1
-    return line, node, depth
-
-
-def _line_of(node: yaml.Node | None, key: str) -> int:
-    """The line of the first `key` below `node`, 0 where there is none."""
-    for name, value in node.value if isinstance(node, yaml.MappingNode) else ():
-        line = name.start_mark.line + 1 if name.value == key else _line_of(value, key)
-        if line:
-            return int(line)
-    return 0
-
-
-def _validate_by_list(file: _File) -> None:
+def _validate_by_list(file: Config) -> None:
     # ADOT's command has no `validate`: its list of components is all that can be known before.
-    for missing in missing_components(file.config, "adot"):
+    for missing in missing_components(file.tree, "adot"):
         kind, _, name = missing.partition("/")
         raise _unknown_type(kind, name, components("adot")[kind], file)
 
 
-def _explain(output: str, file: _File) -> StackError:
+def _explain(output: str, file: Config) -> StackError:
     """The binary's many lines as one that says where."""
     said = " ".join(output.replace("Error:", " ").split())
     unknown = re.search(
@@ -138,7 +88,7 @@ def _explain(output: str, file: _File) -> StackError:
     return StackError(f"{file.at(_named_component(said))}: {reason}")
 
 
-def _unknown_type(kind: str, name: str, valid: Iterable[str], file: _File) -> StackError:
+def _unknown_type(kind: str, name: str, valid: Iterable[str], file: Config) -> StackError:
     wrong = component_type(name)
     of = "" if wrong == name else f" (of {name})"
     return StackError(
@@ -148,10 +98,10 @@ def _unknown_type(kind: str, name: str, valid: Iterable[str], file: _File) -> St
     )
 
 
-def _undefined(place: str, kind: str, name: str, file: _File) -> StackError:
-    defined = list(file.config.get(f"{kind}s") or {})
+def _undefined(place: str, kind: str, name: str, file: Config) -> StackError:
+    defined = list(file.tree.get(f"{kind}s") or {})
     if kind in {"receiver", "exporter"}:
-        defined += list(file.config.get("connectors") or {})
+        defined += list(file.tree.get("connectors") or {})
     where = tuple(place.split("::"))
     user = "service.extensions"
     if where[1] == "pipelines":
@@ -162,7 +112,7 @@ def _undefined(place: str, kind: str, name: str, file: _File) -> StackError:
     )
 
 
-def _invalid_key(said: str, key: str, file: _File) -> StackError:
+def _invalid_key(said: str, key: str, file: Config) -> StackError:
     owner = _named_component(said)
     if not owner:
         return StackError(

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from stack.applied_config import staged, tell_losses, wanted_config
-from stack.collector_config import REDACTION_FILE, Distribution, load_together, render_form
+from stack.collector_config.distribution import Distribution
+from stack.collector_config.files import REDACTION_FILE, load_together
+from stack.collector_config.forms import render_form
 from stack.fragments import load_file, merge
 from stack.services import make_plan
 from stack.settings import ROOT, load_settings

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from stack.collector_config import component_type
+from stack.collector_config.distribution import component_type
 from stack.config_traps.look import Look, Trap, called, walk
 from stack.routes import LOOPBACK
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stack.collector_config import component_type
+from stack.collector_config.distribution import component_type
+from stack.collector_config.resolved import Keys
 from stack.config_traps.look import Look, Trap, called
-from stack.config_traps.resolved import Keys
 
 RETENTION_DAYS = frozenset(
     (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922)

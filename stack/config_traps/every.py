@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from stack.collector_config.resolved import read
 from stack.config_traps import addresses, delivery, wiring
 from stack.config_traps.look import Look, Trap
-from stack.config_traps.resolved import read
 
 _TRAPS: tuple[Callable[[Look], Iterator[Trap]], ...] = (
     wiring.empty_keys,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from stack.collector_config import KINDS, component_type
-from stack.config_traps.resolved import Config, Keys
+from stack.collector_config.distribution import KINDS, component_type
+from stack.collector_config.resolved import Config, Keys
 from stack.errors import StackError
 from stack.routes import LOCAL_RECORD, front_receivers, routes
 

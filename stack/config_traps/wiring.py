@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from stack.collector_config import KINDS
+from stack.collector_config.distribution import KINDS
 from stack.config_traps.look import Look, Trap, called, walk
 
 LOOKED_AT_BY_HAND = frozenset({"debug"})

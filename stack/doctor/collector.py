@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from stack.applied_config import wanted_config
 from stack.asking import UnreachableError, ask
-from stack.collector_config import ConfigTexts
+from stack.collector_config.files import ConfigTexts
 from stack.config_traps.every import find_traps
 from stack.dead_letters import piles
 from stack.doctor.setup import Setup

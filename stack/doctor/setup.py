@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from stack.config_traps.resolved import Config, read
+from stack.collector_config.resolved import Config, read
 from stack.engine import Engine, find_engine
 from stack.errors import StackError
 from stack.routes import Route, routes

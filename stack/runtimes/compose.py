@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stack import fragments
 from stack.aws_profile import with_keys
-from stack.collector_config import unescaped
+from stack.collector_config.text import unescaped
 from stack.compose_file import COMPOSE_FILE
 from stack.engine import Engine
 from stack.errors import StackError

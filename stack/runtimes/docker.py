@@ -11,7 +11,9 @@ from pathlib import Path
 
 from stack.applied_config import apply_config, check_access, in_form, staged, wanted_config
 from stack.aws_profile import EXPIRATION, with_keys
-from stack.collector_config import ConfigTexts, Distribution, distribution_of, validate
+from stack.collector_config.distribution import Distribution, distribution_of
+from stack.collector_config.files import ConfigTexts
+from stack.collector_config.validation import validate
 from stack.console import console, step
 from stack.engine import Engine, find_engine, require_engine
 from stack.errors import StackError

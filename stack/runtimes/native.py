@@ -13,7 +13,9 @@ from supervisor.xmlrpc import Faults
 
 from stack.applied_config import apply_config, check_access, in_form, staged, wanted_config
 from stack.collector_build import ensure_collector_binary
-from stack.collector_config import ConfigTexts, distribution_of, validate
+from stack.collector_config.distribution import distribution_of
+from stack.collector_config.files import ConfigTexts
+from stack.collector_config.validation import validate
 from stack.console import step
 from stack.errors import StackError
 from stack.last_lines import show_last_lines

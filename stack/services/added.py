@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from stack.collector_config import escaped, go_memory_limit
-from stack.collector_config import load as load_config
+from stack.collector_config.text import escaped, go_memory_limit
+from stack.collector_config.text import load as load_config
 from stack.compose_file import Service
 from stack.errors import StackError
 from stack.fragments import aws_endpoint, load, variables

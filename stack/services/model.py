@@ -8,8 +8,8 @@ from pathlib import Path
 
 from stack.access import FRAGMENTS as ACCESS
 from stack.access import Access
-from stack.collector_config import REDACTION_FILE, config_files, wants_patterns
-from stack.collector_config import load as load_config
+from stack.collector_config.files import REDACTION_FILE, config_files, wants_patterns
+from stack.collector_config.text import load as load_config
 from stack.errors import StackError
 from stack.fragments import Fragment, load, load_file
 from stack.services.process import Process

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stack.collector_config import CONFIG_FILE, load
+from stack.collector_config.text import CONFIG_FILE, load
 from stack.settings import ROOT
 from stack.waiting import DeadlineError
 from tests.integration.harness.narrow_path import assert_narrow_path

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from stack import cli
-from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.collector_config.text import CONFIG_FILE, env_defaults
 from stack.commands import doctor, heal
 from stack.errors import StackError
 from stack.finding import Finding

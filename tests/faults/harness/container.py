@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-from stack.collector_config import config_arguments
+from stack.collector_config.files import config_arguments
 from stack.engine import find_engine
 from stack.images import ensure_images
 from stack.services import Plan, Process

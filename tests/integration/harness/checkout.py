@@ -16,7 +16,7 @@ from typing import Any, Literal
 import psutil
 
 from stack.collector_build import ensure_collector_binary
-from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.collector_config.text import CONFIG_FILE, env_defaults
 from stack.env_file import ENV_FILE
 from stack.page_build import ensure_page
 from stack.python_env import ensure_env

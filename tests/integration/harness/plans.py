@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.collector_config.text import CONFIG_FILE, env_defaults
 from stack.services import Plan, make_plan
 from stack.settings import ROOT, Settings, own_names
 from stack.vendors import settings_kinds

@@ -7,7 +7,7 @@ from typing import Any
 
 from emulators.aws.settings import Settings
 from emulators.client import Client
-from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.collector_config.text import CONFIG_FILE, env_defaults
 from stack.provision.account import Target
 from stack.provision.change_set import ChangeSet, execute, propose
 from stack.provision.template import Template, template_parameters

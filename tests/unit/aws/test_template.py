@@ -15,7 +15,7 @@ from cfnlint import api as cfnlint
 from serving.access_log import EVENTS
 
 from emulators import inprocess
-from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.collector_config.text import CONFIG_FILE, env_defaults
 from stack.errors import StackError
 from stack.provision.account import Target
 from stack.provision.template import GROUP_FILE, RULE_FILE, TEMPLATE_FILE, template_parameters

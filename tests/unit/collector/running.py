@@ -16,14 +16,8 @@ from typing import Any
 import psutil
 import requests
 
-from stack.collector_config import (
-    CONFIG_FILE,
-    REDACTION_FILE,
-    config_arguments,
-    env_defaults,
-    load,
-    wants_patterns,
-)
+from stack.collector_config.files import REDACTION_FILE, config_arguments, wants_patterns
+from stack.collector_config.text import CONFIG_FILE, env_defaults, load
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.ports import free_ports

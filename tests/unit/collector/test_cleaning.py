@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stack.collector_config import CONFIG_FILE, load
+from stack.collector_config.text import CONFIG_FILE, load
 from stack.settings import ROOT
 from tests.corpus import HIDDEN_NAMES, KEPT, MASKED, SHOWN_NAMES
 from tests.unit.collector.running import Collector, attributes, plain, spans, trace

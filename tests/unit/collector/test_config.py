@@ -9,20 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stack.collector_config import (
-    CONFIG_FILE,
-    KINDS,
-    REDACTION_FILE,
-    components,
-    env_defaults,
-    form_for,
-    load,
-    load_together,
-    missing_components,
-    parse,
-    render_form,
-    validate,
-)
+from stack.collector_config.distribution import KINDS, components, missing_components
+from stack.collector_config.files import REDACTION_FILE, load_together
+from stack.collector_config.forms import form_for, render_form
+from stack.collector_config.text import CONFIG_FILE, env_defaults, load, parse
+from stack.collector_config.validation import validate
 from stack.errors import StackError
 from stack.routes import intakes, routes
 from stack.settings import ROOT

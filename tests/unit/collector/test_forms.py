@@ -13,15 +13,10 @@ from emulators.client import Client
 from emulators.honeycomb.settings import Settings
 from emulators.inprocess import running as emulators
 from stack.collector_build import ensure_built
-from stack.collector_config import (
-    Distribution,
-    distribution_of,
-    form_for,
-    load_together,
-    missing_components,
-    render_form,
-    validate,
-)
+from stack.collector_config.distribution import Distribution, distribution_of, missing_components
+from stack.collector_config.files import load_together
+from stack.collector_config.forms import form_for, render_form
+from stack.collector_config.validation import validate
 from stack.errors import StackError
 from stack.settings import ROOT
 from stack.waiting import wait_for

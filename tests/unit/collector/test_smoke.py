@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stack.access import Access
-from stack.collector_config import ConfigTexts
+from stack.collector_config.files import ConfigTexts
 from stack.smoke import smoke
 from tests.unit.collector.running import DEFAULTS, NO_VENDORS, PORTS, SHIPPED
 

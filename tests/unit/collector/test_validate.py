@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.collector_config import load, validate
+from stack.collector_config.text import load
+from stack.collector_config.validation import validate
 from stack.errors import StackError
 from tests.unit.collector.running import CONFIG, SHIPPED
 

@@ -15,7 +15,7 @@ import yaml
 
 from emulators.registry import load_settings as load_emulators
 from stack.applied_config import apply_config, wanted_config
-from stack.collector_config import CONFIG_FILE, env_defaults, go_memory_limit, load
+from stack.collector_config.text import CONFIG_FILE, env_defaults, go_memory_limit, load
 from stack.compose_file import COMPOSE_FILE, defaults_of, interpolate, load_services
 from stack.engine import Engine
 from stack.env_file import EXAMPLE_FILE

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stack import engine
-from stack.collector_config import ConfigTexts
+from stack.collector_config.files import ConfigTexts
 from stack.engine import Engine
 from stack.errors import StackError
 from stack.runtimes import compose, containers, docker

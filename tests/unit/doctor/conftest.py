@@ -15,7 +15,7 @@ from emulators.aws.settings import Settings as AwsSettings
 from emulators.client import Client
 from emulators.inprocess import running
 from stack import asking, collector_build
-from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.collector_config.text import CONFIG_FILE, env_defaults
 from stack.doctor import chosen, versions
 from stack.doctor.examination import examine
 from stack.doctor.setup import Setup

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from stack.applied_config import apply_config
-from stack.collector_config import ConfigTexts
+from stack.collector_config.files import ConfigTexts
 from stack.doctor.collector import check_collector, check_config, check_delivery
 from stack.doctor.setup import Setup
 from stack.errors import StackError

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from stack import fragments
-from stack.collector_config import CONFIG_FILE
+from stack.collector_config.resolved import expand, read
+from stack.collector_config.text import CONFIG_FILE
 from stack.config_traps.addresses import beyond_loopback
 from stack.config_traps.every import find_traps
 from stack.config_traps.look import Trap
-from stack.config_traps.resolved import expand, read
 from stack.errors import StackError
 from stack.settings import ROOT
 

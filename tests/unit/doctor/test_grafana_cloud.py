@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from emulators.client import Client
-from stack.collector_config import CONFIG_FILE
+from stack.collector_config.text import CONFIG_FILE
 from stack.doctor.setup import Setup
 from stack.errors import StackError
 from stack.settings import ROOT, Settings, load_settings

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from stack.collector_config import env_defaults, missing_components, validate
+from stack.collector_config.distribution import missing_components
+from stack.collector_config.text import env_defaults
+from stack.collector_config.validation import validate
 from stack.fragments import Fragment, all_variables, load, merge, names, required_keys, variables
 from stack.routes import vendor
 from stack.settings import ROOT, Settings

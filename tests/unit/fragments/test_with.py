@@ -8,7 +8,7 @@ import pytest
 
 from emulators.otlp.settings import Settings as EmulatorSettings
 from stack.applied_config import wanted_config
-from stack.collector_config import REDACTION_FILE, ConfigTexts
+from stack.collector_config.files import REDACTION_FILE, ConfigTexts
 from stack.errors import StackError
 from stack.fragments import load, merge, names
 from stack.runtimes.native import checked_config

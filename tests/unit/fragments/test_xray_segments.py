@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from emulators.client import Client
-from stack.config_traps.resolved import read
+from stack.collector_config.resolved import read
 from stack.exporter_log import last_errors
 from stack.ledger import Entry, read_intakes, read_ledger
 from stack.routes import front_receivers, intakes, routes

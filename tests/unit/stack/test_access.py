@@ -15,7 +15,8 @@ import trustme
 from stack import access as module
 from stack.access import AUTHORITY, CERTIFICATE, KEY, TOKEN, Access, check
 from stack.certificates import DAYS, make
-from stack.collector_config import CONFIG_FILE, env_defaults, missing_components, parse
+from stack.collector_config.distribution import missing_components
+from stack.collector_config.text import CONFIG_FILE, env_defaults, parse
 from stack.errors import StackError
 from stack.fragments import load_file, merge
 from stack.runtimes import docker, native

@@ -9,7 +9,8 @@ import pytest
 
 from stack.announce import announce
 from stack.applied_config import apply_config, wanted_config
-from stack.collector_config import CONFIG_FILE, REDACTION_FILE
+from stack.collector_config.files import REDACTION_FILE
+from stack.collector_config.text import CONFIG_FILE
 from stack.fragments import VENDORS
 from stack.services import Plan, make_plan
 from stack.settings import ROOT, load_settings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.collector_config import CONFIG_FILE, env_defaults, env_required
+from stack.collector_config.text import CONFIG_FILE, env_defaults, env_required
 from stack.env_file import ENV_FILE, EXAMPLE_FILE, documented_names
 from stack.errors import StackError
 from stack.fragments import VENDORS

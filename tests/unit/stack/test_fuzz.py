@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stack import ledger, telemetry
-from stack.collector_config import CONFIG_FILE, go_memory_limit, parse
+from stack.collector_config.text import CONFIG_FILE, go_memory_limit, parse
 from stack.env_file import ENV_FILE
 from stack.errors import StackError
 from stack.fragments import Fragment, merge

@@ -20,8 +20,9 @@ from supervisor.options import ServerOptions
 from stack import otlp_json
 from stack.applied_config import applied_config, apply_config, wanted_config
 from stack.collector_build import ensure_collector_binary
-from stack.collector_config import CONFIG_FILE, REDACTION_FILE, ConfigTexts
-from stack.config_traps.resolved import expand
+from stack.collector_config.files import REDACTION_FILE, ConfigTexts
+from stack.collector_config.resolved import expand
+from stack.collector_config.text import CONFIG_FILE
 from stack.env_file import ENV_FILE
 from stack.errors import StackError
 from stack.fragments import VENDORS

@@ -15,7 +15,7 @@ from supervisor.options import ServerOptions
 from supervisor.xmlrpc import Faults
 
 from stack.applied_config import apply_config
-from stack.collector_config import ConfigTexts
+from stack.collector_config.files import ConfigTexts
 from stack.errors import StackError
 from stack.runtimes import native, supervisor
 from stack.services import Plan, Process

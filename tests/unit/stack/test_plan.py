@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.collector_config.text import CONFIG_FILE, env_defaults
 from stack.errors import StackError
 from stack.services import make_plan, otel_env, service_version
 from stack.settings import REGION, ROOT, Settings, load_settings

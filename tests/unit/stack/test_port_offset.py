@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.collector_config import CONFIG_FILE
+from stack.collector_config.text import CONFIG_FILE
 from stack.env_file import ENV_FILE
 from stack.errors import StackError
 from stack.fragments import VENDORS

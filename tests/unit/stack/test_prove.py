@@ -11,7 +11,7 @@ from threading import Thread
 
 import pytest
 
-from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.collector_config.text import CONFIG_FILE, env_defaults
 from stack.errors import StackError
 from stack.prove import prove
 from stack.services import Plan, Process, make_plan

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from stack.collector_config import CONFIG_FILE, env_defaults
+from stack.collector_config.text import CONFIG_FILE, env_defaults
 from stack.compose_file import default_ports
 from stack.errors import StackError
 from stack.settings import REGION, ROOT, load_settings, which_stack

@@ -12,7 +12,8 @@ import pytest
 from stack import reload as reloading
 from stack.announce import announce
 from stack.applied_config import apply_config, wanted_config
-from stack.collector_config import CONFIG_FILE, REDACTION_FILE, ConfigTexts
+from stack.collector_config.files import REDACTION_FILE, ConfigTexts
+from stack.collector_config.text import CONFIG_FILE
 from stack.commands import validate
 from stack.config_check import lint
 from stack.env_file import ENV_FILE
