@@ -23,29 +23,33 @@ def ask(
     method: str,
     url: str,
     *,
-    local: bool,
     headers: Mapping[str, str] | None = None,
     json: Any = None,
+    seconds: float | None = None,
 ) -> requests.Response:
-    """One request. `local` ones pass by any proxy. Raises UnreachableError."""
-    host = urlsplit(url).netloc
+    """One request, for an answer within `seconds`. What is on this machine is asked past any proxy.
+
+    Raises UnreachableError.
+    """
+    seconds = seconds or ANSWER_SECONDS
+    url_parts = urlsplit(url)
     with requests.Session() as session:
-        session.trust_env = not local
+        session.trust_env = url_parts.hostname != "127.0.0.1"
         try:
             return session.request(
                 method,
                 url,
                 headers=headers,
                 json=json,
-                timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+                timeout=(CONNECT_SECONDS, seconds),
                 # requests takes only Authorization away on the way to another host.
                 allow_redirects=False,
             )
         except requests.exceptions.RequestException as failed:
-            raise UnreachableError(f"{host} {_why(failed)}") from None
+            raise UnreachableError(f"{url_parts.netloc} {_why(failed, seconds)}") from None
 
 
-def _why(failed: requests.exceptions.RequestException) -> str:
+def _why(failed: requests.exceptions.RequestException, seconds: float) -> str:
     if isinstance(failed, requests.exceptions.SSLError):
         return f"shows a certificate that is not trusted here ({_root(failed)})"
     if isinstance(failed, requests.exceptions.ProxyError):
@@ -53,7 +57,7 @@ def _why(failed: requests.exceptions.RequestException) -> str:
     if isinstance(failed, requests.exceptions.ConnectTimeout):
         return f"cannot be reached within {CONNECT_SECONDS:g} s"
     if isinstance(failed, requests.exceptions.Timeout):
-        return f"gives no answer within {ANSWER_SECONDS:g} s"
+        return f"gives no answer within {seconds:g} s"
     return f"cannot be reached ({_root(failed)})"
 
 

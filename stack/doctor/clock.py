@@ -27,7 +27,7 @@ def check_clock(setup: Setup) -> Iterator[Finding]:
     silent = []
     for url, name in urls.items():
         try:
-            skew = measure(url, local=False)
+            skew = measure(url)
         except UnreachableError as reason:
             silent.append(str(reason))
             continue
@@ -40,7 +40,7 @@ def check_clock(setup: Setup) -> Iterator[Finding]:
     )
 
 
-def measure(url: str, *, local: bool) -> timedelta | None:
+def measure(url: str) -> timedelta | None:
     """How far this clock is ahead (behind: negative); None when the answer has no date.
 
     Exact to a second, the step of the header, and half the time that the answer took.
@@ -48,7 +48,7 @@ def measure(url: str, *, local: bool) -> timedelta | None:
     """
     before = datetime.now(UTC)
     # Any answer will do, a 404 too.
-    answer = ask("HEAD", url, local=local)
+    answer = ask("HEAD", url)
     after = datetime.now(UTC)
     try:
         theirs = parsedate_to_datetime(answer.headers.get("Date", ""))

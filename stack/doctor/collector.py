@@ -44,7 +44,7 @@ def check_collector(setup: Setup) -> Iterator[Finding]:
         return
     health = setup.plan.process("collector").health
     try:
-        answer = ask("GET", health, local=True)
+        answer = ask("GET", health)
     except UnreachableError as silent:
         yield about.problem(f"the collector does not answer: {silent}", "see `make logs`")
         return
@@ -69,7 +69,7 @@ def check_delivery(setup: Setup) -> Iterator[Finding]:
         yield about.ok("the stack is not up")
         return
     try:
-        ask("GET", setup.plan.metrics_url, local=True)
+        ask("GET", setup.plan.metrics_url)
     except UnreachableError as silent:
         yield about.problem(f"the collector's metrics cannot be read: {silent}", "see `make logs`")
         return

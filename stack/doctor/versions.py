@@ -91,7 +91,7 @@ def _collector_version(setup: Setup) -> tuple[str | None, str]:
     """Of the collector that runs, else of the one that would. None where there is none yet."""
     if setup.up:
         try:
-            answer = ask("GET", setup.plan.metrics_url, local=True)
+            answer = ask("GET", setup.plan.metrics_url)
         except UnreachableError:
             return None, ""  # the check of the collector says so
         return running_version(answer.text), "the collector that runs"

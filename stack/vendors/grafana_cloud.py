@@ -9,7 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import SecretStr, model_validator
 
@@ -17,7 +17,7 @@ from emulators.grafana_cloud.settings import Settings as Emulated
 from stack.asking import UnreachableError, ask, excerpt
 from stack.finding import About, Finding
 from stack.vendors.model import (
-    CLEAR_FAULTS,
+    Asked,
     Chosen,
     Declaration,
     Examined,
@@ -111,7 +111,6 @@ def reader(stack: str, token: str) -> Callable[[str, str], bool]:
         answer = ask(
             "GET",
             f"{stack.rstrip('/')}/api/datasources/proxy/uid/grafanacloud-{path}",
-            local=urlsplit(stack).hostname == HERE,
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
         )
         if signal == "traces" and answer.status_code in {200, 404}:
@@ -149,44 +148,27 @@ def check_grafana_cloud(setup: Examined) -> Iterator[Finding]:
 
 
 def _ask_gateway(about: About, vendor: Vendor) -> Iterator[Finding]:
-    who = "Grafana Cloud" if vendor.live else "the emulator for Grafana Cloud"
+    asked = Asked(about, vendor, "Grafana Cloud")
     pair = f"{vendor.collector[INSTANCE_ID]}:{vendor.collector[TOKEN]}"
     headers = {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
     for signal in SIGNALS:
-        url = f"{vendor.url}/v1/{signal}"
         try:
-            answer = ask(
-                "POST", url, local=urlsplit(url).hostname == HERE, headers=headers, json={}
-            )
+            answer = ask("POST", f"{vendor.url}/v1/{signal}", headers=headers, json={})
         except UnreachableError as silent:
             todo = f"see whether this machine reaches it, and the zone in {ENDPOINT}"
-            yield about.problem(
-                f"{who} does not answer: {silent}", todo if vendor.live else CLEAR_FAULTS
-            )
+            yield asked.problem(f"does not answer: {silent}", todo)
             return
-        said = f"{answer.status_code}: {excerpt(answer)}"
-        # An empty export may be found fault with, past the token.
-        if answer.ok or answer.status_code == 400:  # noqa: PLR2004
-            continue
-        if answer.status_code == 429:  # noqa: PLR2004
-            yield about.warning(f"{who} has had too many requests ({said})", "see its rate limits")
-            return
-        yield about.problem(*_refusal(who, signal, answer.status_code, said, live=vendor.live))
-        return
-    yield about.ok(f"{who} takes {TOKEN} for {', '.join(SIGNALS)}")
-
-
-def _refusal(who: str, signal: str, status: int, said: str, *, live: bool) -> tuple[str, str]:
-    what, todo = f"{who} answers {said}", "see https://status.grafana.com"
-    if status in {401, 403}:
-        what = f"{who} refuses {TOKEN} for {signal} ({said})"
-        todo = (
+        wrong = (
             f"its access policy needs {signal}:write, {INSTANCE_ID} is the number of the same "
             f"stack, and {ENDPOINT} names that stack's zone"
         )
-    elif status == 404:  # noqa: PLR2004
-        todo = f"{ENDPOINT} ends in /otlp"
-    return what, todo if live else CLEAR_FAULTS
+        nowhere = answer.status_code == 404  # noqa: PLR2004
+        unwell = f"{ENDPOINT} ends in /otlp" if nowhere else "see https://status.grafana.com"
+        key = f"{TOKEN} for {signal}"
+        if refused := asked.refusal(answer, key, wrong=wrong, unwell=unwell, empty={400}):
+            yield refused
+            return
+    yield about.ok(f"{asked.who} takes {TOKEN} for {', '.join(SIGNALS)}")
 
 
 def _ask_stack(about: About, vendor: Vendor) -> Iterator[Finding]:

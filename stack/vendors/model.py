@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from requests import Response
 
+from stack.asking import excerpt
 from stack.finding import About, Finding
 
 HIGHEST_PORT = 65535
@@ -154,6 +156,49 @@ class Declaration:
     exporters: Mapping[str, str] = field(default_factory=dict)
     follows: Mapping[str, str] = field(default_factory=dict)
     public: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A vendor that doctor asks, or its emulator. `called`: by people."""
+
+    about: About
+    vendor: Vendor
+    called: str
+
+    @property
+    def who(self) -> str:
+        return self.called if self.vendor.live else f"the emulator for {self.called}"
+
+    def problem(self, what: str, todo: str) -> Finding:
+        """`todo` is for who has the vendor itself before him."""
+        return self.about.problem(f"{self.who} {what}", todo if self.vendor.live else CLEAR_FAULTS)
+
+    def refusal(
+        self,
+        answer: Response,
+        key: str,
+        *,
+        wrong: str,
+        unwell: str,
+        empty: Collection[int] = (),
+        what: str = "requests",
+    ) -> Finding | None:
+        """What an answer means to which the vendor looked at `key` first; None where it takes it.
+
+        `wrong`, `unwell`: what to do about the key, and about any other trouble. `empty`: statuses
+        by which it finds fault with what was sent, past the key. `what`: it counts.
+        """
+        said = f"{answer.status_code}: {excerpt(answer)}"
+        if answer.status_code in {401, 403}:
+            return self.problem(f"refuses {key} ({said})", wrong)
+        if answer.status_code == 429:  # noqa: PLR2004
+            return self.about.warning(
+                f"{self.who} has had too many {what} ({said})", "see its rate limits"
+            )
+        if answer.ok or answer.status_code in empty:
+            return None
+        return self.problem(f"answers {said}", unwell)
 
 
 def not_running(about: About, name: str, vendor: Vendor) -> Finding:

@@ -11,7 +11,7 @@ from emulators.rollbar.settings import Settings as Emulated
 from stack.asking import UnreachableError, ask, excerpt
 from stack.finding import About, Finding
 from stack.vendors.model import (
-    CLEAR_FAULTS,
+    Asked,
     Chosen,
     Declaration,
     Examined,
@@ -79,37 +79,24 @@ def check_rollbar(setup: Examined) -> Iterator[Finding]:
     if not setup.reachable(vendor):
         yield not_running(about, "Rollbar", vendor)
         return
-    who = "Rollbar" if vendor.live else "the emulator for Rollbar"
-    unwell = "see https://status.rollbar.com" if vendor.live else CLEAR_FAULTS
-    local = not vendor.live
+    asked = Asked(about, vendor, "Rollbar")
+    unwell = "see https://status.rollbar.com"
     try:
-        ping = ask("GET", f"{vendor.url}status/ping", local=local)
+        ping = ask("GET", f"{vendor.url}status/ping")
         if not ping.ok:
             said = f"{ping.status_code}: {excerpt(ping)}"
-            yield about.problem(f"{who} is not well: its ping answers {said}", unwell)
+            yield asked.problem(f"is not well: its ping answers {said}", unwell)
             return
-        answer = ask(
-            "POST",
-            f"{vendor.url}item/",
-            local=local,
-            headers={"X-Rollbar-Access-Token": vendor.app[TOKEN]},
-            json={},
-        )
+        headers = {"X-Rollbar-Access-Token": vendor.app[TOKEN]}
+        answer = ask("POST", f"{vendor.url}item/", headers=headers, json={})
     except UnreachableError as silent:
-        todo = "see whether this machine reaches it" if vendor.live else CLEAR_FAULTS
-        yield about.problem(f"{who} does not answer: {silent}", todo)
+        yield asked.problem(f"does not answer: {silent}", "see whether this machine reaches it")
         return
-    said = f"{answer.status_code}: {excerpt(answer)}"
-    if answer.status_code in {401, 403}:
-        todo = "copy the project's post_server_item token" if vendor.live else CLEAR_FAULTS
-        yield about.problem(f"{who} refuses {TOKEN} ({said})", todo)
-    elif answer.status_code == 429:  # noqa: PLR2004
-        yield about.warning(f"{who} has had too many items ({said})", "see its rate limit")
-    elif answer.ok or answer.status_code in {400, 422}:
-        # What it complains of then is the empty item.
-        yield about.ok(f"{who} takes {TOKEN}")
-    else:
-        yield about.problem(f"{who} answers {said}", unwell)
+    wrong = "copy the project's post_server_item token"
+    refused = asked.refusal(
+        answer, TOKEN, wrong=wrong, unwell=unwell, empty={400, 422}, what="items"
+    )
+    yield refused or about.ok(f"{asked.who} takes {TOKEN}")
 
 
 VENDOR = Declaration(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import requests
 from pydantic import SecretStr
@@ -13,7 +13,7 @@ from emulators.honeycomb.settings import Settings as Emulated
 from stack.asking import UnreachableError, ask, excerpt
 from stack.finding import About, Finding
 from stack.vendors.model import (
-    CLEAR_FAULTS,
+    Asked,
     Chosen,
     Declaration,
     Examined,
@@ -26,6 +26,7 @@ from stack.vendors.model import (
 
 NAME = "honeycomb"
 KEY = "HONEYCOMB_API_KEY"
+UNWELL = "see whether this machine reaches it, and https://status.honeycomb.io"
 HOSTS = {"us": "api.honeycomb.io", "eu": "api.eu1.honeycomb.io"}
 
 
@@ -64,18 +65,17 @@ def check_honeycomb(setup: Examined) -> Iterator[Finding]:
     if not setup.reachable(vendor):
         yield not_running(about, "Honeycomb", vendor)
         return
-    who = "Honeycomb" if vendor.live else "the emulator for Honeycomb"
+    asked = Asked(about, vendor, "Honeycomb")
     try:
         answer = ask(
-            "GET",
-            f"{vendor.url}/1/auth",
-            local=not vendor.live,
-            headers={"X-Honeycomb-Team": vendor.collector[KEY]},
+            "GET", f"{vendor.url}/1/auth", headers={"X-Honeycomb-Team": vendor.collector[KEY]}
         )
     except UnreachableError as silent:
-        yield about.problem(f"{who} does not answer: {silent}", _todo(vendor))
+        yield asked.problem(f"does not answer: {silent}", UNWELL)
         return
-    yield _judge(about, who, answer, vendor)
+    other = "us" if HOSTS["eu"] in vendor.url else "eu"
+    wrong = f"copy the ingest key again, or set HONEYCOMB_REGION={other} if its team is there"
+    yield asked.refusal(answer, KEY, wrong=wrong, unwell=UNWELL) or _judge(asked, answer)
 
 
 VENDOR = Declaration(
@@ -95,38 +95,17 @@ VENDOR = Declaration(
 )
 
 
-def _judge(about: About, who: str, answer: requests.Response, vendor: Vendor) -> Finding:
-    said = f"{answer.status_code}: {excerpt(answer)}"
-    if answer.status_code in {401, 403}:
-        other = "us" if HOSTS["eu"] in vendor.url else "eu"
-        todo = f"copy the ingest key again, or set HONEYCOMB_REGION={other} if its team is there"
-        if not vendor.live:
-            todo = CLEAR_FAULTS
-        return about.problem(f"{who} refuses {KEY} ({said})", todo)
-    if answer.status_code == 429:  # noqa: PLR2004
-        return about.warning(f"{who} has had too many requests ({said})", "try again in a minute")
-    body = _body(answer)
-    if not answer.ok or body is None:
-        return about.problem(f"{who} answers {said}", _todo(vendor))
-    team = body.get("team", {}).get("name", "?")
-    environment = body.get("environment", {}).get("name") or "none, it is a Classic key"
-    if not body.get("api_key_access", {}).get("events", False):
-        return about.problem(
-            f"{who} takes {KEY} (team {team}), but the key may not send events",
-            "make an ingest key, or give this one the permission to send events",
-        )
-    return about.ok(f"{who} takes {KEY}: team {team}, environment {environment}")
-
-
-def _body(answer: requests.Response) -> dict[str, Any] | None:
+def _judge(asked: Asked, answer: requests.Response) -> Finding:
+    """Whose key it is that Honeycomb takes, and whether it may send."""
     try:
         body = answer.json()
-    except ValueError:
-        return None
-    return body if isinstance(body, dict) else None
-
-
-def _todo(vendor: Vendor) -> str:
-    if not vendor.live:
-        return CLEAR_FAULTS
-    return "see whether this machine reaches it, and https://status.honeycomb.io"
+        team = body.get("team", {}).get("name", "?")
+    except (ValueError, AttributeError):
+        return asked.problem(f"answers {answer.status_code}: {excerpt(answer)}", UNWELL)
+    environment = body.get("environment", {}).get("name") or "none, it is a Classic key"
+    if not body.get("api_key_access", {}).get("events", False):
+        return asked.about.problem(
+            f"{asked.who} takes {KEY} (team {team}), but the key may not send events",
+            "make an ingest key, or give this one the permission to send events",
+        )
+    return asked.about.ok(f"{asked.who} takes {KEY}: team {team}, environment {environment}")

@@ -6,17 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import requests
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from stack.asking import UnreachableError, ask, excerpt
 from stack.errors import StackError
 
 QUERIES = "honeycomb/queries"
-EVERY_DATASET = "__all__"
 TIMEOUT_SECONDS = 10
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 _PERMISSIONS = {
     "queries": "Manage Queries and Columns",
@@ -114,21 +112,13 @@ def _save(honeycomb: Honeycomb, place: str, wanted: SavedQuery, ids: Iterable[st
     return Saved(wanted.name, str(created["id"]), "created")
 
 
-def send_marker(
-    honeycomb: Honeycomb,
-    message: str,
-    *,
-    kind: str = "deploy",
-    url: str | None = None,
-    dataset: str = EVERY_DATASET,
-) -> str:
-    """Draw a line at this moment into every graph of `dataset`; return the marker's id.
+def send_marker(honeycomb: Honeycomb, message: str) -> str:
+    """Draw a deploy at this moment into every graph of every dataset; return the marker's id.
 
     Raises StackError, for example when the key may not create markers.
     """
-    marker = {"message": message, "type": kind} | ({"url": url} if url else {})
-    answer = _call(honeycomb, "POST", f"markers/{quote(dataset, safe='')}", marker)
-    return str(answer["id"])
+    marker = {"message": message, "type": "deploy"}
+    return str(_call(honeycomb, "POST", "markers/__all__", marker)["id"])
 
 
 def _says(found: Any, wanted: Any) -> bool:
@@ -148,27 +138,21 @@ def _says(found: Any, wanted: Any) -> bool:
 
 def _call(honeycomb: Honeycomb, method: str, path: str, body: Any = None) -> Any:
     """Return the answer's JSON. Raises StackError in one line, without the key."""
-    url = f"{honeycomb.endpoint.rstrip('/')}/1/{path}"
-    with requests.Session() as session:
-        # A proxy in the environment is for the world outside, not for an emulator.
-        session.trust_env = urlsplit(url).hostname not in _LOOPBACK
-        try:
-            response = session.request(
-                method,
-                url,
-                json=body,
-                headers={"X-Honeycomb-Team": honeycomb.key},
-                timeout=TIMEOUT_SECONDS,
-                allow_redirects=False,
-            )
-        except (requests.RequestException, ValueError) as error:
-            raise StackError(
-                f"Honeycomb at {honeycomb.endpoint} does not answer ({type(error).__name__})",
-                "check the network and HONEYCOMB_REGION",
-            ) from error
+    try:
+        response = ask(
+            method,
+            f"{honeycomb.endpoint.rstrip('/')}/1/{path}",
+            headers={"X-Honeycomb-Team": honeycomb.key},
+            json=body,
+            seconds=TIMEOUT_SECONDS,
+        )
+    except UnreachableError as silent:
+        raise StackError(
+            f"Honeycomb does not answer: {silent}", "check the network and HONEYCOMB_REGION"
+        ) from None
     if not response.ok or response.is_redirect:
         raise StackError(
-            f"Honeycomb answered {response.status_code} to {method} /1/{path}: {_reason(response)}",
+            f"Honeycomb answered {response.status_code} to {method} /1/{path}: {excerpt(response)}",
             _todo(response.status_code, path),
         )
     try:
@@ -178,15 +162,6 @@ def _call(honeycomb: Honeycomb, method: str, path: str, body: Any = None) -> Any
             f"{honeycomb.endpoint} answered {method} /1/{path} with something other than JSON",
             "check that this is Honeycomb's address",
         ) from error
-
-
-def _reason(response: requests.Response) -> str:
-    try:
-        answer = response.json()
-        said = answer.get("error") or answer.get("detail") or answer.get("title")
-    except (ValueError, AttributeError):
-        said = response.text[:200]
-    return " ".join(str(said or response.reason).split()).rstrip(".")
 
 
 def _todo(status: int, path: str) -> str:
