@@ -65,22 +65,6 @@ def ensure_collector_binary(root: Path, collector_bin: Path | None = None) -> Pa
     return ensure_built(root, SOURCES, BINARY, "building the collector")
 
 
-def linked_modules(root: Path) -> list[tuple[str, str]]:
-    """The modules of others in the built collector, by path and version. Raises StackError."""
-    go = _go_at_hand(root) or _install_go(root)
-    try:
-        told = run([str(go.path), "version", "-m", str(root / BINARY)], seconds=ASK_SECONDS)
-    except ProgramError as failed:
-        raise StackError(f"the collector does not say what it is made of ({failed})") from None
-    modules: list[tuple[str, str]] = []
-    for kind, module, version in re.findall(r"^\t(dep|=>)\t(\S+)\t(\S+)", told, re.MULTILINE):
-        if kind == "=>":
-            modules.pop()  # what it takes the place of
-        if not module.startswith("."):
-            modules.append((module, version))
-    return modules
-
-
 def ensure_image_files(root: Path, collector_bin: Path | None = None) -> Path:
     """A folder with all that the image's target `prebuilt` is made of: its build context.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
@@ -43,13 +42,6 @@ def run_app(app: typer.Typer) -> NoReturn:
         _show(error)
         sys.exit(getattr(error, "exit_code", 2))
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def run_function(main: Callable[..., None]) -> NoReturn:
-    """Run `main`, the only command of its module."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
-    run_app(app)
 
 
 def _end(error: StackError) -> NoReturn:

@@ -15,13 +15,13 @@ from pathlib import Path
 import typer
 
 from stack.console import console, step
-from stack.entry import run_function
 from stack.errors import StackError
 from stack.images import ensure_images
 from stack.page_build import SOURCES, ensure_node_packages
 from stack.runtimes import native
 from stack.services import make_plan
 from stack.settings import ROOT, load_settings
+from tools.entry import run_function
 from tools.test_machine import debian
 from tools.test_machine.base_images import ensure_base_images
 from tools.test_machine.engine import ensure_engine, release

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from stack.entry import run_function
 from stack.settings import ROOT
+from tools.entry import run_function
 from tools.long_suite import play, read_results
 
 RESULTS = ROOT / ".run/controls"

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from stack.console import console
-from stack.entry import run_function
 from stack.errors import StackError
 from stack.settings import ROOT
+from tools.entry import run_function
 from tools.long_suite import play, read_results
 
 RESULTS = ROOT / ".run/faults"

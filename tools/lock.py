@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 
 from stack.console import step
-from stack.entry import run_function
 from stack.errors import StackError
 from stack.settings import ROOT
+from tools.entry import run_function
 
 LOCKS = (
     "services/requirements",

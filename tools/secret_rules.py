@@ -19,9 +19,9 @@ from typing import Any
 
 from stack.collector_build import BUILD_ENVIRONMENT, SOURCES
 from stack.console import console
-from stack.entry import run_function
 from stack.errors import StackError
 from stack.settings import ROOT
+from tools.entry import run_function
 
 MODULE = "github.com/zricethezav/gitleaks/v8"
 VERSION = "v8.28.0"

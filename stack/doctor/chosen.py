@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -17,12 +16,9 @@ from stack.finding import About, Finding
 from stack.key_shapes import SECRET_NAME
 from stack.ports import listeners
 from stack.private_file import others_may_read
-from stack.program import ProgramError, run
-from stack.runtimes.containers import SERVICE_LABEL, listing
+from stack.runtimes.containers import containers_of, service_of
 from stack.services import Plan, Process
 from stack.vendors.aws import Settings as AwsSettings
-
-ASK_SECONDS = 3
 
 
 def check_settings(setup: Setup) -> Iterator[Finding]:
@@ -115,17 +111,9 @@ def _of_processes(plan: Plan) -> Iterator[tuple[Process, Mapping[str, str]]]:
 
 
 def _of_containers(plan: Plan) -> Iterator[tuple[Process, Mapping[str, str]]]:
-    try:
-        containers = run(listing(plan, "--quiet"), seconds=ASK_SECONDS).split()
-        if not containers:
-            return
-        inspected = json.loads(run(["docker", "inspect", *containers], seconds=ASK_SECONDS))
-    except (ProgramError, ValueError):
-        return  # the check of the runtime says what is wrong with the engine
     by_name = {process.name: process for process in plan.processes}
-    for container in inspected:
-        config = container["Config"]
-        process = by_name.get(config["Labels"].get(SERVICE_LABEL, ""))
+    for container in containers_of(plan):
+        process = by_name.get(service_of(container))
         if process is not None:
-            pairs = (entry.partition("=") for entry in config["Env"])
+            pairs = (entry.partition("=") for entry in container["Config"]["Env"])
             yield process, {name: value for name, _, value in pairs}

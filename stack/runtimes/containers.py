@@ -6,22 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from stack.compose_file import COMPOSE_FILE
-from stack.errors import StackError
-from stack.last_lines import show_last_lines
 from stack.program import ProgramError, run
+from stack.runtimes.health import ENDED, wait_answers
 from stack.runtimes.service import Service
 from stack.services import Plan, Process
-from stack.waiting import DeadlineError, wait_for
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
 """Compose writes there the folder of the first compose file."""
 
-HEALTHY_SECONDS = 60
 ASK_SECONDS = 15
 OUTPUT_LINES = 5000
 
@@ -31,40 +26,19 @@ def wait_healthy(plan: Plan, process: Process) -> None:
     first = _container_of(plan, process.name)
     restarts = first["RestartCount"] if first else 0
 
-    def look() -> str:
+    def state() -> str:
         container = _container_of(plan, process.name)
         if container is None:
-            return "ended, its container is gone"
-        state = container["State"]
-        if state["Status"] in {"exited", "dead", "restarting"}:
-            return f"ended with exit code {state['ExitCode']}"
+            return f"{ENDED}, its container is gone"
+        status = container["State"]
+        if status["Status"] in {"exited", "dead", "restarting"}:
+            return f"{ENDED} with exit code {status['ExitCode']}"
         if container["RestartCount"] > restarts:
             # It runs again by now, and the code of its end is gone.
-            return "ended"
-        return "healthy" if requests.get(process.health, timeout=2).ok else state["Status"]
+            return ENDED
+        return str(status["Status"])
 
-    try:
-        found = wait_for(
-            f"{process.name} on {process.health}",
-            look,
-            until=lambda seen: seen == "healthy" or seen.startswith("ended"),
-            seconds=HEALTHY_SECONDS,
-        )
-    except DeadlineError as late:
-        log, lines = keep_log(plan, process.name)
-        show_last_lines(plan, process.name, lines)
-        raise StackError(
-            f"{process.name} did not become healthy within {HEALTHY_SECONDS} s: {late.seen}",
-            f"its log is {log}",
-        ) from None
-    if found != "healthy":
-        log, lines = keep_log(plan, process.name)
-        show_last_lines(plan, process.name, lines)
-        last = lines[-1] if lines else "it printed nothing"
-        raise StackError(
-            f"{process.name} {found} while it was starting: {last}",
-            f"its log is {log}",
-        )
+    wait_answers(plan, process, state, lambda: keep_log(plan, process.name))
 
 
 def keep_log(plan: Plan, name: str) -> tuple[Path, list[str]]:

@@ -8,7 +8,6 @@ from functools import partial
 from xmlrpc.client import Fault
 
 import psutil
-import requests
 from supervisor.xmlrpc import Faults
 
 from stack.applied_config import apply_config, check_access, in_form, staged, wanted_config
@@ -18,19 +17,17 @@ from stack.collector_config.files import ConfigTexts
 from stack.collector_config.validation import validate
 from stack.console import step
 from stack.errors import StackError
-from stack.last_lines import show_last_lines
 from stack.page_build import ensure_page
 from stack.ports import check_free
 from stack.python_env import ensure_env
 from stack.runtimes import supervisor
+from stack.runtimes.health import ENDED, wait_answers
 from stack.runtimes.leftovers import end_leftovers, end_processes, marked
 from stack.runtimes.service import Service
 from stack.runtimes.supervisor import STOP_SECONDS, log_files
 from stack.services import Plan, Process
 from stack.side_by_side import side_by_side
-from stack.waiting import DeadlineError, wait_for
-
-HEALTHY_SECONDS = 60
+from stack.waiting import wait_for
 
 
 def up(plan: Plan) -> None:
@@ -56,7 +53,7 @@ def up(plan: Plan) -> None:
                 supervisor.start(plan)
                 wait_for("supervisor's answer", lambda: is_running(plan), seconds=30)
             for process in plan.processes:
-                _wait_healthy(plan, process)
+                wait_healthy(plan, process)
     except BaseException:
         if not running:
             down(plan)
@@ -96,7 +93,7 @@ def switch_config(plan: Plan, texts: ConfigTexts) -> None:
     """Have the running collector, and nothing else, go on with `texts`. Raises StackError."""
     apply_config(plan, texts)
     _update(plan, only={"collector"})
-    _wait_healthy(plan, plan.process("collector"))
+    wait_healthy(plan, plan.process("collector"))
 
 
 def down(plan: Plan) -> bool:
@@ -175,17 +172,6 @@ def is_running(plan: Plan) -> bool:
     return True
 
 
-def stop_process(plan: Plan, name: str) -> None:
-    """Stop one process and wait for its end; the others go on."""
-    supervisor.rpc(plan).stopProcess(name, True)
-
-
-def start_process(plan: Plan, name: str) -> None:
-    """Start a stopped process and wait until it is healthy."""
-    supervisor.rpc(plan).startProcess(name, True)
-    _wait_healthy(plan, next(process for process in plan.processes if process.name == name))
-
-
 def _update(plan: Plan, only: Collection[str] = ()) -> None:
     """Bring the running processes, or `only` some, to what the plan says now."""
     supervisor.write_config(plan)
@@ -223,35 +209,12 @@ def _restart_stopped(plan: Plan) -> None:
                     raise
 
 
-def _wait_healthy(plan: Plan, process: Process) -> None:
+def wait_healthy(plan: Plan, process: Process) -> None:
+    """Wait until the process answers its health check. Raises StackError with its last words."""
+
     def state() -> str:
-        statename = str(supervisor.rpc(plan).getProcessInfo(process.name)["statename"])
-        if statename in {"FATAL", "BACKOFF", "EXITED"}:
-            return statename
-        return "healthy" if requests.get(process.health, timeout=2).ok else statename
+        name = str(supervisor.rpc(plan).getProcessInfo(process.name)["statename"])
+        return ENDED if name in {"FATAL", "BACKOFF", "EXITED"} else name
 
-    try:
-        found = wait_for(
-            f"{process.name} on {process.health}",
-            state,
-            until=lambda seen: seen in {"healthy", "FATAL", "BACKOFF", "EXITED"},
-            seconds=HEALTHY_SECONDS,
-        )
-    except DeadlineError as late:
-        show_last_lines(plan, process.name, output(plan, process.name))
-        raise StackError(
-            f"{process.name} did not become healthy within {HEALTHY_SECONDS} s: {late.seen}",
-            f"its log is {log_files(plan)[process.name]}",
-        ) from None
-    if found != "healthy":
-        show_last_lines(plan, process.name, output(plan, process.name))
-        raise StackError(
-            f"{process.name} ended while it was starting: {_last_line(plan, process.name)}",
-            f"its log is {log_files(plan)[process.name]}",
-        )
-
-
-def _last_line(plan: Plan, name: str) -> str:
-    file = log_files(plan)[name]
-    lines = file.read_text(errors="replace").strip().splitlines() if file.exists() else []
-    return lines[-1] if lines else "it printed nothing"
+    log = log_files(plan)[process.name]
+    wait_answers(plan, process, state, lambda: (log, output(plan, process.name)))

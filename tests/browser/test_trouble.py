@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route
 
-from stack.runtimes import native
+from stack.runtimes import supervisor
 from stack.waiting import wait_for
 from tests.browser.conftest import Site, Visit
+from tests.integration.harness.native import start_process
 from tests.integration.harness.witness import ARRIVAL_SECONDS
 
 HIDE = """
@@ -40,9 +41,9 @@ def use(page: Page) -> None:
 
 @pytest.fixture
 def no_collector(site: Site) -> Iterator[None]:
-    native.stop_process(site.plan, "collector")
+    supervisor.rpc(site.plan).stopProcess("collector")
     yield
-    native.start_process(site.plan, "collector")
+    start_process(site.plan, "collector")
 
 
 @pytest.mark.usefixtures("no_collector")

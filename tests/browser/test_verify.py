@@ -15,10 +15,11 @@ from rich.console import Console
 from stack import page_visit
 from stack.commands.verify import show
 from stack.errors import StackError
-from stack.runtimes import native
+from stack.runtimes import supervisor
 from stack.telemetry import RECORD, read_spans, spans_by_service
 from stack.verify import HOME, Start, Step, verify
 from tests.browser.conftest import Site, Visit
+from tests.integration.harness.native import start_process
 
 DEADLINE = 60
 SHORT = 15
@@ -32,9 +33,9 @@ def states(deliveries: object) -> dict[tuple[str, str], str]:
 
 @pytest.fixture
 def no_profiles(site: Site) -> Iterator[None]:
-    native.stop_process(site.plan, "profiles-flask")
+    supervisor.rpc(site.plan).stopProcess("profiles-flask")
     yield
-    native.start_process(site.plan, "profiles-flask")
+    start_process(site.plan, "profiles-flask")
 
 
 @pytest.fixture

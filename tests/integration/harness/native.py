@@ -11,6 +11,7 @@ import requests
 
 from stack.ledger import Entry
 from stack.runtimes import native, supervisor
+from stack.services import Plan
 from stack.waiting import wait_for
 from tests.integration.harness.ledger import by_vendor
 from tests.integration.harness.planned import PlannedStack
@@ -18,6 +19,12 @@ from tests.integration.harness.plans import changed_plan, shipped_plan
 from tests.integration.harness.stack import AS_SHIPPED, Change, KilledError, Signal
 
 RESTART_SECONDS = 60
+
+
+def start_process(plan: Plan, name: str) -> None:
+    """Start a stopped process and wait until it is healthy."""
+    supervisor.rpc(plan).startProcess(name)
+    native.wait_healthy(plan, plan.process(name))
 
 
 class NativeStack(PlannedStack):
@@ -40,7 +47,7 @@ class NativeStack(PlannedStack):
         self._stopped.add(service)
         pid = self._processes(service)[-1].pid
         started = time.monotonic()
-        native.stop_process(self._plan, service)
+        supervisor.rpc(self._plan).stopProcess(service)
         seconds = time.monotonic() - started
         log = (self._plan.folders["LOG_DIR"] / "supervisord.log").read_text()
         if f"killing '{service}' ({pid}) with SIGKILL" in log:
@@ -70,7 +77,7 @@ class NativeStack(PlannedStack):
                 seconds=RESTART_SECONDS,
             )
         else:
-            native.start_process(self._plan, service)
+            start_process(self._plan, service)
         self._stopped.discard(service)
 
     def pause(self, service: str) -> None:

@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 
 from stack import aws_profile
-from stack.doctor import chosen
 from stack.doctor.chosen import changed_since_start, check_settings
 from stack.doctor.setup import Setup
 from stack.errors import StackError
-from stack.runtimes import compose, docker
+from stack.runtimes import compose, containers, docker
 from stack.runtimes.containers import SERVICE_LABEL
 from stack.services import Plan, make_plan
 from stack.settings import ROOT, load_settings
@@ -153,7 +152,7 @@ def running(monkeypatch: pytest.MonkeyPatch, plan: Plan, environment: Mapping[st
             ]
         ),
     }
-    monkeypatch.setattr(chosen, "run", lambda command, **_: told[command[1]])
+    monkeypatch.setattr(containers, "run", lambda command, **_: told[command[1]])
     only = replace(plan, processes=(plan.process("collector"),))
     return Setup(plan.settings, only, up=True, vendors=vendors(plan.settings, "127.0.0.1"))
 

@@ -16,7 +16,7 @@ from emulators.client import Client
 from emulators.inprocess import running
 from stack import asking, collector_build
 from stack.collector_config.text import CONFIG_FILE, env_defaults
-from stack.doctor import chosen, versions
+from stack.doctor import versions
 from stack.doctor.examination import examine
 from stack.doctor.setup import Setup
 from stack.services import make_plan
@@ -59,7 +59,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (asking, aws):
         for name in ("CONNECT_SECONDS", "ANSWER_SECONDS"):
             monkeypatch.setattr(module, name, PATIENT)
-    for module in (chosen, collector_build, versions):
+    for module in (collector_build, versions):
         monkeypatch.setattr(module, "ASK_SECONDS", PATIENT)
     monkeypatch.setattr(examine, "__defaults__", (2 * PATIENT,))
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from stack.doctor import chosen
 from stack.doctor.chosen import changed_since_start, check_settings
 from stack.doctor.setup import Setup
+from stack.runtimes import containers
 from stack.runtimes.containers import SERVICE_LABEL
 from stack.services import Plan
 from stack.vendors import Vendor
@@ -167,7 +167,7 @@ def test_containers_are_looked_at_too(
     # given
     container = {"Config": {"Labels": {SERVICE_LABEL: "collector"}, "Env": [f"{KEY}=the=key"]}}
     answers = {"ps": "c0ffee\n", "inspect": json.dumps([container])}
-    monkeypatch.setattr(chosen, "run", lambda argv, **_: answers[argv[1]])
+    monkeypatch.setattr(containers, "run", lambda argv, **_: answers[argv[1]])
     plan = replace(plan_with(make(), 1, key), runtime="docker")
     # then
     assert changed_since_start(plan) == changed
