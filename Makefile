@@ -174,7 +174,7 @@ anew:
 	@$(INSTALL) $<
 	@touch $@
 
-.venv/dev: requirements-dev.txt .venv/stack
+.venv/dev: requirements-dev.txt distro/pyproject.toml .venv/stack
 	@echo "installing the packages for tests and lint"
-	@$(INSTALL) $<
+	@$(INSTALL) $< distro
 	@touch $@

@@ -61,7 +61,8 @@ class Dependency(_Shape):
 class Native(_Shape):
     """What a process needs that a container's image brings along. Paths as seen from the project.
 
-    `venv`: an environment below `.run`, with `requirements`; `what` names its packages for people.
+    `venv`: an environment below `.run`, with `requirements` and the `packages` whose folders are
+    named; `what` names them for people.
     `binary`: runs in place of an image's entrypoint. `ports`: those that a container keeps to
     itself.
     """
@@ -72,7 +73,7 @@ class Native(_Shape):
     venv: str | None = None
     requirements: str | None = None
     what: str = ""
-    python_path: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     binary: Literal["collector"] | None = None
     environment: dict[str, Text] = {}
     ports: tuple[str, ...] = ()

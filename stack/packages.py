@@ -52,13 +52,26 @@ def install(lock: Path, what: str, *, into: Path) -> None:
 
     Raises InstallError, StackError where the disk is full; what is there by then stays.
     """
+    _uv(what, into, "--require-hashes", "--only-binary=:all:", f"--requirement={lock}")
+
+
+def install_folder(folder: Path, what: str, *, into: Path) -> None:
+    """Install the package in `folder` so that an edit of it is seen at once. What builds it, and
+    what it depends on, has to be there: `into` was filled from a lock.
+
+    Raises as `install` does.
+    """
+    _uv(what, into, "--no-build-isolation", f"--editable={folder}")
+
+
+def _uv(what: str, into: Path, *words: str) -> None:
     pip = pip_settings()
     command = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet"]
     if (into / "pyvenv.cfg").exists():
         command += [f"--python={into}"]
     else:
         command += [f"--python={sys.executable}", f"--target={into}"]
-    command += ["--require-hashes", "--no-deps", "--only-binary=:all:", f"--requirement={lock}"]
+    command += [*words, "--no-deps"]
     if pip.get("no-index", "0") not in _NO:
         command += ["--no-index"]
     try:
@@ -128,10 +141,15 @@ def _settings(*_environment: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """Install the locks that the command line names into the environment that this runs in."""
+    """Install what the command line names, locks and packages' folders, into the environment that
+    this runs in.
+    """
     try:
-        for lock in sys.argv[1:]:
-            install(Path(lock), f"the packages of {lock}", into=Path(sys.prefix))
+        for path in map(Path, sys.argv[1:]):
+            if path.is_dir():
+                install_folder(path, f"{path}/", into=Path(sys.prefix))
+            else:
+                install(path, f"the packages of {path}", into=Path(sys.prefix))
     except StackError as failed:
         sys.exit(f"error: {failed}")
     except KeyboardInterrupt:

@@ -1,4 +1,6 @@
-"""Python environments that the native runtime's processes run in: a lock each, nothing else."""
+"""Python environments that the native runtime's processes run in: a lock each, and packages of the
+project's own.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from stack.console import step
 from stack.disk import check_room, full_disk
 from stack.errors import StackError
 from stack.locking import only_one
-from stack.packages import install
+from stack.packages import install, install_folder
 from stack.program import ProgramError, run
 
 VENV_SECONDS = 60
@@ -25,11 +27,14 @@ ROOM = 400
 
 @dataclass(frozen=True)
 class PythonEnv:
-    """`what` names its packages for people."""
+    """`what` names its packages for people. `packages`: folders of the project that are installed
+    besides what the lock names; an edit of their sources needs no other environment.
+    """
 
     folder: Path
     lock: Path
     what: str
+    packages: tuple[Path, ...] = ()
 
     @property
     def bin(self) -> Path:
@@ -42,7 +47,9 @@ def ensure_env(env: PythonEnv) -> None:
     Raises StackError with the reason when it fails; what was half made is removed.
     """
     venv, lock, what = env.folder, env.lock, env.what
-    wanted = hashlib.sha256(sys.version.encode() + lock.read_bytes()).hexdigest()
+    sources = (lock, *(package / "pyproject.toml" for package in env.packages))
+    contents = b"".join(source.read_bytes() for source in sources)
+    wanted = hashlib.sha256(sys.version.encode() + contents).hexdigest()
     stamp = venv / "lock.sha256"
     with only_one(venv.with_suffix(".lock")):
         if stamp.exists() and stamp.read_text() == wanted and _made_here(venv):
@@ -57,6 +64,8 @@ def ensure_env(env: PythonEnv) -> None:
                     [sys.executable, "-m", "venv", "--without-pip", str(venv)], seconds=VENV_SECONDS
                 )
                 install(lock, what, into=venv)
+                for package in env.packages:
+                    install_folder(package, f"{package}/", into=venv)
             except ProgramError as failed:
                 shutil.rmtree(venv, ignore_errors=True)
                 full = full_disk(f"{what} could not be installed", failed.output)

@@ -128,7 +128,7 @@ def spans_by_service(file: Path) -> list[Recorded]:
 class Lost:
     """Spans (`traces`), log records (`logs`) or data points (`metrics`) that a service made and
     did not deliver to the collector. `reason`: `queue_full`, `refused`, `away` or `unencodable`,
-    as services/exporter counts them. `last`: when it counted the latest, seconds since 1970.
+    as the distro counts them. `last`: when it counted the latest, seconds since 1970.
     """
 
     service: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -65,7 +66,7 @@ def run_all() -> list[Outcome]:
     try:
         engine = _checked("a Docker engine and the images", _engine_and_images)
         outcomes += [engine, *_page()]
-        outcomes.append(_suite("unit", ["tests/unit", "tests/controls", *PARALLEL]))
+        outcomes.append(_suite("unit", ["tests/unit", "distro/tests", "tests/controls", *PARALLEL]))
         outcomes.append(_suite("integration, native", [*INTEGRATION, "--runtime=native"]))
         outcomes.append(_suite("security, native", [*SECURITY, "--runtime=native"]))
         outcomes.append(_suite("faults, quick", ["tests/faults", *FAULTS]))
@@ -120,7 +121,9 @@ def lint_commands(root: Path) -> dict[str, list[str]]:
     # git still lists a file that was deleted and not yet committed.
     tracked = [name for name in listed if (root / name).is_file()]
     yaml = [name for name in tracked if name.endswith((".yaml", ".yml"))]
-    dockerfiles = [name for name in tracked if name.rpartition("/")[2].startswith("Dockerfile")]
+    dockerfiles = [
+        name for name in tracked if re.search(r"(^|/)Dockerfile(\.(?!dockerignore)|$)", name)
+    ]
     shell = [name for name in tracked if name.endswith(".sh") or name == ".ci/run"]
     return {
         "ruff format": [_tool("ruff"), "format", "--check", "--quiet", "."],

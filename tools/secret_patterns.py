@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REDACTION = Path("collector/redaction.yaml")
 GITLEAKS = Path("collector/build/redaction/gitleaks.json")
 MADE = (
-    Path("services/serving/serving/patterns.json"),
+    Path("distro/src/otel_stack_distro/patterns.json"),
     Path("services/frontend/src/telemetry/patterns.json"),
 )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stack.compose_file import (
     COMPOSE_FILE,
+    Native,
     Port,
     Service,
     environment_of,
@@ -82,7 +83,7 @@ def _native(plan: Plan, name: str, service: Service, ports: Ports) -> Process:
     container = _container(plan, name, service, ports)
     places = _places(plan, name, service, ports)
     own = environment_of(service, plan.root / COMPOSE_FILE.parent, plan.environment)
-    python = _python(plan, service.native.venv, service.native.requirements, service.native.what)
+    python = _python(plan, service.native)
     environment = {
         **{key: _here(value, places) for key, value in own.items()},
         **_added(plan, name, service),
@@ -97,9 +98,6 @@ def _native(plan: Plan, name: str, service: Service, ports: Ports) -> Process:
             "PATH": f"{python.bin}{os.pathsep}{os.defpath}",
             "PYTHONUNBUFFERED": "1",
         }
-    if service.native.python_path:
-        paths = (str(plan.root / path) for path in service.native.python_path)
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
     return replace(
         container,
         argv=tuple(argv),
@@ -109,12 +107,17 @@ def _native(plan: Plan, name: str, service: Service, ports: Ports) -> Process:
     )
 
 
-def _python(plan: Plan, venv: str | None, lock: str | None, what: str) -> PythonEnv | None:
-    if venv is None:
+def _python(plan: Plan, native: Native) -> PythonEnv | None:
+    if native.venv is None:
         return None
-    if lock is None:
-        raise StackError(f"{COMPOSE_FILE}: {venv} has no requirements", "name its lock file")
-    return PythonEnv(plan.root / ".run" / venv, plan.root / lock, what)
+    if native.requirements is None:
+        raise StackError(f"{COMPOSE_FILE}: {native.venv} has no requirements", "name its lock file")
+    return PythonEnv(
+        plan.root / ".run" / native.venv,
+        plan.root / native.requirements,
+        native.what,
+        tuple(plan.root / package for package in native.packages),
+    )
 
 
 def _places(

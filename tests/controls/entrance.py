@@ -545,7 +545,7 @@ CASES: tuple[TakenOut, ...] = (
                 "services/Dockerfile",
                 "COPY --from=packages-without-pip /opt/venv /opt/venv\n",
                 "COPY --from=packages-without-pip /opt/venv /opt/venv\n"
-                "COPY requirements.txt /var/cache/apt/archives/\n",
+                "COPY services/requirements.txt /var/cache/apt/archives/\n",
             ),
         ),
         (f"{NO_TOOLS}[backend-flask]",),

@@ -318,7 +318,7 @@ CASES: tuple[TakenOut, ...] = (
         "64 MiB in its place",
         (
             Change(
-                "services/serving/serving/__init__.py",
+                "distro/src/otel_stack_distro/flask/__init__.py",
                 "MOST_BYTES = 64 * 1024",
                 "MOST_BYTES = 64 * 1024 * 1024",
             ),
@@ -343,7 +343,9 @@ CASES: tuple[TakenOut, ...] = (
         "the kernel's keeping of silent ones",
         (
             Change(
-                "services/serving/serving/worker.py", 'sys.platform == "linux"', "not sys.platform"
+                "distro/src/otel_stack_distro/gunicorn/worker.py",
+                'sys.platform == "linux"',
+                "not sys.platform",
             ),
         ),
         (f"{SERVERS}::test_connections_that_say_nothing_keep_nobody_waiting",),
@@ -351,7 +353,13 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         WORKER,
         "the time of a request",
-        (Change("services/serving/serving/worker.py", "_Hurried(client), addr", "client, addr"),),
+        (
+            Change(
+                "distro/src/otel_stack_distro/gunicorn/worker.py",
+                "_Hurried(client), addr",
+                "client, addr",
+            ),
+        ),
         (
             f"{SERVERS}::test_a_request_that_comes_byte_by_byte_does_not_hold_its_worker[headers]",
             f"{SERVERS}::test_a_request_that_comes_byte_by_byte_does_not_hold_its_worker[body]",

@@ -115,9 +115,12 @@ def _copy(changes: Sequence[Change]) -> Iterator[Path]:
         for change in changes:
             change.make(copy)
         _commit(copy)
-        # One that does not fit its lock is made anew in place: not in the project's own.
-        locks = any(change.file.endswith(".txt") for change in changes)
-        for name in (*LINKED, *(() if locks else ENVIRONMENTS)):
+        # One that does not fit its lock is made anew in place, and the distro's sources are part of
+        # one: not in the project's own.
+        another = any(
+            change.file.endswith(".txt") or change.file.startswith("distro/") for change in changes
+        )
+        for name in (*LINKED, *(() if another else ENVIRONMENTS)):
             _lend(name, copy)
         for name in COPIED:
             source = ROOT / name

@@ -41,7 +41,7 @@ IMAGES = "tests/security/test_images.py"
 REPOSITORY = "tests/security/test_repository.py"
 IMAGES_UNIT = "tests/unit/docker/test_images.py"
 COMPOSE_FILE = "tests/unit/docker/test_compose_file.py"
-WORDS = "tests/unit/services/test_last_words.py"
+WORDS = "distro/tests/test_crash_output.py"
 CHOSEN = "tests/unit/doctor/test_chosen.py"
 ANSWERS = (
     "tests/unit/collector/test_answers.py"
@@ -62,7 +62,7 @@ OF_OTHERS = f"{GRPC_IN_GO}::TestSoItIsForMetricsAndLogs"
 
 ANSWER = "collector/build/durable/answer.go"
 ANSWER_GRPC = "collector/build/durable/answer_grpc.go"
-SERVING = "services/serving/serving"
+SERVING = "distro/src/otel_stack_distro"
 COMPOSE = "compose/compose.yaml"
 BUILDS = "stack/images.py"
 DOCKERFILE = "services/Dockerfile"
@@ -262,7 +262,7 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         LAST_WORDS,
         "in the master",
-        (Change(f"{SERVING}/gunicorn_settings.py", "    clean_stderr()\n"),),
+        (Change(f"{SERVING}/gunicorn/settings.py", "    clean_stderr()\n"),),
         (f"{WORDS}::test_a_key_in_the_place_of_a_services_setting",),
     ),
     TakenOut(
@@ -270,7 +270,7 @@ CASES: tuple[TakenOut, ...] = (
         "of the environment's keys",
         (
             Change(
-                f"{SERVING}/last_words.py", "text = text.replace(value, MASK)", "text = str(text)"
+                f"{SERVING}/crash_output.py", "text = text.replace(value, MASK)", "text = str(text)"
             ),
         ),
         (f"{WORDS}::test_of_the_process",),
@@ -278,7 +278,7 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         LAST_WORDS,
         "of what looks like one",
-        (Change(f"{SERVING}/last_words.py", "return clean_text(text)", "return text"),),
+        (Change(f"{SERVING}/crash_output.py", "return clean_text(text)", "return text"),),
         (f"{WORDS}::test_of_the_process",),
     ),
     TakenOut(

@@ -10,8 +10,8 @@ ADDRESS = (
     "that were told"
 )
 
-LOG = "services/serving/serving/access_log.py"
-CLIENT = "services/serving/serving/client_address.py"
+LOG = "distro/src/otel_stack_distro/flask/access_log.py"
+CLIENT = "distro/src/otel_stack_distro/client_address.py"
 
 RAISED = "tests/integration/aws/test_security_alarms.py::"
 PROBES = f"{RAISED}test_probes_are_seen_by_shape_and_their_text_is_in_no_log"

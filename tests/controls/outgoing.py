@@ -6,8 +6,8 @@ from tests.controls.taken_out import Change, TakenOut
 
 CONFIG = "collector/otel-config.yaml"
 PATTERNS = "collector/redaction.yaml"
-MADE = "services/serving/serving/patterns.json"
-OF_THE_SERVICES = "services/serving/serving/redaction.py"
+MADE = "distro/src/otel_stack_distro/patterns.json"
+OF_THE_SERVICES = "distro/src/otel_stack_distro/redaction.py"
 SIGNALS = "collector/build/redaction/signals.go"
 ADOT_FORM = "stack/collector_config/adot.py"
 
@@ -33,7 +33,7 @@ BY_NAME = (
     f"{CLEANING}::test_what_is_secret_by_its_name_is_masked_whatever_it_holds_and_however_deep"
 )
 PLACES = "collector/build/redaction/cleaner_test.go"
-OF_SERVICES = "tests/unit/services/test_redaction.py"
+OF_SERVICES = "distro/tests/test_redaction.py"
 MUCH = "test_what_holds_much_is_looked_at_so_far_and_what_is_left_out_is_said"
 AN_ITEM = (
     f"{OF_SERVICES}::test_an_item_for_rollbar_holds_no_secret_but_the_key_that_it_is_sent_with"
@@ -139,7 +139,7 @@ CASES: tuple[TakenOut, ...] = (
         "of printed tracebacks",
         (
             Change(
-                "services/serving/serving/json_logging.py",
+                "distro/src/otel_stack_distro/json_logging.py",
                 "cleaned(self.formatException(record.exc_info))",
                 "self.formatException(record.exc_info)",
             ),
@@ -209,7 +209,7 @@ CASES: tuple[TakenOut, ...] = (
         "of printed lines",
         (
             Change(
-                "services/serving/serving/json_logging.py",
+                "distro/src/otel_stack_distro/json_logging.py",
                 '"message": clean_text(_message(record))',
                 '"message": _message(record)',
             ),

@@ -260,7 +260,7 @@ def test_an_hour_without_a_collector_takes_no_more_memory_than_the_queues() -> N
             "OTEL_SERVICE_NAME": "feed",
             "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
             "PATH": f"{python.parent}{os.pathsep}{os.defpath}",
-            "PYTHONPATH": os.pathsep.join(str(services / n) for n in ("exporter", "serving")),
+            "PYTHONPATH": str(ROOT / "distro/src"),
         },
         capture_output=True,
         text=True,

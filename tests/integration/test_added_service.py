@@ -17,7 +17,7 @@ from tests.ports import free_ports
 ENTRY = """\
   orders:
     <<: *hardened
-    build: {<<: *python_build, context: ../services, args: {<<: *python_args, SERVICE: orders}}
+    build: {<<: *service_build, args: {<<: *python_args, SERVICE: orders}}
     command: [opentelemetry-instrument, gunicorn, "orders:create_app()"]
     env_file: [../services/otel.env, ../services/orders/otel.env]
     environment: {<<: *sends, BIND: "0.0.0.0:8000", BACKEND_URL: "http://backend-flask:8000"}
@@ -29,7 +29,7 @@ ENTRY = """\
       venv: services-venv
       requirements: services/requirements.txt
       what: the services' packages
-      python_path: [services/exporter, services/sampler, services/orders]
+      packages: [distro]
 
   frontend-react:
 """

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from serving.redaction import clean_text
+from otel_stack_distro.redaction import clean_text
 
 from stack.collector_build import ensure_collector_binary
 from stack.settings import ROOT

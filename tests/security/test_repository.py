@@ -7,7 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
+from stack.compose_file import COMPOSE_FILE
 from stack.env_file import ENV_FILE
 from stack.settings import ROOT
 from tests.security.vendor_keys import UPPER, fresh_keys, word
@@ -89,3 +91,20 @@ def test_no_image_is_made_of_a_folder_that_holds_keys() -> None:
             r"^(?:ARG|ENV)\s+(\w*(?:KEY|TOKEN|SECRET|PASSWORD)\w*)", text, re.MULTILINE
         )
         assert named == [], dockerfile
+
+
+def test_of_the_projects_folder_an_image_is_made_of_two_that_hold_no_keys() -> None:
+    builds = yaml.safe_load((ROOT / COMPOSE_FILE).read_text())
+    contexts = {
+        str(service["build"].get("dockerfile")): service["build"]["context"]
+        for service in builds["services"].values()
+    }
+    assert [file for file, context in contexts.items() if context == ".."] == [
+        "services/Dockerfile"
+    ]
+    ignore = ROOT / "services/Dockerfile.dockerignore"
+    lines = [line for line in ignore.read_text().splitlines() if line and line[0] != "#"]
+    assert lines[0] == "*"
+    taken = [line.removeprefix("!") for line in lines if line.startswith("!")]
+    assert taken == ["distro", "services"]
+    assert not any(path for name in taken for path in (ROOT / name).rglob(".env*"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Flask
 from flask_cors import CORS
-from serving import configure_logging, serve
+from otel_stack_distro.flask import init_app
+from otel_stack_distro.json_logging import configure_logging
 
 from cruddur.config import Config
 from cruddur.error_reports import report_errors
@@ -28,7 +29,7 @@ def create_app(config: Config | None = None) -> Flask:
 
         log_to_cloudwatch(config.cloudwatch, config.service)
     app = Flask(__name__)
-    serve(app)
+    init_app(app)
     CORS(
         app,
         origins=list(config.frontend_origins),

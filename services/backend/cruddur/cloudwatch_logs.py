@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError
-from serving.json_logging import JsonFormatter
+from otel_stack_distro.json_logging import JsonFormatter
 from watchtower import CloudWatchLogHandler
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import rollbar
 import rollbar.contrib.flask
 from flask import has_request_context, request
 from opentelemetry import trace
-from serving.redaction import clean
+from otel_stack_distro.redaction import clean
 
 from cruddur.viewer import ANONYMOUS, HEADER
 

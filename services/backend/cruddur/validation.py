@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from serving.errors import InvalidFields
+from otel_stack_distro.flask.errors import InvalidFields
 
 from cruddur.models import LONGEST_MESSAGE
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from flask import Flask
-from serving import configure_logging, serve
+from otel_stack_distro.flask import init_app
+from otel_stack_distro.json_logging import configure_logging
 
 from profiles import routes
 
@@ -14,6 +15,6 @@ def create_app() -> Flask:
     """The WSGI application."""
     configure_logging()
     app = Flask(__name__)
-    serve(app)
+    init_app(app)
     app.register_blueprint(routes.blueprint)
     return app

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from flask import Blueprint, Response, jsonify, request
-from serving.errors import InvalidFields
+from otel_stack_distro.flask.errors import InvalidFields
 
 from profiles.people import load_people
 

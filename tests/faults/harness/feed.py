@@ -13,7 +13,7 @@ import sys
 import psutil
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
-from serving import configure_logging
+from otel_stack_distro.json_logging import configure_logging
 
 SPANS_A_REQUEST = 6
 """What the backend makes of `GET /api/activities/home`."""

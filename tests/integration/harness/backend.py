@@ -40,14 +40,13 @@ def running_backend(
     `app`: what gunicorn serves; it may be in one of `modules`, which are folders.
     """
     python = PythonEnv(
-        ROOT / ".run/services-venv", SERVICES / "requirements.txt", "the services' packages"
+        ROOT / ".run/services-venv",
+        SERVICES / "requirements.txt",
+        "the services' packages",
+        (ROOT / "distro",),
     )
     ensure_env(python)
     port, profiles_port = free_ports(2)
-    packages = (
-        *(SERVICES / name for name in ("serving", "sampler", "exporter", "backend")),
-        *modules,
-    )
     backend = Backend(f"http://127.0.0.1:{port}", folder / "backend.log")
     with backend.console.open("w") as console:
         process = subprocess.Popen(
@@ -57,7 +56,7 @@ def running_backend(
                 **otel_env(SERVICES / "otel.env"),
                 **otel_env(SERVICES / "backend/otel.env"),
                 "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
-                "PYTHONPATH": os.pathsep.join(map(str, packages)),
+                "PYTHONPATH": os.pathsep.join(map(str, (SERVICES / "backend", *modules))),
                 "PATH": f"{python.bin}{os.pathsep}{os.defpath}",
                 "BIND": f"127.0.0.1:{port}",
                 "PROFILES_URL": f"http://127.0.0.1:{profiles_port}",

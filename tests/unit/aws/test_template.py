@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from cfnlint import api as cfnlint
-from serving.access_log import EVENTS
+from otel_stack_distro.flask.access_log import EVENTS
 
 from emulators import inprocess
 from stack.collector_config.text import CONFIG_FILE, env_defaults

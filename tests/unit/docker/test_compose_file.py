@@ -169,7 +169,7 @@ def test_a_process_has_the_variables_of_a_container_with_this_machines_places(
 
     for container in docker.processes:
         process = native.process(container.name)
-        python = {"PATH", "PYTHONPATH", "PYTHONUNBUFFERED"} if process.python else set()
+        python = {"PATH", "PYTHONUNBUFFERED"} if process.python else set()
         assert process.environment.keys() - python == container.environment.keys()
         assert process.health == container.health
         assert process.ports.items() >= container.ports.items()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import request
-from serving.client_address import ClientAddress
+from otel_stack_distro.client_address import ClientAddress
 
 from tests.unit.services.conftest import MakeClient
 

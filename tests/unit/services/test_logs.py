@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry import trace
-from serving.access_log import path_without_secrets
-from serving.json_logging import DropRequestLines, JsonFormatter
+from otel_stack_distro.flask.access_log import path_without_secrets
+from otel_stack_distro.json_logging import DropRequestLines, JsonFormatter
 
 from tests.unit.fuzzing import quick
 from tests.unit.services.conftest import MakeClient

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from serving.worker import REQUEST_SECONDS
+from otel_stack_distro.gunicorn.worker import REQUEST_SECONDS
 
 from stack.waiting import wait_for
 from tests.ports import free_ports
@@ -68,7 +68,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
                 cwd=SERVICES / service,
                 env={
                     "PATH": os.defpath,
-                    "PYTHONPATH": f"{SERVICES / 'serving'}:{SERVICES / service}",
+                    "PYTHONPATH": f"{SERVICES.parent / 'distro/src'}:{SERVICES / service}",
                     "PYTHONDONTWRITEBYTECODE": "1",
                     "BIND": f"127.0.0.1:{port}",
                     "DATABASE_URL": f"sqlite:///{tmp_path}/cruddur.db",

@@ -35,7 +35,7 @@ def test_processes_that_start_together_seed_it_once(tmp_path: Path) -> None:
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", script, f"sqlite:///{database}"],
-            env={"PYTHONPATH": f"{SERVICES}/backend:{SERVICES}/serving"},
+            env={"PYTHONPATH": f"{SERVICES}/backend"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

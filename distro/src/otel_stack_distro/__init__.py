@@ -1,0 +1,1 @@
+"""Our OpenTelemetry distro for Python; see README.md beside `src`."""

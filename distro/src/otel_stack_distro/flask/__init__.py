@@ -1,0 +1,26 @@
+"""For a Flask app: its access log, JSON errors, health check, and the client's address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_stack_distro.client_address import ClientAddress
+from otel_stack_distro.flask import access_log, errors, health
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+MOST_BYTES = 64 * 1024
+"""Of a request's body: the longest message is far below."""
+
+
+def init_app(app: Flask) -> None:
+    """Give `app` its access log, JSON error bodies, limit of a body and `/api/health-check`.
+
+    Raises ValueError when `TRUSTED_PROXIES` or `CLIENT_ADDRESS` cannot be right.
+    """
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
+    ClientAddress.from_environ().init_app(app)
+    access_log.init_app(app)
+    errors.init_app(app)
+    app.register_blueprint(health.blueprint)

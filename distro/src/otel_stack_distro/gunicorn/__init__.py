@@ -1,0 +1,1 @@
+"""gunicorn's settings and worker."""
