@@ -53,6 +53,14 @@ queries: .venv/stack ## The team's Honeycomb queries
 logs: .venv/stack ## What the services printed (SERVICE=collector for one)
 	@$(STACK) logs $(SERVICE)
 
+.PHONY: traces
+traces: .venv/stack ## The last traces (SERVICE=backend-flask STATUS=error|5xx SLOWER=200ms SINCE=10min LIMIT=20)
+	@$(STACK) traces $(if $(SERVICE),--service '$(SERVICE)') $(if $(STATUS),--status '$(STATUS)') $(if $(SLOWER),--slower '$(SLOWER)') $(if $(SINCE),--since '$(SINCE)') $(if $(LIMIT),--limit '$(LIMIT)')
+
+.PHONY: trace
+trace: .venv/stack ## One trace from service to service, with its log records: make trace ID=8fa534c0
+	@$(STACK) trace -- '$(ID)'
+
 .PHONY: validate
 validate: .venv/stack ## Check collector/otel-config.yaml
 	@$(STACK) validate

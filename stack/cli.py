@@ -14,6 +14,7 @@ from stack.entry import run_app
 COMMANDS = (
     "up", "dev", "down", "verify", "status", "doctor", "validate", "reload", "break", "heal",
     "provision", "queries", "logs", "config", "certificates", "replay", "env",
+    "traces", "trace",
 )  # fmt: skip
 
 

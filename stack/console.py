@@ -36,6 +36,14 @@ def ago(seconds: float) -> str:
     return f"{max(seconds, 0):.0f} s ago"
 
 
+def took(seconds: float) -> str:
+    """How long something took, in its largest unit: 0.04 ms, 12.3 ms, 1.20 s, 2.1 min."""
+    for unit, length, form in (("min", 60, ".1f"), ("s", 1, ".2f"), ("ms", 1e-4, ".1f")):
+        if seconds >= length:
+            return f"{seconds / (1e-3 if unit == 'ms' else length):{form}} {unit}"
+    return f"{seconds * 1e3:.2f} ms"
+
+
 class Step:
     """Something that is going on, perhaps beside others. `tell` says how far it is."""
 

@@ -15,6 +15,7 @@ from stack.page_build import NoNodeError, build_without_node, can_serve_page
 from stack.prove import Proof, prove
 from stack.runtimes.chosen import RUNTIMES, plan_of_running, plan_to_start
 from stack.services import COLLECTOR, Plan, service_version
+from stack.traces import trace_command
 from stack.vendors.honeycomb.api import check_key, send_marker
 
 
@@ -78,8 +79,8 @@ def _mark_deploy(plan: Plan) -> None:
 
 def _show(plan: Plan, proof: Proof) -> None:
     console.print(
-        f"  a request's trace ({len(proof.spans)} spans, {proof.trace_id}) was on disk "
-        f"{proof.seconds:.1f} s after its answer",
+        f"  a request's trace ({len(proof.spans)} spans) was on disk {proof.seconds:.1f} s after "
+        f"its answer: {trace_command(proof.trace_id)}",
         soft_wrap=True,
     )
     table = Table(box=None, show_header=False, pad_edge=True)
@@ -91,5 +92,5 @@ def _show(plan: Plan, proof: Proof) -> None:
         "OTLP", f"{plan.otlp_url} (HTTP)" + (f", 127.0.0.1:{grpc} (gRPC)" if grpc else "")
     )
     table.add_row("traces", str(plan.telemetry_dir / "traces.jsonl"))
-    table.add_row("next", "make status · make logs · make down · make help")
+    table.add_row("next", "make status · make traces · make logs · make down · make help")
     console.print(table, soft_wrap=True)

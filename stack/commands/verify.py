@@ -16,6 +16,7 @@ from rich.table import Table
 from stack.announce import announce
 from stack.console import console
 from stack.runtimes.chosen import running_plan
+from stack.traces import trace_command
 from stack.verify import Delivery, Report, Start, verify
 
 COLOURS = {"arrived": "green", "missing": "yellow", "rejected": "red"}
@@ -55,7 +56,7 @@ def show(report: Report, terminal: Console) -> None:
         terminal.print(f"{vendor} was not looked at: {why}", highlight=False, soft_wrap=True)
     for vendor, page in report.pages.items():
         terminal.print(f"{vendor} shows it at {page}", highlight=False, soft_wrap=True)
-    terminal.print(f"trace id {report.trace_id}")
+    terminal.print(f"trace id {report.trace_id}: {trace_command(report.trace_id)}", soft_wrap=True)
 
 
 def _table(deliveries: Sequence[Delivery]) -> Table:
