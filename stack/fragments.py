@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from stack import jaeger
 from stack.collector_config.files import APPENDED
 from stack.collector_config.text import REFERENCE, parse, unescaped
 from stack.errors import StackError
@@ -99,7 +100,10 @@ def check_keys(
         for name in required_keys(fragment):
             if not environment.get(name, "").strip():
                 state = "empty" if name in environment else "not set"
-                raise StackError(f"{name} is {state}; {fragment.file} needs it", "put it in .env")
+                raise StackError(
+                    f"{name} is {state}; {fragment.file} needs it",
+                    "put it in .env" + (f"; {jaeger.HOW}" if name == jaeger.ENDPOINT else ""),
+                )
             file = unescaped(environment[name])
             if name.endswith("_FILE") and not (root / file).is_file():
                 raise StackError(

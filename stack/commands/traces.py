@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from stack.console import console, shown, took
 from stack.services import plan_to_stop
@@ -20,6 +22,7 @@ from stack.settings import ROOT, which_stack
 from stack.traces import SHOWN_DIGITS, Summary, check_record, last_traces, trace_command
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+PIPE_WIDTH = 240
 STATUS = re.compile(r"error|[1-5](\d\d|xx)")
 
 
@@ -61,7 +64,8 @@ def run(
     if as_json:
         print(json.dumps([as_object(one) for one in found]))
     elif found:
-        Console().print(table(found))
+        # Only a terminal is narrow.
+        Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table(found))
         console.print(f"{trace_command(found[-1].trace_id)} shows the last one", soft_wrap=True)
     else:
         console.print("no trace in the record is like that", soft_wrap=True)
@@ -95,23 +99,32 @@ def as_object(one: Summary) -> dict[str, Any]:
 
 def table(found: Sequence[Summary]) -> Table:
     """A row for each trace."""
-    columns = Table("time", "service", box=None, pad_edge=False)
-    columns.add_column("name", no_wrap=True, overflow="ellipsis")
-    columns.add_column("status")
+    columns = Table(box=None, pad_edge=False)
+    columns.add_column("time", no_wrap=True)
+    # In a narrow terminal these two give way.
+    columns.add_column("service")
+    columns.add_column("name")
+    columns.add_column("status", no_wrap=True)
     for column in ("duration", "spans"):
-        columns.add_column(column, justify="right")
-    columns.add_column("trace")
+        columns.add_column(column, justify="right", no_wrap=True)
+    columns.add_column("trace", no_wrap=True)
     today = datetime.now().astimezone().date()
     for one in found:
         at = datetime.fromtimestamp(one.start / 1e9).astimezone()
         status = one.status or "-"
         columns.add_row(
             f"{at:%H:%M:%S}" if at.date() == today else f"{at:%m-%d %H:%M:%S}",
-            shown(one.service),
-            shown(one.name),
+            _cut(one.service),
+            _cut(one.name),
             f"[red]{shown(status)} error[/]" if one.errors else shown(status),
             took(one.seconds),
             str(one.spans),
             one.trace_id[:SHOWN_DIGITS],
         )
     return columns
+
+
+def _cut(text: str) -> Text:
+    cut = Text.from_markup(shown(text), overflow="ellipsis")
+    cut.no_wrap = True
+    return cut

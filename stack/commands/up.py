@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
+from stack import jaeger
 from stack.accounts import honeycomb
 from stack.announce import announce
 from stack.config_check import lint
@@ -46,6 +47,7 @@ def run() -> None:
             runtime.down(plan)
         raise
     _mark_deploy(plan)
+    _look_for_jaeger(plan)
     _show(plan, proof)
 
 
@@ -75,6 +77,14 @@ def _mark_deploy(plan: Plan) -> None:
         send_marker(account, f"up: {service_version(plan.root)}")
     except StackError as refused:
         console.print(f"  no deploy marker at Honeycomb: {escape(str(refused))}", soft_wrap=True)
+
+
+def _look_for_jaeger(plan: Plan) -> None:
+    endpoint = plan.settings.config_values.get(jaeger.ENDPOINT)
+    if endpoint and "jaeger" in plan.settings.fragments:
+        absent = jaeger.absent(endpoint, plan.runtime, plan.project)
+        if absent:
+            console.print(f"[yellow]warning:[/] {escape(absent)}", soft_wrap=True)
 
 
 def _show(plan: Plan, proof: Proof) -> None:
