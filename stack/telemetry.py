@@ -6,6 +6,7 @@ import io
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,18 +137,14 @@ def spans_by_service(file: Path) -> list[Recorded]:
     Only what is counted is looked at: 64 MB, where the collector begins a new file, take about a
     second.
     """
-    found: dict[str, Recorded] = {}
+    counts: Counter[str] = Counter()
+    last: dict[str, float] = {}
     for export in _exports(_lines(file, None, 0)):
-        for resource_spans in export.get("resourceSpans", ()):
-            service = str(_attributes(resource_spans.get("resource", {})).get("service.name", ""))
-            ends = [
-                int(span.get("endTimeUnixNano", 0)) / 1e9
-                for scope_spans in resource_spans.get("scopeSpans", ())
-                for span in scope_spans.get("spans", ())
-            ]
-            before = found.get(service, Recorded(service, 0, 0.0))
-            found[service] = Recorded(service, before.spans + len(ends), max([before.last, *ends]))
-    return [found[service] for service in sorted(found)]
+        for resource, _, span in _items(export, "resourceSpans", "scopeSpans", "spans"):
+            service = str(resource.get("service.name", ""))
+            counts[service] += 1
+            last[service] = max(last.get(service, 0.0), int(span.get("endTimeUnixNano", 0)) / 1e9)
+    return [Recorded(service, counts[service], last[service]) for service in sorted(counts)]
 
 
 @dataclass(frozen=True)
@@ -282,74 +279,69 @@ def _word(words: Sequence[str], number: int) -> str:
     return words[number] if 0 <= number < len(words) else words[0]
 
 
+def _items(
+    export: Mapping[str, Any], resources: str, scopes: str, items: str
+) -> Iterator[tuple[dict[str, Any], str, Mapping[str, Any]]]:
+    """Each with its resource's attributes and its scope's name."""
+    for of_resource in export.get(resources, ()):
+        resource = _attributes(of_resource.get("resource", {}))
+        for of_scope in of_resource.get(scopes, ()):
+            scope = of_scope.get("scope", {}).get("name", "")
+            for item in of_scope.get(items, ()):
+                yield resource, scope, item
+
+
 def _spans(export: Mapping[str, Any], attributes: Collection[str] | None = None) -> Iterator[Span]:
-    for resource_spans in export.get("resourceSpans", ()):
-        resource = _attributes(resource_spans.get("resource", {}))
-        for scope_spans in resource_spans.get("scopeSpans", ()):
-            scope = scope_spans.get("scope", {}).get("name", "")
-            for span in scope_spans.get("spans", ()):
-                yield Span(
-                    trace_id=span.get("traceId", ""),
-                    span_id=span.get("spanId", ""),
-                    parent_id=span.get("parentSpanId", ""),
-                    name=span.get("name", ""),
-                    kind=_word(KINDS, span.get("kind", 0)),
-                    status=_word(STATUSES, span.get("status", {}).get("code", 0)),
-                    start=int(span.get("startTimeUnixNano", 0)),
-                    end=int(span.get("endTimeUnixNano", 0)),
-                    scope=scope,
-                    resource=resource,
-                    attributes=_attributes(span, attributes),
-                    events=tuple(
-                        Event(
-                            event.get("name", ""),
-                            _attributes(event),
-                            int(event.get("timeUnixNano", 0)),
-                        )
-                        for event in span.get("events", ())
-                    ),
-                    message=span.get("status", {}).get("message", ""),
-                )
+    for resource, scope, span in _items(export, "resourceSpans", "scopeSpans", "spans"):
+        yield Span(
+            trace_id=span.get("traceId", ""),
+            span_id=span.get("spanId", ""),
+            parent_id=span.get("parentSpanId", ""),
+            name=span.get("name", ""),
+            kind=_word(KINDS, span.get("kind", 0)),
+            status=_word(STATUSES, span.get("status", {}).get("code", 0)),
+            start=int(span.get("startTimeUnixNano", 0)),
+            end=int(span.get("endTimeUnixNano", 0)),
+            scope=scope,
+            resource=resource,
+            attributes=_attributes(span, attributes),
+            events=tuple(
+                Event(event.get("name", ""), _attributes(event), int(event.get("timeUnixNano", 0)))
+                for event in span.get("events", ())
+            ),
+            message=span.get("status", {}).get("message", ""),
+        )
 
 
 def _points(export: Mapping[str, Any]) -> Iterator[Point]:
-    for resource_metrics in export.get("resourceMetrics", ()):
-        resource = _attributes(resource_metrics.get("resource", {}))
-        for scope_metrics in resource_metrics.get("scopeMetrics", ()):
-            scope = scope_metrics.get("scope", {}).get("name", "")
-            for metric in scope_metrics.get("metrics", ()):
-                for kind in ("sum", "gauge", "histogram", "exponentialHistogram", "summary"):
-                    for point in metric.get(kind, {}).get("dataPoints", ()):
-                        yield Point(
-                            metric=metric.get("name", ""),
-                            unit=metric.get("unit", ""),
-                            scope=scope,
-                            value=float(
-                                point.get("asDouble", point.get("asInt", point.get("count", 0)))
-                            ),
-                            time=int(point.get("timeUnixNano", 0)) / 1e9,
-                            resource=resource,
-                            attributes=_attributes(point),
-                        )
+    for resource, scope, metric in _items(export, "resourceMetrics", "scopeMetrics", "metrics"):
+        for kind in ("sum", "gauge", "histogram", "exponentialHistogram", "summary"):
+            for point in metric.get(kind, {}).get("dataPoints", ()):
+                value = point.get("asDouble", point.get("asInt", point.get("count", 0)))
+                yield Point(
+                    metric=metric.get("name", ""),
+                    unit=metric.get("unit", ""),
+                    scope=scope,
+                    value=float(value),
+                    time=int(point.get("timeUnixNano", 0)) / 1e9,
+                    resource=resource,
+                    attributes=_attributes(point),
+                )
 
 
 def _logs(export: Mapping[str, Any]) -> Iterator[Log]:
-    for resource_logs in export.get("resourceLogs", ()):
-        resource = _attributes(resource_logs.get("resource", {}))
-        for scope_logs in resource_logs.get("scopeLogs", ()):
-            scope = scope_logs.get("scope", {}).get("name", "")
-            for log in scope_logs.get("logRecords", ()):
-                yield Log(
-                    trace_id=log.get("traceId", ""),
-                    span_id=log.get("spanId", ""),
-                    time=int(log.get("timeUnixNano") or log.get("observedTimeUnixNano", 0)) / 1e9,
-                    sampled=bool(int(log.get("flags", 0)) & 1),
-                    severity=log.get("severityText", ""),
-                    body=_value(log.get("body", {})),
-                    scope=scope,
-                    resource=resource,
-                    attributes=_attributes(log),
-                )
+    for resource, scope, log in _items(export, "resourceLogs", "scopeLogs", "logRecords"):
+        yield Log(
+            trace_id=log.get("traceId", ""),
+            span_id=log.get("spanId", ""),
+            time=int(log.get("timeUnixNano") or log.get("observedTimeUnixNano", 0)) / 1e9,
+            sampled=bool(int(log.get("flags", 0)) & 1),
+            severity=log.get("severityText", ""),
+            body=_value(log.get("body", {})),
+            scope=scope,
+            resource=resource,
+            attributes=_attributes(log),
+        )
 
 
 def _attributes(holder: Mapping[str, Any], names: Collection[str] | None = None) -> dict[str, Any]:
