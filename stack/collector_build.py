@@ -18,7 +18,7 @@ from stack.collector_config.files import REDACTION_FILE
 from stack.collector_config.text import CONFIG_FILE
 from stack.console import step
 from stack.disk import check_room, full_disk
-from stack.errors import StackError
+from stack.errors import StackError, read_committed
 from stack.locking import only_one
 from stack.packages import InstallError, install
 from stack.program import ProgramError, run
@@ -169,12 +169,7 @@ def new_enough(go: Go, root: Path) -> bool:
 def needed_go(root: Path) -> str:
     """What the collector's go.mod asks for. Raises StackError."""
     module = root / SOURCES / "go.mod"
-    try:
-        found = re.search(r"^go (\S+)$", module.read_text(), re.MULTILINE)
-    except OSError as failed:
-        raise StackError(
-            f"{module} cannot be read ({failed.strerror})", "restore it from git"
-        ) from None
+    found = re.search(r"^go (\S+)$", read_committed(module), re.MULTILINE)
     if not found:
         raise StackError(f"{module} does not say which Go it needs", "restore it from git")
     return found[1]

@@ -16,7 +16,7 @@ import yaml
 from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from stack.errors import StackError
+from stack.errors import StackError, read_committed
 
 COMPOSE_FILE = Path("compose/compose.yaml")
 
@@ -110,46 +110,32 @@ def load_services(root: Path) -> dict[str, Service]:
 
     Raises StackError that names the place of what is not understood.
     """
-    path = root / COMPOSE_FILE
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as failed:
-        raise StackError(
-            f"{path} cannot be read ({failed.strerror})", "restore it from git"
-        ) from None
-    return dict(_parsed(text))
+    return dict(_parsed(read_committed(root / COMPOSE_FILE)))
 
 
 @cache
 def _parsed(text: str) -> Mapping[str, Service]:
     try:
         tree = yaml.safe_load(text)
-        found = {
-            str(name): Service.model_validate(body, strict=False)
-            for name, body in tree["services"].items()
-        }
+        found = {str(name): _service(name, body) for name, body in tree["services"].items()}
     except yaml.YAMLError as broken:
         raise StackError(f"{COMPOSE_FILE}: {' '.join(str(broken).split())}") from None
     except (TypeError, KeyError, AttributeError):
         raise StackError(f"{COMPOSE_FILE} lists no services", "restore it from git") from None
+    defaults_of(text)
+    return {name: found[name] for name in _in_order(found)}
+
+
+def _service(name: str, body: Any) -> Service:
+    try:
+        return Service.model_validate(body, strict=False)
     except ValidationError as invalid:
         first = invalid.errors()[0]
-        name = next(name for name, body in tree["services"].items() if not _fits(body))
         place = ".".join(str(part) for part in ("services", name, *first["loc"]))
         raise StackError(
             f"{COMPOSE_FILE}: {place}: {first['msg'][0].lower()}{first['msg'][1:]}",
             "write it as the other services have it",
         ) from None
-    defaults_of(text)
-    return {name: found[name] for name in _in_order(found)}
-
-
-def _fits(body: Any) -> bool:
-    try:
-        Service.model_validate(body)
-    except ValidationError:
-        return False
-    return True
 
 
 def _in_order(services: Mapping[str, Service]) -> list[str]:

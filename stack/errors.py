@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import textwrap
+from pathlib import Path
 
 
 class StackError(Exception):
@@ -41,6 +42,16 @@ def refusal(error: OSError) -> StackError | None:
         return None
     where = f"{error.filename}: " if error.filename else ""
     return StackError(f"{where}{(error.strerror or 'refused').lower()}", todo)
+
+
+def read_committed(path: Path) -> str:
+    """A file of this project. Raises StackError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as failed:
+        raise StackError(
+            f"{path} cannot be read ({failed.strerror})", "restore it from git"
+        ) from None
 
 
 SHORT = 16

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from stack import packages
 from stack.collector_build import NoGoError, ensure_image_files
 from stack.console import step
 from stack.disk import full_disk
-from stack.errors import StackError
+from stack.errors import StackError, read_committed
 from stack.locking import only_one
 from stack.page_build import ensure_image_files as ensure_image_files_of_page
 from stack.program import ProgramError, run
@@ -66,12 +67,7 @@ def _check_base(plan: Plan, dockerfile: Path, argument: str) -> None:
 
 def default_argument(dockerfile: Path, name: str) -> str:
     """What `ARG name=` stands for in a Dockerfile. Raises StackError when there is no such line."""
-    try:
-        found = re.search(rf"^ARG {name}=(\S+)$", dockerfile.read_text(), re.MULTILINE)
-    except OSError as failed:
-        raise StackError(
-            f"{dockerfile} cannot be read ({failed.strerror})", "restore it from git"
-        ) from None
+    found = re.search(rf"^ARG {name}=(\S+)$", read_committed(dockerfile), re.MULTILINE)
     if found is None:
         raise StackError(f"{dockerfile} has no line ARG {name}=…", "restore it from git")
     return found[1]
@@ -117,14 +113,9 @@ def _build(plan: Plan, names: list[str], variables: Mapping[str, str]) -> None:
 
 def build_page(root: Path, folder: Path, node_image: str | None) -> None:
     """Build the page in a container, its files into `folder`. Raises StackError."""
-    docker_build(
-        root,
-        "the page",
-        root / "services/frontend",
-        "--target=files",
-        f"--output=type=local,dest={folder}",
-        *([f"--build-arg=NODE_IMAGE={node_image}"] if node_image else []),
-    )
+    chosen = [f"--build-arg=NODE_IMAGE={node_image}"] if node_image else []
+    output = f"--output=type=local,dest={folder}"
+    docker_build(root, "the page", root / "services/frontend", "--target=files", output, *chosen)
 
 
 def docker_build(root: Path, what: str, context: Path, *words: str) -> None:
@@ -188,9 +179,4 @@ def _npm_settings() -> Path | None:
 
 def pip_settings() -> dict[str, str]:
     """Where this user's pip finds packages, from its files and the environment."""
-    try:
-        listed = run([sys.executable, "-m", "pip", "config", "list"], seconds=30)
-    except ProgramError:
-        return {}
-    found = re.findall(r"^[\w:.]*\.([\w-]+)='(.*)'$", listed, re.MULTILINE)
-    return {name: value for name, value in found if name in _PIP_NAMES}
+    return {name: value for name, value in packages.pip_settings().items() if name in _PIP_NAMES}

@@ -17,7 +17,7 @@ from stack.prove import Proof, prove
 from stack.runtimes.chosen import RUNTIMES, plan_of_running, plan_to_start
 from stack.services import COLLECTOR, Plan, service_version
 from stack.traces import trace_command
-from stack.vendors.honeycomb.api import check_key, send_marker
+from stack.vendors.honeycomb.api import permissions, send_marker
 
 
 def run() -> None:
@@ -72,7 +72,7 @@ def _mark_deploy(plan: Plan) -> None:
     """Draw the deploy into Honeycomb's graphs, where the key may. What runs does not need it."""
     account = honeycomb(plan.settings)
     try:
-        if not check_key(account).access.get("markers"):
+        if not permissions(account).get("markers"):
             return
         send_marker(account, f"up: {service_version(plan.root)}")
     except StackError as refused:

@@ -32,8 +32,7 @@ def no_url(look: Look) -> Iterator[Trap]:
                 continue
             unset = look.config.unset.get(keys, [])
             why = f" ({unset[0]} is not set)" if unset else ""
-            yield look.trap(
-                "problem",
+            yield look.problem(
                 keys,
                 f"{called(owner)}: {key} {value!r} is no address{why}",
                 f"set {unset[0]} in .env" if unset else f"write it as {form}",
@@ -68,8 +67,7 @@ def too_open(look: Look) -> Iterator[Trap]:
             if keys[-1] != "endpoint" or not isinstance(value, str) or "://" in value:
                 continue
             if beyond_loopback(value):
-                yield look.trap(
-                    "warning",
+                yield look.warning(
                     keys,
                     f"{called(owner)} listens on {value}, where other machines reach it",
                     "bind it to 127.0.0.1, or put a firewall before it",

@@ -27,8 +27,7 @@ def retention(look: Look) -> Iterator[Trap]:
         nearest = (
             min(numbers, key=lambda allowed: abs(allowed - days)) if isinstance(days, int) else 30
         )
-        yield look.trap(
-            "problem",
+        yield look.problem(
             (*owner, "log_retention"),
             f"{called(owner)}: CloudWatch keeps no log for {days!r} days",
             f"the nearest that it takes is {nearest}",
@@ -45,8 +44,7 @@ def queues(look: Look) -> Iterator[Trap]:
         body = look.config.section("exporters").get(route.queue)
         settings = body if isinstance(body, dict) else {}
         if component_type(route.queue) in NO_QUEUE_UNLESS_ASKED and "sending_queue" not in settings:
-            yield look.trap(
-                "problem",
+            yield look.problem(
                 owner,
                 f"{called(owner)} has no queue: when {route.vendor} hangs, every vendor waits",
                 "give it sending_queue and retry_on_failure, as collector/otel-config.yaml shows",
@@ -60,23 +58,20 @@ def _one_queue(look: Look, owner: Keys, settings: Mapping[str, Any], vendor: str
     queue = queue if isinstance(queue, dict) else {}
     at = (*owner, "sending_queue")
     if queue.get("enabled") is False:
-        yield look.trap(
-            "problem",
+        yield look.problem(
             (*at, "enabled"),
             f"{called(owner)} has its queue switched off: when {vendor} hangs, every vendor waits",
             "switch sending_queue on, with storage",
         )
         return
     if not queue.get("storage"):
-        yield look.trap(
-            "warning",
+        yield look.warning(
             at,
             f"{called(owner)} keeps its queue in memory: a restart loses what waits for {vendor}",
             "set sending_queue.storage to a file_storage extension",
         )
     if queue.get("block_on_overflow"):
-        yield look.trap(
-            "warning",
+        yield look.warning(
             (*at, "block_on_overflow"),
             f"{called(owner)}: with block_on_overflow a full queue makes the app wait",
             "take it out; what is dropped then is counted",
@@ -89,15 +84,13 @@ def _retries(look: Look, owner: Keys, settings: Mapping[str, Any], vendor: str) 
     retry = retry if isinstance(retry, dict) else {}
     at = (*owner, "retry_on_failure")
     if retry.get("enabled") is False:
-        yield look.trap(
-            "warning",
+        yield look.warning(
             (*at, "enabled"),
             f"{called(owner)} does not try again: whatever {vendor} fails to take once is lost",
             "switch retry_on_failure on, with max_elapsed_time: 0",
         )
     elif "max_elapsed_time" not in retry:
-        yield look.trap(
-            "warning",
+        yield look.warning(
             at,
             f"{called(owner)} gives up after 5 minutes, its default: a longer outage of {vendor} "
             "loses data",
@@ -108,9 +101,8 @@ def _retries(look: Look, owner: Keys, settings: Mapping[str, Any], vendor: str) 
 def batch_processor(look: Look) -> Iterator[Trap]:
     for owner, _ in look.components("processors"):
         if component_type(owner[1]) == "batch":
-            yield look.trap(
+            yield look.warning(
                 # Seen with a vendor that hung: 2620 of 3000 spans acknowledged and then lost.
-                "warning",
                 owner,
                 f"{called(owner)} answers before anything is stored, and loses it when a vendor "
                 "fails",
@@ -124,8 +116,7 @@ def truncating_files(look: Look) -> Iterator[Trap]:
         if component_type(owner[1]) != "file":
             continue
         if not body.get("append") and "rotation" not in body:
-            yield look.trap(
-                "warning",
+            yield look.warning(
                 owner,
                 f"{called(owner)} empties its file at each start and reload",
                 "set append: true, or rotation",
@@ -144,8 +135,7 @@ def twice(look: Look) -> Iterator[Trap]:
             for exporter in body.get("exporters") or []:
                 other = first.setdefault((signal, receiver, exporter), name)
                 if other != name:
-                    yield look.trap(
-                        "warning",
+                    yield look.warning(
                         ("service", "pipelines", name),
                         f"pipeline {name} sends what {receiver} takes to {exporter}, as {other} "
                         "does: it gets two of each",
@@ -163,8 +153,7 @@ def uncleaned(look: Look) -> Iterator[Trap]:
             continue
         vendors = [one for one in body.get("exporters") or [] if one not in connectors]
         if vendors:
-            yield look.trap(
-                "warning",
+            yield look.warning(
                 ("service", "pipelines", name),
                 f"pipeline {name} sends {vendors[0]} what {fronts[0]} takes with its secrets",
                 f"let it receive what {cleaning[0]} exports to, or name redaction in it",

@@ -96,10 +96,11 @@ class Look:
                 if name in used:
                     yield (kind, name), body if isinstance(body, dict) else {}
 
-    def trap(
-        self, severity: Literal["problem", "warning"], keys: Keys, what: str, todo: str
-    ) -> Trap:
-        return Trap(severity, self.config.at(keys), what, todo)
+    def problem(self, keys: Keys, what: str, todo: str) -> Trap:
+        return Trap("problem", self.config.at(keys), what, todo)
+
+    def warning(self, keys: Keys, what: str, todo: str) -> Trap:
+        return Trap("warning", self.config.at(keys), what, todo)
 
 
 def called(keys: Keys) -> str:

@@ -35,8 +35,8 @@ def empty_keys(look: Look) -> Iterator[Trap]:
             else:
                 reason, todo = "it has no value", "give it one, or take the line out"
             needed = not in_header or KEY_HEADER.search("/".join(keys[2:]))
-            yield look.trap(
-                "problem" if needed else "warning",
+            tell = look.problem if needed else look.warning
+            yield tell(
                 keys,
                 f"{called(owner)} sends {'header ' if in_header else ''}{name} empty: {reason}",
                 todo,
@@ -52,15 +52,13 @@ def undefined_helpers(look: Look) -> Iterator[Trap]:
             role = "authenticator" if keys[-1] == "authenticator" else "storage"
             if value not in defined:
                 known = ", ".join(sorted(defined)) or "none"
-                yield look.trap(
-                    "problem",
+                yield look.problem(
                     keys,
                     f"{called(owner)} uses the {role} {value}, which is not defined",
                     f"define it under extensions (there: {known})",
                 )
             elif value not in running:
-                yield look.trap(
-                    "problem",
+                yield look.problem(
                     keys,
                     f"{called(owner)} uses the {role} {value}, which is not started",
                     f"name {value} under service.extensions",
@@ -77,15 +75,13 @@ def missing_files(look: Look) -> Iterator[Trap]:
             if not value:
                 unset = look.config.unset.get(keys, [])
                 if unset:
-                    yield look.trap(
-                        "problem",
+                    yield look.problem(
                         keys,
                         f"{called(owner)}: {keys[-1]} is empty, {unset[0]} is not set",
                         f"set {unset[0]} in .env",
                     )
             elif not (look.root / value).is_file():
-                yield look.trap(
-                    "problem",
+                yield look.problem(
                     keys,
                     f"{called(owner)}: {keys[-1]} {value} does not exist",
                     "put the file there, or correct the path",
@@ -99,8 +95,7 @@ def unused(look: Look) -> Iterator[Trap]:
             if name in used or name in LOOKED_AT_BY_HAND:
                 continue
             where = "service.extensions" if kind == "extensions" else "a pipeline"
-            yield look.trap(
-                "warning",
+            yield look.warning(
                 (kind, name),
                 f"{called((kind, name))} is defined and does nothing",
                 f"name it in {where}, or take it out",

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
@@ -36,6 +36,13 @@ from stack.provision.template import GROUP_FILE, RULE_FILE, named_services, serv
 from stack.vendors.model import CLEAR_FAULTS, Examined, Vendor, not_running
 
 Service = Literal["sts", "xray", "logs"]
+
+NOWHERE = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, "/dev/null", None),
+    "credentials_file": (None, None, "/dev/null", None),
+}
+"""A laptop's own profile must not matter to what is played here, not even a broken one."""
 
 PROVISION = "`make provision`"
 PROBE_STREAM = "otel-stack-doctor-is-not-there"
@@ -85,41 +92,29 @@ class Account:
 
     def client(self, service: Service) -> Any:
         given = self.vendor.collector
-        config: dict[str, Any] = {
-            "connect_timeout": CONNECT_SECONDS,
-            "read_timeout": ANSWER_SECONDS,
-            "retries": {"total_max_attempts": 1},
-        }
-        if not self.vendor.live:
-            config["proxies"] = {}
         try:
-            session = boto3.Session(
+            session = botocore.session.Session(
+                session_vars=None if self.vendor.live else NOWHERE,
+                profile=given.get("AWS_PROFILE"),
+            )
+            return session.create_client(
+                service,
+                region_name=given["AWS_REGION"],
+                endpoint_url=None if self.vendor.live else self.vendor.url,
                 aws_access_key_id=given.get("AWS_ACCESS_KEY_ID"),
                 aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY"),
                 aws_session_token=given.get("AWS_SESSION_TOKEN"),
-                botocore_session=self._session(given.get("AWS_PROFILE")),
-                region_name=given["AWS_REGION"],
-            )
-            return session.client(
-                service,
-                endpoint_url=None if self.vendor.live else self.vendor.url,
-                config=Config(**config),
+                config=Config(
+                    connect_timeout=CONNECT_SECONDS,
+                    read_timeout=ANSWER_SECONDS,
+                    retries={"total_max_attempts": 1},
+                    proxies=None if self.vendor.live else {},
+                ),
             )
         except ProfileNotFound as unknown:
             raise self._problem(f"{unknown}".rstrip("."), "put AWS_PROFILE right") from None
         except BotoCoreError as failed:
             raise self._problem(f"no AWS client can be made: {failed}", "see AWS_REGION") from None
-
-    def _session(self, profile: str | None) -> botocore.session.Session:
-        if self.vendor.live:
-            return botocore.session.Session(profile=profile)
-        # A laptop's own profile must not matter to what is played here, not even a broken one.
-        nowhere = {
-            "profile": (None, None, None, None),
-            "config_file": (None, None, "/dev/null", None),
-            "credentials_file": (None, None, "/dev/null", None),
-        }
-        return botocore.session.Session(session_vars=nowhere)
 
     def call(self, service: Service, operation: str, **arguments: Any) -> dict[str, Any]:
         """One call. `operation` as in IAM, for example `GetGroups`."""
@@ -180,42 +175,54 @@ class Account:
         return _TellError(self.about.problem(what, todo))
 
 
+_Look = Callable[[Account], Iterator[Finding]]
+
+
 def check_identity(setup: Examined) -> Iterator[Finding]:
     """Whose keys these are. STS answers that to everybody."""
-    about = About("aws")
-    vendor = setup.vendor("cloudwatch")
-    if not setup.reachable(vendor):
-        yield not_running(about, "AWS", vendor)
-        return
-    account = Account(about, vendor)
-    try:
-        who = account.call("sts", "GetCallerIdentity")
-    except _TellError as told:
-        yield told.finding
-        return
-    region = vendor.collector["AWS_REGION"]
-    yield about.ok(f"{account.who} knows the keys: {who['Arn']}, region {region}")
+    yield from _look(setup, "aws", "AWS", lambda: [_identity])
 
 
 def check_xray(setup: Examined) -> Iterator[Finding]:
     """Whether segments may be sent, and whether group and rule are about services that exist."""
-    about = About("xray")
-    vendor = setup.vendor("xray")
+    names = sorted(service_names(setup.root))
+    looks: list[_Look] = [
+        _may_put_segments,
+        partial(_rules, names=names),
+        partial(_groups, names=names),
+    ]
+    yield from _look(setup, "xray", "X-Ray", lambda: looks)
+
+
+def _look(
+    setup: Examined,
+    check: str,
+    called: str,
+    looks: Callable[[], Iterable[_Look]],
+) -> Iterator[Finding]:
+    """Each look's findings, up to one that says why there can be no more."""
+    about = About(check)
+    vendor = setup.vendor("xray" if check == "xray" else "cloudwatch")
     if not setup.reachable(vendor):
-        yield not_running(about, "X-Ray", vendor)
+        yield not_running(about, called, vendor)
         return
     account = Account(about, vendor)
-    names = sorted(service_names(setup.root))
-    for look in (_may_put_segments, _rules, _groups):
+    for look in looks():
         try:
-            yield from look(account, names)
+            yield from look(account)
         except _TellError as told:
             yield told.finding
             if not told.denied:
                 return
 
 
-def _may_put_segments(account: Account, _names: list[str]) -> Iterator[Finding]:
+def _identity(account: Account) -> Iterator[Finding]:
+    who = account.call("sts", "GetCallerIdentity")
+    region = account.vendor.collector["AWS_REGION"]
+    yield account.about.ok(f"{account.who} knows the keys: {who['Arn']}, region {region}")
+
+
+def _may_put_segments(account: Account) -> Iterator[Finding]:
     try:
         account.call("xray", "PutTraceSegments", TraceSegmentDocuments=[])
     except _TellError as told:
@@ -291,22 +298,16 @@ def judge_groups(about: About, groups: list[dict[str, Any]], names: list[str]) -
 
 def check_cloudwatch(setup: Examined) -> Iterator[Finding]:
     """Whether the log groups that the collector writes are there, kept for a while, writable."""
-    about = About("cloudwatch")
-    vendor = setup.vendor("cloudwatch")
-    if not setup.reachable(vendor):
-        yield not_running(about, "CloudWatch", vendor)
-        return
-    account = Account(about, vendor)
-    names = log_groups(setup.config.tree)
-    if not names:
-        yield about.ok("the collector's config names no log group")
-    for name in names:
-        try:
-            yield from _log_group(account, name)
-        except _TellError as told:
-            yield told.finding
-            if not told.denied:
-                return
+
+    def looks() -> list[_Look]:
+        names = log_groups(setup.config.tree)
+        return [partial(_log_group, name=name) for name in names] or [_no_log_group]
+
+    yield from _look(setup, "cloudwatch", "CloudWatch", looks)
+
+
+def _no_log_group(account: Account) -> Iterator[Finding]:
+    yield account.about.ok("the collector's config names no log group")
 
 
 def log_groups(config: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -29,15 +29,6 @@ class Honeycomb:
 
     endpoint: str
     key: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class KeyOwner:
-    """What GET /1/auth says of a key; `access` maps a permission's name to whether it is given."""
-
-    team: str
-    environment: str
-    access: Mapping[str, bool]
 
 
 class SavedQuery(BaseModel):
@@ -76,16 +67,10 @@ def load_queries(root: Path) -> list[SavedQuery]:
     return queries
 
 
-def check_key(honeycomb: Honeycomb) -> KeyOwner:
-    """Ask Honeycomb whose key this is. Raises StackError when it is nobody's."""
-    answer = _call(honeycomb, "GET", "auth")
-    environment = answer.get("environment", {})
-    return KeyOwner(
-        team=str(answer.get("team", {}).get("name", "")),
-        # A Classic key belongs to a team and to no environment.
-        environment=str(environment.get("name", "")),
-        access={str(name): bool(given) for name, given in answer.get("api_key_access", {}).items()},
-    )
+def permissions(honeycomb: Honeycomb) -> dict[str, bool]:
+    """What the key may, by the names of GET /1/auth. Raises StackError when it is nobody's."""
+    given = _call(honeycomb, "GET", "auth").get("api_key_access", {})
+    return {str(name): bool(allowed) for name, allowed in given.items()}
 
 
 def save_queries(honeycomb: Honeycomb, dataset: str, queries: Iterable[SavedQuery]) -> list[Saved]:

@@ -20,8 +20,8 @@ from stack.settings import ROOT
 from stack.vendors.honeycomb.api import (
     Honeycomb,
     SavedQuery,
-    check_key,
     load_queries,
+    permissions,
     save_queries,
     send_marker,
 )
@@ -65,11 +65,10 @@ def honeycomb(emulators: Client) -> Honeycomb:
     return Honeycomb(emulators.address("honeycomb"), KEY)
 
 
-def test_the_key_tells_whose_it_is(honeycomb: Honeycomb) -> None:
-    owner = check_key(honeycomb)
-    assert (owner.team, owner.environment) == ("local-team", "local")
-    assert owner.access["markers"] is True
-    assert owner.access["slos"] is False
+def test_the_key_tells_what_it_may(honeycomb: Honeycomb) -> None:
+    given = permissions(honeycomb)
+    assert given["markers"] is True
+    assert given["slos"] is False
 
 
 def test_the_three_queries_of_cruddur_are_created_once(
@@ -127,7 +126,7 @@ def test_a_deploy_is_marked_in_every_dataset(honeycomb: Honeycomb) -> None:
 def test_a_wrong_key_is_told_and_not_shown(emulators: Client) -> None:
     wrong = Honeycomb(emulators.address("honeycomb"), "hcaik_nobodys")
     with pytest.raises(StackError, match=r"401.*unknown API key.*HONEYCOMB_API_KEY") as error:
-        check_key(wrong)
+        permissions(wrong)
     assert "nobodys" not in str(error.value) + repr(wrong)
 
 
@@ -153,7 +152,7 @@ def test_nobody_at_the_address_is_told() -> None:
         reserved.bind(("127.0.0.1", 0))
         nobody = Honeycomb(f"http://127.0.0.1:{reserved.getsockname()[1]}", "key")
         with pytest.raises(StackError, match="does not answer"):
-            check_key(nobody)
+            permissions(nobody)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stack import images, registry
+from stack import images, packages, registry
 from stack.collector_build import NoGoError
 from stack.compose_file import COMPOSE_FILE, interpolate
 from stack.errors import StackError
@@ -229,7 +229,8 @@ def test_pips_settings_are_those_that_say_where_packages_are(
         "global.cert='/etc/bundle.pem'\n"
         "install.find-links='/opt/wheels'\n"
     )
-    monkeypatch.setattr(images, "run", lambda *_, **__: listed)
+    monkeypatch.setattr(packages, "run", lambda *_, **__: listed)
+    monkeypatch.setattr(packages, "_settings", packages._settings.__wrapped__)
 
     assert images.pip_settings() == {
         "index-url": "https://packages.example/simple",
@@ -241,7 +242,8 @@ def test_without_pip_there_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> N
     def no_pip(*_: object, **__: object) -> str:
         raise ProgramError(["python", "-m", "pip"], "ended with exit code 1", "No module named pip")
 
-    monkeypatch.setattr(images, "run", no_pip)
+    monkeypatch.setattr(packages, "run", no_pip)
+    monkeypatch.setattr(packages, "_settings", packages._settings.__wrapped__)
 
     assert images.pip_settings() == {}
 

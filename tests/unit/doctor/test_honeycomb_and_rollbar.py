@@ -143,7 +143,7 @@ def test_a_played_vendor_of_a_stack_that_is_down_is_said_to_be_played(
 
 
 def test_the_stand_ins_take_the_keys_that_the_stack_gives_them(played: Setup) -> None:
-    assert "team local-team" in only(check_honeycomb(played)).what
+    assert "team local-team, environment local" in only(check_honeycomb(played)).what
     assert only(check_rollbar(played)).verdict == "ok"
 
 
