@@ -26,8 +26,8 @@ status: .venv/stack ## What runs; the ledger: accepted, sent, queued, failed by 
 	@$(STACK) status
 
 .PHONY: verify
-verify: .venv/stack ## One trace, metric and log, shown arriving at every vendor (FROM=page: a click)
-	@$(STACK) verify --from $(or $(FROM),app)
+verify: .venv/stack ## One trace, metric and log, shown arriving at every vendor (FROM=page: a click; URL=http://…: a service of yours)
+	@$(STACK) verify $(if $(URL),--url='$(URL)',--from $(or $(FROM),app))
 
 .PHONY: doctor
 doctor: .venv/stack ## Settings, keys, ports, clock, versions: what is wrong and what to do

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from stack.announce import announce
-from stack.console import console
+from stack.console import console, shown
 from stack.runtimes.chosen import running_plan
 from stack.traces import trace_command
 from stack.verify import Delivery, Report, Start, verify
@@ -27,17 +27,23 @@ def run(
     start: Annotated[
         Start, typer.Option("--from", help="Where it begins: a request to the app, or the page.")
     ] = Start.APP,
+    url: Annotated[
+        str, typer.Option(help="Begin with a request to any service, in place of --from.")
+    ] = "",
     deadline: Annotated[float, typer.Option(min=1, help="Seconds to wait for arrivals.")] = 10,
 ) -> None:
-    """Send one of each signal under a fresh trace id; exit 0 when every vendor has it."""
+    """Send one of each signal under a fresh trace id; exit 0 when every vendor has it.
+
+    With --url, a request to that service: exit 1, and why, when it does not continue the trace.
+    """
     plan = running_plan()
     announce(plan)
     if as_json:
-        report = verify(plan, deadline, start=start)
+        report = verify(plan, deadline, start=url or start)
         print(json.dumps({"complete": report.complete, **asdict(report)}))
     else:
         with Live(_table(()), console=console, transient=True) as live:
-            report = verify(plan, deadline, lambda known: live.update(_table(known)), start)
+            report = verify(plan, deadline, lambda known: live.update(_table(known)), url or start)
         show(report, Console())
     if not report.complete:
         raise typer.Exit(1)
@@ -49,14 +55,20 @@ def show(report: Report, terminal: Console) -> None:
     for step in report.steps:
         indent = "  " * step.depth
         terminal.print(
-            f"[dim]{step.service:{width}}[/]  {indent}{escape(step.name)}", highlight=False
+            f"[dim]{shown(step.service):{width}}[/]  {indent}{shown(step.name)}", highlight=False
         )
-    terminal.print(_table(report.deliveries))
+    if report.deliveries:
+        terminal.print(_table(report.deliveries))
+    for note in report.notes:
+        terminal.print(shown(note), highlight=False, soft_wrap=True)
     for vendor, why in report.untried.items():
         terminal.print(f"{vendor} was not looked at: {why}", highlight=False, soft_wrap=True)
     for vendor, page in report.pages.items():
         terminal.print(f"{vendor} shows it at {page}", highlight=False, soft_wrap=True)
     terminal.print(f"trace id {report.trace_id}: {trace_command(report.trace_id)}", soft_wrap=True)
+    if report.reason:
+        said = f"the trace was not continued: {report.reason.what}; {report.reason.todo}"
+        terminal.print(f"[red]error:[/] {shown(said)}", highlight=False, soft_wrap=True)
 
 
 def _table(deliveries: Sequence[Delivery]) -> Table:
