@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.markup import escape
 
 from stack.applied_config import applied_config
@@ -44,6 +46,14 @@ def announce(plan: Plan, *, running: bool = True) -> None:
     console.print(f"[bold]{plan.runtime}[/] runtime · {escape(who)}", soft_wrap=True)
     for said in plan.settings.ignored:
         console.print(f"[yellow]warning:[/] {escape(said)}", soft_wrap=True)
+
+
+def addresses(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Where people go: the page, and each service that they call."""
+    if plan.page_url:
+        yield "page", plan.page_url
+    for process in plan.verified:
+        yield process.name, f"{process.url}{process.proof_path}"
 
 
 def _receiving(plan: Plan, *, running: bool) -> list[str] | None:

@@ -7,7 +7,7 @@ both runtimes make the same of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -53,6 +53,17 @@ class Healthcheck(_Shape):
     test: tuple[str, ...] = Field(min_length=2)
 
 
+class Verify(_Shape):
+    """What `up` and `verify` ask a service for, as paths: `path` has it answer well, in a trace.
+    `error` does too, and the service then reports an error; it is there with DEBUG_ROUTES=true.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(pattern="^/")
+    error: str = Field(default="", pattern="^/|^$")
+
+
 class Dependency(_Shape):
     condition: Literal["service_started"]
     required: bool = True
@@ -88,8 +99,9 @@ class Service(_Shape):
     env_file: tuple[str | EnvFile, ...] = ()
     ports: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
-    healthcheck: Healthcheck
+    healthcheck: Healthcheck | None = None
     depends_on: dict[str, Dependency] = {}
+    verify: Verify | None = Field(default=None, alias="x-verify")
     native: Native = Field(alias="x-native")
 
 
@@ -105,12 +117,26 @@ class Port(BaseModel):
     protocol: str = "tcp"
 
 
-def load_services(root: Path) -> dict[str, Service]:
+def load_services(root: Path, without: Iterable[str] = ()) -> dict[str, Service]:
     """Every service by name, in an order in which each comes after what it depends on.
 
-    Raises StackError that names the place of what is not understood.
+    `without`: the files beside the compose file, without `.yaml`, that leave services out.
+    Raises StackError that names the place of what is not understood, or a service that needs one
+    that is left out.
     """
-    return dict(_parsed(read_committed(root / COMPOSE_FILE)))
+    found = dict(_parsed(read_committed(root / COMPOSE_FILE)))
+    for name in without:
+        file = COMPOSE_FILE.with_name(f"{name}.yaml")
+        for service in yaml.safe_load(read_committed(root / file))["services"]:
+            found.pop(service, None)
+        for service, body in found.items():
+            for needed, how in body.depends_on.items():
+                if how.required and needed not in found:
+                    raise StackError(
+                        f"{COMPOSE_FILE}: {service} depends on {needed}, which {file} leaves out",
+                        f"take {needed} out of its depends_on",
+                    )
+    return found
 
 
 @cache

@@ -84,6 +84,8 @@ class Settings(BaseModel):
     )
     """By their names in `.env`; the defaults are those of the compose file. The collector's are in
     `collector`."""
+    sample_app: Literal["on", "off"] = "on"
+    """Off: the compose file's other services alone."""
     page: Literal["on", "off"] | None = None
     """None: on where there is Node to build it with, or an image with Node."""
     web_concurrency: Annotated[int, Field(ge=1, le=64)] = 2

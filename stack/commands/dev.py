@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from rich.markup import escape
-
-from stack.announce import announce
+from stack.announce import addresses, announce
 from stack.config_check import lint
 from stack.console import console
 from stack.development import for_development
@@ -26,6 +24,6 @@ def run() -> None:
     announce(plan, running=False)
     lint(plan, refuse=False)
     native.up(plan)
-    console.print(f" page    {escape(plan.page_url or 'left out: no Node here')}")
-    console.print(f" app     {escape(plan.backend_url)}/api/activities/home")
-    console.print(" next    edit a source · make logs · make up (as it is shipped) · make down")
+    for name, url in addresses(plan):
+        console.print(f" {name}  {url}", soft_wrap=True)
+    console.print(" next  edit a source · make logs · make up (as it is shipped) · make down")

@@ -18,7 +18,7 @@ from stack.provision.account import account_of
 from stack.provision.change_set import Change, discard, execute, propose
 from stack.provision.template import TEMPLATE_FILE, Template, template_parameters
 from stack.runtimes.chosen import running_plan
-from stack.services import BACKEND, make_plan
+from stack.services import make_plan
 from stack.settings import ROOT, load_settings
 
 SIGNS = {
@@ -43,7 +43,7 @@ def run(
     plan = make_plan(settings, ROOT, "native") if live else running_plan()
     announce(plan, running=not live)
     target = aws_target(settings)
-    service = plan.service_names[BACKEND]
+    service = next(iter(plan.called), "")
     parameters = template_parameters(settings.collector, settings.log_route, service)
     template = Template.read(ROOT)
     account = account_of(target)

@@ -10,7 +10,7 @@ from rich.console import Console
 from stack.accounts import honeycomb, is_live
 from stack.announce import announce
 from stack.runtimes.chosen import running_plan
-from stack.services import BACKEND, make_plan
+from stack.services import make_plan
 from stack.settings import ROOT, load_settings
 from stack.vendors.honeycomb.api import load_queries, save_queries
 
@@ -18,7 +18,7 @@ from stack.vendors.honeycomb.api import load_queries, save_queries
 def run(
     dataset: Annotated[
         str | None,
-        typer.Option(help="A service's name, the app's without it; __all__ for the environment."),
+        typer.Option(help="A service's name; without it each that people call. __all__: all."),
     ] = None,
 ) -> None:
     """Create each query that is not there yet, under its name."""
@@ -27,6 +27,8 @@ def run(
     plan = make_plan(settings, ROOT, "native") if live else running_plan()
     announce(plan, running=not live)
     # Honeycomb's datasets are called as the services.
-    chosen = dataset or plan.service_names[BACKEND]
-    for saved in save_queries(honeycomb(settings), chosen, load_queries(ROOT)):
-        Console().print(f"{saved.action:<10} {saved.name} ({saved.query_id})", soft_wrap=True)
+    for chosen in [dataset] if dataset else plan.called:
+        for saved in save_queries(honeycomb(settings), chosen, load_queries(ROOT)):
+            Console().print(
+                f"{saved.action:<10} {chosen} {saved.name} ({saved.query_id})", soft_wrap=True
+            )

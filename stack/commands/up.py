@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.markup import escape
 from rich.table import Table
 
 from stack import jaeger
 from stack.accounts import honeycomb
-from stack.announce import announce
+from stack.announce import addresses, announce
 from stack.config_check import lint
 from stack.console import console, step
 from stack.errors import StackError
@@ -38,7 +40,7 @@ def run() -> None:
     runtime.up(plan)
     try:
         with step("waiting for the trace of a first request"):
-            proof = prove(plan)
+            proofs = prove(plan)
     except BaseException as failed:
         if isinstance(failed, StackError):
             for name in (*(one.name for one in plan.instrumented), COLLECTOR):
@@ -48,7 +50,7 @@ def run() -> None:
         raise
     _mark_deploy(plan)
     _look_for_jaeger(plan)
-    _show(plan, proof)
+    _show(plan, proofs)
 
 
 def _build_page_without_node(plan: Plan) -> bool:
@@ -56,12 +58,13 @@ def _build_page_without_node(plan: Plan) -> bool:
 
     Where that cannot be done the stack comes up without it, unless it was asked for.
     """
-    if plan.settings.page == "off" or can_serve_page(plan.root):
+    settings = plan.settings
+    if "off" in (settings.page, settings.sample_app) or can_serve_page(plan.root):
         return False
     try:
-        build_without_node(plan.root, plan.settings.node_image)
+        build_without_node(plan.root, settings.node_image)
     except NoNodeError as missing:
-        if plan.settings.page == "on":
+        if settings.page == "on":
             raise
         console.print(f"  the page is left out: {escape(str(missing))}", soft_wrap=True)
         return False
@@ -87,20 +90,22 @@ def _look_for_jaeger(plan: Plan) -> None:
             console.print(f"[yellow]warning:[/] {escape(absent)}", soft_wrap=True)
 
 
-def _show(plan: Plan, proof: Proof) -> None:
-    console.print(
-        f"  a request's trace ({len(proof.spans)} spans) was on disk {proof.seconds:.1f} s after "
-        f"its answer: {trace_command(proof.trace_id)}",
-        soft_wrap=True,
-    )
+def _show(plan: Plan, proofs: Sequence[Proof]) -> None:
+    for proof in proofs:
+        spans = f"{len(proof.spans)} span{'' if len(proof.spans) == 1 else 's'}"
+        console.print(
+            f"  {escape(proof.asked)}: a request's trace ({spans}) was on disk "
+            f"{proof.seconds:.1f} s after its answer: {trace_command(proof.trace_id)}",
+            soft_wrap=True,
+        )
     table = Table(box=None, show_header=False, pad_edge=True)
-    if plan.page_url:
-        table.add_row("page", plan.page_url)
-    table.add_row("app", f"{plan.backend_url}/api/activities/home")
+    for name, url in addresses(plan):
+        table.add_row(name, url)
     grpc = plan.settings.collector.get("OTLP_GRPC_PORT")
     table.add_row(
         "OTLP", f"{plan.otlp_url} (HTTP)" + (f", 127.0.0.1:{grpc} (gRPC)" if grpc else "")
     )
     table.add_row("traces", str(plan.telemetry_dir / "traces.jsonl"))
-    table.add_row("next", "make status · make traces · make logs · make down · make help")
+    first = "" if plan.instrumented else "make add-service · "
+    table.add_row("next", f"{first}make status · make traces · make logs · make down · make help")
     console.print(table, soft_wrap=True)

@@ -47,10 +47,8 @@ def compose(
 
 def compose_files(plan: Plan) -> list[Path]:
     """The compose files of what the plan runs."""
-    names = {process.name for process in plan.processes}
     changes = [
-        *([] if "emulators" in names else ["without-emulators"]),
-        *([] if plan.page_url else ["without-page"]),
+        *plan.without,
         *(["collector-image"] if plan.settings.collector_image else []),
         *(f"with-{name}" for name in plan.settings.fragments),
     ]

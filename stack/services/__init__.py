@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from stack.services.model import (
     COLLECTOR,
     COLLECTOR_HOSTS,
     EMULATOR_HOSTS,
-    EMULATORS,
     PAGE,
     Plan,
 )
@@ -55,11 +54,8 @@ def make_plan(settings: Settings, root: Path, runtime: str) -> Plan:
         settings.port(name)
     draft = replace(empty, vendors=vendors(settings, EMULATOR_HOSTS[runtime]))
     draft = replace(draft, environment=_variables(draft))
-    services = load_services(root)
-    if draft.control_url is None:
-        del services[EMULATORS]
-    if not has_page(settings, root):
-        del services[PAGE]
+    draft = replace(draft, without=tuple(_without(draft)))
+    services = load_services(root, draft.without)
     planned = replace(draft, processes=processes(draft, services))
     _check_distinct([process.ports for process in planned.processes])
     return planned
@@ -81,6 +77,22 @@ def _variables(plan: Plan) -> dict[str, str | None]:
         "CONFIG_DIR": str(plan.config_folder),
         **{name: str(folder) for name, folder in plan.folders.items()},
     }
+
+
+def _without(plan: Plan) -> Iterator[str]:
+    """The files that leave out what the settings do not ask for. Raises StackError."""
+    settings = plan.settings
+    if plan.control_url is None:
+        yield "without-emulators"
+    if settings.sample_app == "off":
+        if settings.page == "on":
+            raise StackError(
+                "PAGE=on asks for the sample application's page, which SAMPLE_APP=off leaves out",
+                "take one of the two out of .env",
+            )
+        yield "without-sample-app"
+    elif not has_page(settings, plan.root):
+        yield "without-page"
 
 
 def has_page(settings: Settings, root: Path) -> bool:

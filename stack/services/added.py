@@ -37,11 +37,13 @@ def added(plan: Plan, name: str, service: Service) -> dict[str, str]:
     if ENDPOINT not in service.environment:
         return {}
     sends = _secrets(plan)
+    # Who is called by people is at the edge: its callers are anybody.
+    trusted = service.verify is None or plan.settings.trust_callers == "on"
+    sends |= sampler(plan, trust_callers=trusted)
     if name != BACKEND:
-        return {**sends, **sampler(plan, trust_callers=True)}
+        return sends
     return {
         **sends,
-        **sampler(plan, trust_callers=plan.settings.trust_callers == "on"),
         "LOG_ROUTE": plan.settings.log_route,
         **_log_exporter(plan),
         **_merged(vendor.app for vendor in plan.vendors),

@@ -21,7 +21,7 @@ EMULATORS = "emulators"
 BACKEND = "backend-flask"
 PAGE = "frontend-react"
 """Services with a part of their own. In telemetry they may have other names, see
-`Plan.service_names`.
+`Process.service_name`.
 """
 
 INSTRUMENTED = "opentelemetry-instrument"
@@ -34,7 +34,9 @@ EMULATOR_HOSTS = {"native": "127.0.0.1", "docker": EMULATORS}
 
 @dataclass(frozen=True)
 class Plan:
-    """`environment`: the variables of the compose file, None where one is not set."""
+    """`environment`: the variables of the compose file, None where one is not set. `without`: the
+    files beside it that leave services out, without `.yaml`.
+    """
 
     root: Path
     run_dir: Path
@@ -45,6 +47,7 @@ class Plan:
     processes: tuple[Process, ...]
     vendors: tuple[Vendor, ...]
     folders: Mapping[str, Path] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
 
     @property
     def ports(self) -> dict[str, int]:
@@ -61,22 +64,27 @@ class Plan:
         return tuple(one for one in self.processes if Path(one.argv[0]).name == INSTRUMENTED)
 
     @property
-    def service_names(self) -> dict[str, str]:
-        """What the app and the services that it needs are called in telemetry, by process.
+    def verified(self) -> tuple[Process, ...]:
+        """The services that are asked for a proof: those that people call."""
+        return tuple(process for process in self.processes if process.proof_path)
 
-        Raises StackError for one that nobody gives a name.
+    @property
+    def called(self) -> tuple[str, ...]:
+        """What `verified` are called in telemetry. Raises StackError."""
+        return tuple(process.service_name for process in self.verified)
+
+    @property
+    def reporting(self) -> tuple[Process, ...]:
+        """Those of `verified` that report an error on request: only where people try the stack
+        out; in production nobody may make items from outside.
         """
-        names = {}
-        needed = {BACKEND, *self.process(BACKEND).depends_on}
-        for process in (one for one in self.instrumented if one.name in needed):
-            names[process.name] = process.environment.get("OTEL_SERVICE_NAME", "")
-            if not names[process.name]:
-                raise StackError(
-                    f"{process.name} has no name in its telemetry: {process.cwd}/otel.env does not "
-                    "set OTEL_SERVICE_NAME",
-                    "write OTEL_SERVICE_NAME=… there, with the name that people are to see",
-                )
-        return names
+        debug = self.environment["DEBUG_ROUTES"] == "true"
+        return tuple(one for one in self.verified if debug and one.error_path)
+
+    def names_in_trace(self, process: Process) -> frozenset[str]:
+        """What a service and those that it needs are called in telemetry. Raises StackError."""
+        needed = (one for one in self.instrumented if one.name in process.depends_on)
+        return frozenset(one.service_name for one in (process, *needed))
 
     @property
     def control_url(self) -> str | None:
@@ -86,15 +94,9 @@ class Plan:
         return f"http://127.0.0.1:{self.settings.port('EMULATOR_CONTROL_PORT')}"
 
     @property
-    def backend_url(self) -> str:
-        return f"http://127.0.0.1:{self.settings.port('BACKEND_PORT')}"
-
-    @property
     def page_url(self) -> str | None:
         """None where the page is left out."""
-        if all(process.name != PAGE for process in self.processes):
-            return None
-        return f"http://127.0.0.1:{self.settings.port('FRONTEND_PORT')}"
+        return next((one.url for one in self.processes if one.name == PAGE), None)
 
     @property
     def access(self) -> Access:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stack.compose_file import COMPOSE_FILE
+from stack.errors import StackError
 from stack.python_env import PythonEnv
 
 
@@ -15,7 +17,9 @@ class Process:
 
     `ports`: port number on this machine, by the name of the setting that moves it.
     `targets`: where a container listens, by its port on this machine.
-    `health`: answers 200 once the process serves.
+    `health`: answers 200 once the process serves; "" where nobody can ask it.
+    `proof_path`: what it is asked for as a proof; "" where it is not.
+    `error_path`: has it report an error on request; "" where nothing does.
     `added`: the part of `environment` that is not in the compose file.
     """
 
@@ -30,3 +34,22 @@ class Process:
     python: PythonEnv | None = None
     targets: Mapping[int, int] = field(default_factory=dict)
     added: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proof_path: str = ""
+    error_path: str = ""
+
+    @property
+    def url(self) -> str:
+        """Its first port, as this machine reaches it."""
+        return f"http://127.0.0.1:{next(iter(self.ports.values()))}"
+
+    @property
+    def service_name(self) -> str:
+        """What it is called in telemetry. Raises StackError where nobody gives it a name."""
+        name = self.environment.get("OTEL_SERVICE_NAME")
+        if not name:
+            raise StackError(
+                f"{self.name} has no name in its telemetry: neither its entry in {COMPOSE_FILE} "
+                f"nor {self.cwd}/otel.env sets OTEL_SERVICE_NAME",
+                "write OTEL_SERVICE_NAME=… there, with the name that people are to see",
+            )
+        return name

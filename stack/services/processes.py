@@ -56,7 +56,8 @@ def volumes(plan: Plan, service: Service) -> Iterator[tuple[str, Path]]:
 def _container(plan: Plan, name: str, service: Service, ports: Ports) -> Process:
     more = _added(plan, name, service)
     own = environment_of(service, plan.root / COMPOSE_FILE.parent, plan.environment)
-    asked = interpolate(service.healthcheck.test[-1], plan.environment)
+    check = service.healthcheck
+    asked = interpolate(check.test[-1], plan.environment) if check else ""
     for port in ports[name]:
         asked = asked.replace(f"{LOOPBACK}:{port.target}/", f"{LOOPBACK}:{port.published}/")
     return Process(
@@ -69,6 +70,8 @@ def _container(plan: Plan, name: str, service: Service, ports: Ports) -> Process
         health=asked,
         start_order=0,
         depends_on=tuple(service.depends_on),
+        proof_path=service.verify.path if service.verify else "",
+        error_path=service.verify.error if service.verify else "",
         added=encoded(name, more),
     )
 

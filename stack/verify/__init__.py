@@ -16,10 +16,10 @@ from stack.applied_config import applied_config
 from stack.services import Plan
 from stack.verify.diagnosis import diagnose, look_before
 from stack.verify.reason import Reason
-from stack.verify.starts import HOME, AppRequest, PageClick, Sent, Start, Step, UrlRequest
+from stack.verify.starts import AppRequest, PageClick, Sent, Start, Step, UrlRequest
 from stack.verify.witnesses import Witness, untried, witnesses
 
-__all__ = ["HOME", "Delivery", "Reason", "Report", "Start", "Step", "untried", "verify"]
+__all__ = ["Delivery", "Reason", "Report", "Start", "Step", "untried", "verify"]
 
 PAUSE_SECONDS = 0.1
 

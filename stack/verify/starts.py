@@ -19,9 +19,6 @@ from stack.services import PAGE, Plan
 from stack.telemetry import RECORD, Span, read_spans, size
 from stack.traced_request import get_in_trace
 
-HOME = "/api/activities/home"
-ROLLBAR_TEST = "/rollbar/test"
-
 ANSWER_SECONDS = 30
 QUIET_SECONDS = 1.0
 """Without a new span: then the trace is taken for whole, as nobody knows what else is to come."""
@@ -105,8 +102,9 @@ def _steps(spans: Sequence[Span], level: Sequence[Span], depth: int) -> Iterator
 
 
 class AppRequest(Sent):
-    """A request to the app, which makes spans, a log record and an item for Rollbar; and one of
-    each signal straight to the collector, which do not depend on the app's export intervals.
+    """A request to each service that people call, which makes spans, a log record and, where one
+    reports an error, an item for Rollbar; and one of each signal straight to the collector, which
+    do not depend on the services' export intervals.
     """
 
     signals = SIGNALS
@@ -114,7 +112,7 @@ class AppRequest(Sent):
 
     def __init__(self, plan: Plan, config: Mapping[str, object], trace_id: str) -> None:
         super().__init__(plan, config, trace_id)
-        self.errors = int(has_test_routes(plan))
+        self.errors = len(plan.reporting)
 
     def send(self) -> None:
         for signal, message in (
@@ -126,8 +124,10 @@ class AppRequest(Sent):
             ("logs", otlp_json.log(VERIFY_SERVICE, self.trace_id, "a log record of `make verify`")),
         ):
             otlp_json.send(self.plan.otlp_url, signal, message, self.plan.access)
-        path = ROLLBAR_TEST if self.errors else HOME
-        get_in_trace(f"{self.plan.backend_url}{path}", self.trace_id)
+        for process in self.plan.verified:
+            reports = process in self.plan.reporting
+            path = process.error_path if reports else process.proof_path
+            get_in_trace(f"{process.url}{path}", self.trace_id)
 
 
 class PageClick(Sent):
@@ -141,15 +141,19 @@ class PageClick(Sent):
     def __init__(self, plan: Plan, config: Mapping[str, object], trace_id: str) -> None:
         super().__init__(plan, config, trace_id)
         self._page = page_visit.open_page(plan)
-        self.errors = 2 * has_test_routes(plan)
+        asked = plan.process(PAGE).depends_on
+        self._asked = [one for one in plan.verified if one.name in asked]
+        self._tests = [one.error_path for one in self._asked if one in plan.reporting]
+        # The page reports one of its own.
+        self.errors = len(self._tests) + bool(self._tests)
         # The services that a click passes, besides the database.
-        self._through = frozenset({PAGE, *plan.service_names.values()})
+        self._through = frozenset({PAGE}).union(*map(plan.names_in_trace, self._asked))
         self._own: frozenset[str] = frozenset()
 
     def send(self) -> None:
-        tests = [ROLLBAR_TEST] if self.errors else []
-        self._own = page_visit.click(self._page, self.trace_id, [HOME, *tests])
-        if tests:
+        paths = [*(one.proof_path for one in self._asked), *self._tests]
+        self._own = page_visit.click(self._page, self.trace_id, paths)
+        if self._tests:
             page_visit.report(self._page, self.trace_id)
 
     def whole(self) -> frozenset[str]:
@@ -241,8 +245,3 @@ def get(url: str, headers: Mapping[str, str]) -> int:
         return ask("GET", url, headers=headers, seconds=ANSWER_SECONDS).status_code
     except UnreachableError as silent:
         raise StackError(f"{url}: {silent}", "start the service, or put the URL right") from None
-
-
-def has_test_routes(plan: Plan) -> bool:
-    """Only where people try the stack out; in production nobody may make items from outside."""
-    return plan.environment["DEBUG_ROUTES"] == "true"

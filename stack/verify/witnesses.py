@@ -15,7 +15,7 @@ from stack.routes import LOCAL_RECORD, SIGNALS, Route, front_receivers, routes
 from stack.services import Plan
 from stack.telemetry import RECORD, size
 from stack.vendors import Vendor
-from stack.verify.starts import Sent, has_test_routes
+from stack.verify.starts import Sent
 
 ERRORS = "errors"
 """What Rollbar gets; it comes from the app, not through the collector."""
@@ -68,7 +68,9 @@ def untried(plan: Plan) -> Iterator[tuple[str, str]]:
     """
     environment = plan.settings.deployment_environment
     for vendor in plan.vendors:
-        if vendor.takes_errors and not has_test_routes(plan):
+        if vendor.takes_errors and not any(one.error_path for one in plan.verified):
+            yield vendor.name, "no service here has a route that reports an error on purpose"
+        elif vendor.takes_errors and not plan.reporting:
             why = f"nothing fails on purpose with DEPLOYMENT_ENVIRONMENT={environment}"
             yield vendor.name, why
         elif vendor.takes_errors and vendor.live:

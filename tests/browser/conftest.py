@@ -22,6 +22,7 @@ from stack.settings import ROOT
 from stack.telemetry import Span, read_spans
 from stack.waiting import wait_for
 from tests.integration.harness.plans import shipped_plan
+from tests.integration.harness.stack import BACKEND
 from tests.ports import free_ports
 from tools.checks import BROWSERS
 
@@ -53,6 +54,10 @@ class Site:
     def url(self) -> str:
         assert self.plan.page_url is not None
         return self.plan.page_url
+
+    @property
+    def backend_url(self) -> str:
+        return self.plan.process(BACKEND).url
 
     def spans(self, trace_id: str | None = None) -> list[Span]:
         return read_spans(self.plan.telemetry_dir / "traces.jsonl", trace_id)

@@ -95,7 +95,7 @@ def test_pages_headers_keep_strangers_out(site: Site) -> None:
     headers = requests.get(site.url, timeout=PATIENCE_SECONDS).headers
     policy = headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
-    assert site.plan.backend_url in policy
+    assert site.backend_url in policy
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 

@@ -258,7 +258,7 @@ def test_the_backend_alone_gets_the_trace(site: Site, visit: Visit) -> None:
     assert elsewhere in {url for url, _ in visit.asked}
     traced = {url for url, headers in visit.asked if "traceparent" in headers}
     assert traced
-    assert all(url.startswith(site.plan.backend_url) for url in traced), traced
+    assert all(url.startswith(site.backend_url) for url in traced), traced
 
 
 def test_a_browser_asks_seldom_whether_it_may_send(site: Site) -> None:
@@ -273,7 +273,7 @@ def test_another_origin_is_refused(site: Site, visit: Visit, to: str) -> None:
     """The same page under a name that no list holds: 127.0.0.2 is this machine, too."""
     url = {
         "collector": f"{site.plan.otlp_url}/v1/traces",
-        "backend": f"{site.plan.backend_url}/api/activities/home",
+        "backend": f"{site.backend_url}/api/activities/home",
     }[to]
     ask = """async ([url, method]) => {
         try {

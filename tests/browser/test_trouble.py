@@ -126,7 +126,7 @@ def test_an_api_refusal_is_shown_at_its_field(site: Site, visit: Visit) -> None:
 
 
 def test_a_backend_that_is_away_can_be_tried_again(site: Site, visit: Visit) -> None:
-    home = f"{site.plan.backend_url}/api/activities/home"
+    home = f"{site.backend_url}/api/activities/home"
     visit.page.route(home, lambda route: route.abort("connectionrefused"))
     page = visit.to(site.url)
     page.get_by_text("The backend cannot be reached.").wait_for()

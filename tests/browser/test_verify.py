@@ -17,7 +17,7 @@ from stack.commands.verify import show
 from stack.errors import StackError
 from stack.runtimes import supervisor
 from stack.telemetry import RECORD, read_spans, spans_by_service
-from stack.verify import HOME, Start, Step, verify
+from stack.verify import Start, Step, verify
 from tests.browser.conftest import Site, Visit
 from tests.integration.harness.native import start_process
 
@@ -69,7 +69,7 @@ def test_a_click_arrives_everywhere_as_one_trace(site: Site) -> None:
     # and it is one trace, the backend's spans under the page's
     assert report.steps[:2] == (
         Step(0, "frontend-react", "click verify"),
-        Step(1, "frontend-react", f"GET {HOME}"),
+        Step(1, "frontend-react", "GET /api/activities/home"),
     )
     deep = {(step.depth, step.service) for step in report.steps}
     assert {(2, "backend-flask"), (5, "profiles-flask")} <= deep
@@ -127,12 +127,10 @@ def test_a_vendor_that_refuses_is_named_with_what_it_says(site: Site, bad_key: N
 @pytest.mark.parametrize("to", ["backend", "collector"])
 def test_a_page_that_is_in_no_cors_list_is_said_to_be(site: Site, to: str) -> None:
     stranger = dataclasses.replace(page_visit.open_page(site.plan), origin="http://127.0.0.2:3000")
-    paths = [HOME] if to == "backend" else []
+    paths = ["/api/activities/home"] if to == "backend" else []
     with pytest.raises(StackError, match="its CORS list lacks") as refused:
         page_visit.click(stranger, secrets.token_hex(16), paths)
-    assert {"backend": site.plan.backend_url, "collector": site.plan.otlp_url}[to] in str(
-        refused.value
-    )
+    assert {"backend": site.backend_url, "collector": site.plan.otlp_url}[to] in str(refused.value)
 
 
 def test_a_stack_without_a_page_says_so(site: Site) -> None:

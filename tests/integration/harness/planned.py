@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stack.services import Plan
 from stack.telemetry import Log, Point, Span, read_logs, read_points, read_spans
-from tests.integration.harness.stack import Signal
+from tests.integration.harness.stack import BACKEND, Signal
 
 
 class PlannedStack(ABC):
@@ -17,7 +17,7 @@ class PlannedStack(ABC):
 
     @property
     def backend_url(self) -> str:
-        return self._plan.backend_url
+        return self._plan.process(BACKEND).url
 
     @property
     def profiles_url(self) -> str:

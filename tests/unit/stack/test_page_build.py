@@ -129,7 +129,7 @@ def test_a_build_that_fails_in_the_container_is_told_in_one_line(
 
 def plan(root: Path, page: str) -> Plan:
     """Of `make up`, with PAGE and NODE_IMAGE set."""
-    settings = SimpleNamespace(page=page, node_image="node:mine")
+    settings = SimpleNamespace(sample_app="on", page=page, node_image="node:mine")
     return cast("Plan", SimpleNamespace(root=root, settings=settings))
 
 

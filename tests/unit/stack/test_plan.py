@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from stack.collector_config.text import CONFIG_FILE, env_defaults
+from stack.compose_file import COMPOSE_FILE
 from stack.errors import StackError
 from stack.services import make_plan, otel_env, service_version
 from stack.settings import REGION, ROOT, Settings, load_settings
@@ -89,13 +91,46 @@ def test_a_port_that_the_user_moved_moves_everywhere(root: Path) -> None:
         next(process for process in plan.processes if process.name == name)
         for name in ("collector", "backend-flask")
     )
-    assert plan.backend_url == "http://127.0.0.1:5000"
+    assert backend.url == "http://127.0.0.1:5000"
     assert backend.environment["BIND"] == "127.0.0.1:5000"
     assert backend.environment["PROFILES_URL"] == "http://127.0.0.1:5001"
     assert backend.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:5002"
     assert collector.environment["OTLP_HTTP_PORT"] == "5002"
     assert plan.ports["OTLP_HTTP_PORT"] == 5002
     assert backend.health.startswith("http://127.0.0.1:5000/")
+
+
+@pytest.mark.parametrize("runtime", ["native", "docker"])
+def test_without_the_sample_app_the_stacks_own_parts_are_left(root: Path, runtime: str) -> None:
+    # when
+    plan = make_plan(Settings(collector=COLLECTOR, sample_app="off"), root, runtime)
+    # then
+    assert [process.name for process in plan.processes] == ["emulators", "collector"]
+    assert plan.page_url is None
+
+
+def test_what_needs_a_service_that_is_left_out_is_one_line(root: Path) -> None:
+    # given a service beside the sample application
+    file = root / COMPOSE_FILE
+    tree = yaml.safe_load(file.read_text())
+    waits = {"condition": "service_started"}
+    tree["services"]["orders"] = {
+        "command": ["orders"],
+        "depends_on": {"backend-flask": waits},
+        "healthcheck": {"test": ["CMD", "http://127.0.0.1:8000/"]},
+        "x-native": {},
+    }
+    file.write_text(yaml.safe_dump(tree))
+    # then
+    with pytest.raises(
+        StackError, match=r"orders depends on backend-flask, which .*without-sample"
+    ):
+        make_plan(Settings(collector=COLLECTOR, sample_app="off"), root, "native")
+
+
+def test_the_page_without_the_sample_app_is_refused(root: Path) -> None:
+    with pytest.raises(StackError, match="PAGE=on asks for the sample application's page"):
+        make_plan(Settings(collector=COLLECTOR, sample_app="off", page="on"), root, "native")
 
 
 def test_everything_that_is_written_is_in_the_run_folder(root: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,11 @@ class Handler(BaseHTTPRequestHandler):
         with self.server.record.open("a") as record:
             for service in self.server.services:
                 record.write(json.dumps(export(trace_id, service)) + "\n")
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(self.server.status)
         self.end_headers()
 
@@ -72,34 +78,33 @@ def plan_for(tmp_path: Path) -> Callable[[int], Plan]:
     def make(port: int) -> Plan:
         defaults = env_defaults((ROOT / CONFIG_FILE).read_text())
         plan = make_plan(Settings(run_dir=tmp_path, collector=defaults), ROOT, "native")
-        return replace(
-            plan,
-            settings=plan.settings.model_copy(
-                update={"ports": {**plan.settings.ports, "BACKEND_PORT": port}}
-            ),
-        )
+        return changed(plan, ports={"BACKEND_PORT": port})
 
     return make
 
 
-def renamed(plan: Plan, name: str | None) -> Plan:
-    """`plan` with another name for the backend; None where nothing gives it one."""
+def changed(plan: Plan, **fields: Any) -> Plan:
+    """`plan` with another backend."""
 
     def change(process: Process) -> Process:
-        if process.name != "backend-flask":
-            return process
-        kept = {k: v for k, v in process.environment.items() if k != "OTEL_SERVICE_NAME"}
-        named = {} if name is None else {"OTEL_SERVICE_NAME": name}
-        return replace(process, environment={**kept, **named})
+        return replace(process, **fields) if process.name == "backend-flask" else process
 
     return replace(plan, processes=tuple(change(process) for process in plan.processes))
+
+
+def renamed(plan: Plan, name: str | None) -> Plan:
+    """`plan` with another name for the backend; None where nothing gives it one."""
+    environment = plan.process("backend-flask").environment
+    kept = {k: v for k, v in environment.items() if k != "OTEL_SERVICE_NAME"}
+    named = {} if name is None else {"OTEL_SERVICE_NAME": name}
+    return changed(plan, environment={**kept, **named})
 
 
 def test_spans_of_both_services_are_the_proof(app: App, plan_for: Callable[[int], Plan]) -> None:
     # given a record that holds another trace already
     app.record.write_text(json.dumps(export("f" * 32, "backend-flask")) + "\n")
     # when
-    proof = prove(plan_for(app.server_port), deadline=60)
+    [proof] = prove(plan_for(app.server_port), deadline=60)
     # then
     assert {span.service for span in proof.spans} == {"backend-flask", "profiles-flask"}
     assert {span.trace_id for span in proof.spans} == {proof.trace_id}
@@ -122,7 +127,8 @@ def test_a_service_that_was_renamed_is_expected_under_its_name(
     plan = renamed(plan_for(app.server_port), "shop-api")
     app.services = ("shop-api", "profiles-flask")
     # then
-    assert {span.service for span in prove(plan, deadline=60).spans} == {*app.services}
+    [proof] = prove(plan, deadline=60)
+    assert {span.service for span in proof.spans} == {*app.services}
 
 
 def test_what_came_instead_is_told(app: App, plan_for: Callable[[int], Plan]) -> None:
@@ -133,8 +139,8 @@ def test_what_came_instead_is_told(app: App, plan_for: Callable[[int], Plan]) ->
         prove(plan, deadline=0.2)
     # then
     assert str(told.value) == (
-        f"the app answers, but no span of shop-api reached {app.record} within 0.2 s; this trace "
-        "has spans of backend-flask, profiles-flask; see `make logs`"
+        f"backend-flask answers, but no span of shop-api reached {app.record} within 0.2 s; "
+        "this trace has spans of backend-flask, profiles-flask; see `make logs`"
     )
     # when
     app.services = ()
@@ -148,7 +154,7 @@ def test_a_service_without_a_name_is_told_at_once(
 ) -> None:
     plan = renamed(plan_for(app.server_port), name)
 
-    with pytest.raises(StackError, match=r"backend/otel\.env does not set OTEL_SERVICE_NAME"):
+    with pytest.raises(StackError, match=r"backend/otel\.env sets OTEL_SERVICE_NAME"):
         prove(plan, deadline=60)
 
 
@@ -166,3 +172,18 @@ def test_no_answer_is_told(app: App, plan_for: Callable[[int], Plan]) -> None:
     # then
     with pytest.raises(StackError, match="/api/activities/home does not answer"):
         prove(plan_for(app.server_port), deadline=60)
+
+
+def test_without_a_service_the_collector_is_sent_a_trace(tmp_path: Path) -> None:
+    # given a collector that takes it and keeps nothing
+    with App(tmp_path / "traces.jsonl") as collector:
+        thread = Thread(target=collector.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        defaults = env_defaults((ROOT / CONFIG_FILE).read_text())
+        port = {"OTLP_HTTP_PORT": str(collector.server_port)}
+        settings = Settings(run_dir=tmp_path, sample_app="off", collector={**defaults, **port})
+        # then
+        with pytest.raises(StackError, match="collector answers, but no span of otel-stack-verify"):
+            prove(make_plan(settings, ROOT, "native"), deadline=0.2)
+        collector.shutdown()
+        thread.join()
