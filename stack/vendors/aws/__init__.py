@@ -102,8 +102,14 @@ def vendors(settings: Chosen, emulator_host: str) -> tuple[Vendor, ...]:
             emulator="aws",
             collector=for_logs,
             app=for_logs if settings.log_route == "watchtower" else {},
-            # Of botocore's own variables this one alone is for CloudWatch's logs.
-            sdks={"watchtower": {**shared, "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": logs_url}},
+            # botocore reads no AWS_REGION; of its endpoints this one alone is CloudWatch's logs'.
+            sdks={
+                "watchtower": {
+                    **shared,
+                    "AWS_DEFAULT_REGION": region,
+                    "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": logs_url,
+                }
+            },
             emulated={"metrics": _holds_metric},
         ),
     )
