@@ -77,6 +77,10 @@ certificates: .venv/stack ## Certificates and a token of this machine, for OTLP_
 env: .venv/stack ## The variables of a service that runs elsewhere (SERVICE=orders FORMAT=export|dotenv|compose|docker|json)
 	@$(STACK) env $(if $(SERVICE),'$(SERVICE)') $(if $(FORMAT),--format=$(FORMAT)) $(if $(FOR),--for=$(FOR)) $(if $(SDK),--sdk=$(SDK))
 
+.PHONY: import
+import: .venv/stack ## Turn a vendor's published config or snippet into our form (FILE=… NAME=… WRITE=fragment|config)
+	@$(STACK) import $(if $(FILE),'$(FILE)') $(if $(NAME),--name='$(NAME)') $(if $(WRITE),--write=$(WRITE))
+
 .PHONY: replay
 replay: .venv/stack ## Send again what a vendor refused for good, once that is put right (VENDOR=xray: only its)
 	@$(STACK) replay $(VENDOR)

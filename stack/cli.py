@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import NoReturn
 
 import typer
@@ -14,7 +15,7 @@ from stack.entry import run_app
 COMMANDS = (
     "up", "dev", "down", "verify", "status", "doctor", "validate", "reload", "break", "heal",
     "provision", "queries", "logs", "config", "certificates", "replay", "env",
-    "traces", "trace",
+    "traces", "trace", "import",
 )  # fmt: skip
 
 
@@ -24,7 +25,8 @@ def app_for(word: str | None) -> typer.Typer:
     # With a callback it is a table also where there is one command.
     app.callback(help="Runs the stack, and shows what it did.")(lambda: None)
     for name in [word] if word in COMMANDS else COMMANDS:
-        module = import_module(f"stack.commands.{'break_' if name == 'break' else name}")
+        # A word of Python's has an underscore behind it as a module's name.
+        module = import_module(f"stack.commands.{name}{'_' if iskeyword(name) else ''}")
         app.command(name=name)(module.run)
     return app
 

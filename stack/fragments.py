@@ -201,14 +201,16 @@ def _edits(
     base: Any, part: Any, base_lines: Sequence[str], part_lines: Sequence[str], file: str
 ) -> Iterator[tuple[int, str]]:
     """Where in the base what is to be added, as (offset, text)."""
-    if base.flow_style:
-        return
     known = {key.value: value for key, value in base.value}
-    indent = base.value[0][0].start_mark.column
+    indent = 0 if base.flow_style else base.value[0][0].start_mark.column
     fresh = []
     for key, value in part.value:
         below = known.get(key.value)
-        if below is None:
+        if below is None and base.flow_style:
+            one = yaml.MappingNode(part.tag, [(key, value)], flow_style=True)
+            written = yaml.serialize(one, Dumper=yaml.SafeDumper, width=1 << 20).strip()[1:-1]
+            yield base.end_mark.index - 1, f", {written}" if known else written
+        elif below is None:
             own = part_lines[key.start_mark.line : max(_last_line(key), _last_line(value)) + 1]
             fresh.append("".join(_moved(own, indent - key.start_mark.column)))
         elif isinstance(below, yaml.MappingNode) and isinstance(value, yaml.MappingNode):

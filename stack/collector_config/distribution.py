@@ -28,16 +28,35 @@ def distribution_of(command: Sequence[str]) -> Distribution:
 
     Raises StackError where it does not run.
     """
+    told = _told(command)
+    if told is None:
+        return "adot"
+    return "own" if OURS in told else "contrib"
+
+
+def components_of(command: Sequence[str]) -> Mapping[str, frozenset[str]]:
+    """Component types that the collector has which `command` runs, by kind (`receivers`, …).
+
+    Raises StackError where it does not run.
+    """
+    told = _told(command)
+    if told is None:
+        return components("adot")
+    listed = yaml.safe_load(told)
+    return {kind: frozenset(one["name"] for one in listed[kind]) for kind in KINDS}
+
+
+def _told(command: Sequence[str]) -> str | None:
+    """What the collector says of its components; None from ADOT's, which has no word for it."""
     try:
-        told = run([*command, "components"], seconds=ASK_SECONDS)
+        return run([*command, "components"], seconds=ASK_SECONDS)
     except ProgramError as failed:
         if "unknown command" in failed.output:
-            return "adot"
+            return None
         raise StackError(
             f"the collector does not say what it is made of ({failed})",
             "set COLLECTOR_BIN or COLLECTOR_IMAGE to another, or take it out of .env",
         ) from None
-    return "own" if OURS in told else "contrib"
 
 
 @cache

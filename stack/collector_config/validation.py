@@ -80,6 +80,12 @@ def _explain(output: str, file: Config) -> StackError:
     )
     if undefined:
         return _undefined(undefined[1], undefined[2], undefined[3], file)
+    if "the logging exporter has been deprecated" in said:
+        name = next(n for n in file.section("exporters") if component_type(n) == "logging")
+        return StackError(
+            f"{file.at(('exporters', name))}: there is no exporter of type logging any more",
+            "call it debug, and what it has as loglevel verbosity: basic, normal or detailed",
+        )
     keys = re.search(r"has invalid keys: ([^\s,]+)", said)
     if keys:
         return _invalid_key(said, keys[1], file)
@@ -91,10 +97,16 @@ def _explain(output: str, file: Config) -> StackError:
 def _unknown_type(kind: str, name: str, valid: Iterable[str], file: Config) -> StackError:
     wrong = component_type(name)
     of = "" if wrong == name else f" (of {name})"
+    where = file.at((kind, name))
+    config = where.rpartition(":")[0]
+    todo = suggest(wrong, sorted(valid))
+    if wrong in components("contrib")[kind]:
+        # Not misspelt: somebody's config for a collector that has more.
+        todo = (
+            f"take it out; `make import FILE={config}` turns a config from elsewhere into our form"
+        )
     return StackError(
-        f"{file.at((kind, name))}: this collector has no {kind.removesuffix('s')} "
-        f"of type {wrong}{of}",
-        suggest(wrong, sorted(valid)),
+        f"{where}: this collector has no {kind.removesuffix('s')} of type {wrong}{of}", todo
     )
 
 

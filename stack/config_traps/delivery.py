@@ -47,7 +47,8 @@ def queues(look: Look) -> Iterator[Trap]:
             yield look.problem(
                 owner,
                 f"{called(owner)} has no queue: when {route.vendor} hangs, every vendor waits",
-                "give it sending_queue and retry_on_failure, as collector/otel-config.yaml shows",
+                "give it sending_queue and retry_on_failure, as collector/otel-config.yaml shows; "
+                "`make import` does",
             )
             continue
         yield from _one_queue(look, owner, settings, route.vendor)

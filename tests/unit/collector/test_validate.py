@@ -107,6 +107,35 @@ def test_one_line_names_the_fault_and_its_place(
     assert abs(int(place[1]) - first_changed) <= 6, said
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        pytest.param(
+            "  memory_limiter:\n",
+            "  resourcedetection: {}\n  memory_limiter:\n",
+            r"of type resourcedetection; take it out; `make import FILE=\S+config.yaml`",
+            id="of another distribution",
+        ),
+        pytest.param(
+            "  debug:\n    verbosity: detailed\n",
+            "  logging: {loglevel: debug}\n",
+            r"config.yaml:\d+: there is no exporter of type logging any more; call it debug",
+            id="of another time",
+        ),
+    ],
+)
+def test_what_published_configs_name_has_its_cure(
+    binary: Path, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    config = tmp_path / "config.yaml"
+    text = CONFIG.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new))
+
+    with pytest.raises(StackError, match=said):
+        validate(binary, [config, SHIPPED[1]], {})
+
+
 @pytest.mark.parametrize("text", ["", "just words", "- a\n- list\n", "# only a comment\n"])
 def test_a_file_that_is_no_config_is_named(binary: Path, tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.yaml"

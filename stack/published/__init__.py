@@ -1,0 +1,1 @@
+"""Collector configs and snippets that vendors publish, turned into fragments of ours."""

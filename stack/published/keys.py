@@ -1,0 +1,86 @@
+"""What of a published config belongs into `.env`: keys, addresses and what is to be filled in."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_VARIABLE = re.compile(r"(?<!\$)\$\{(?:env:)?([A-Za-z_]\w*(?::-[^}]*)?)\}")
+PLACEHOLDER = re.compile(
+    r"<[^<>]+>|\[[A-Za-z][\w -]+\]|(?<!\$)\$[A-Z][A-Z0-9_]+|\byour\w*|\bmy[-_ ]?org\b|x{3,}|\*{3,}"
+    r"|\bfixme\b|\b(api|source)[-_ ]?(key|token)\b|^(domain|\w+ (key|name))$",
+    re.IGNORECASE,
+)
+_SECRET_HEADER = re.compile(r"key|token|team|auth|secret|licen[cs]e|dsn", re.IGNORECASE)
+_SECRET_SETTINGS = frozenset({"token", "password", "client_secret"})
+_SCHEME = re.compile(r"(Bearer|Basic|ApiKey|Api-Key|Token) +(?=\S)", re.IGNORECASE)
+_OF_SCHEME = {"bearer": "TOKEN", "token": "TOKEN", "basic": "BASIC_AUTH"}
+
+
+def as_variables(value: Any) -> Any:
+    """`value` with `${NAME}` as `${env:NAME}`."""
+    if isinstance(value, dict):
+        return {key: as_variables(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [as_variables(one) for one in value]
+    return _VARIABLE.sub(r"${env:\1}", value) if isinstance(value, str) else value
+
+
+class Keys:
+    """Variables in the place of values. `notes`: what is known of those without a default; a key
+    that the published file holds is not repeated.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.notes: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        """By the value that each stands for: equal values share a variable."""
+
+    def replace(self, vendor: str, value: Any, *path: str) -> Any:
+        """`value`, which stands at `path`, with variables for keys, placeholders and addresses.
+        They are named after the vendor and the setting. Those that there are stay.
+        """
+        if isinstance(value, dict):
+            return {key: self.replace(vendor, one, *path, str(key)) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self.replace(vendor, one, *path) for one in value]
+        return self._text(vendor, value, path) if isinstance(value, str) else value
+
+    def _text(self, vendor: str, value: str, path: tuple[str, ...]) -> str:
+        text = str(as_variables(value))
+        setting = path[-1] if path else ""
+        whole = re.fullmatch(r"\$\{env:[^}]*\}", text)
+        open_ = "${env:" in text or PLACEHOLDER.search(text) is not None
+        if setting.endswith("endpoint") and not whole:
+            name = self._name(vendor, setting, value)
+            if not open_:
+                return f"${{env:{name}:-{value}}}"
+            self.notes.setdefault(name, value)
+            return f"${{env:{name}}}"
+        if "${env:" in text or not (open_ or _is_secret(path)):
+            return text
+        scheme = _SCHEME.match(text)
+        secret = text[scheme.end() :] if scheme else text
+        word = _OF_SCHEME.get(scheme[1].lower(), "API_KEY") if scheme else setting
+        name = self._name(vendor, word, secret)
+        shown = PLACEHOLDER.search(secret) is not None
+        self.notes.setdefault(name, secret if shown else f"{setting} in {self.file}")
+        return f"{scheme[0] if scheme else ''}${{env:{name}}}"
+
+    def _name(self, vendor: str, setting: str, value: str) -> str:
+        if value not in self._names:
+            first = re.sub(r"\W+", "_", vendor).upper()
+            words = re.split(r"[\W_]+", setting.upper())
+            name = wanted = "_".join((first, *(one for one in words if one not in {"X", first})))
+            number = 2
+            while name in self._names.values():
+                name, number = f"{wanted}_{number}", number + 1
+            self._names[value] = name
+        return self._names[value]
+
+
+def _is_secret(path: tuple[str, ...]) -> bool:
+    if "headers" in path[:-1]:
+        return _SECRET_HEADER.search(path[-1]) is not None
+    return bool(path) and path[-1] in _SECRET_SETTINGS
