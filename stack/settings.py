@@ -155,7 +155,8 @@ class Settings(BaseModel):
             raise StackError(
                 f"{self.collector_config} does not say ${{env:{name}:-…}}, and by that name the "
                 "stack finds the port",
-                "write the port there so, with its number behind :-",
+                "write the port there so, with its number behind :-; `make import` turns a config "
+                "from elsewhere into our form",
             )
         return int(self.collector[name])
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.markup import escape
 
 from stack.collector_build import ensure_collector_binary
 from stack.collector_config.distribution import components_of
@@ -16,7 +16,8 @@ from stack.collector_config.files import ConfigTexts
 from stack.collector_config.text import load, read, shown
 from stack.collector_config.validation import validate
 from stack.console import console
-from stack.errors import StackError
+from stack.console import shown as harmless
+from stack.errors import StackError, quoted
 from stack.fragments import VENDORS, merge
 from stack.fragments import load as load_fragment
 from stack.published.reading import read_published
@@ -37,6 +38,11 @@ def run(
     ] = None,
 ) -> None:
     """Turn a published collector config into our form; print it, and say what is not as it was."""
+    if name and not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise StackError(
+            f"a fragment cannot be called {quoted(name)}",
+            "NAME= has lower-case letters and digits, and - between them",
+        )
     plan = make_plan(load_settings(ROOT), ROOT, "native")
     binary = ensure_collector_binary(plan.root)
     imported = Imported(name, "standard input" if file == Path("-") else shown(file))
@@ -99,13 +105,13 @@ def _checked(plan: Plan, binary: Path, imported: Imported) -> str:
 
 def _tell(imported: Imported) -> None:
     for said in imported.changed:
-        console.print(f"  changed: {escape(said)}", soft_wrap=True)
+        console.print(f"  changed: {harmless(said)}", soft_wrap=True)
     for said in imported.lost:
-        console.print(f"  [yellow]not taken over:[/] {escape(said)}", soft_wrap=True)
+        console.print(f"  [yellow]not taken over:[/] {harmless(said)}", soft_wrap=True)
     if imported.keys:
         console.print("to be put into .env:")
     for key, note in imported.keys.items():
-        console.print(f"  {key}=  ({escape(note)})", soft_wrap=True)
+        console.print(f"  {key}=  ({harmless(note)})", soft_wrap=True)
 
 
 def _keep_comments(before: str, after: str, file: Path) -> None:

@@ -12,6 +12,8 @@ PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _SECRET_HEADER = re.compile(r"key|token|team|auth|secret|licen[cs]e|dsn", re.IGNORECASE)
+_LOOKS_SECRET = re.compile(r"[\w+/=.:-]{20,}")
+_SECRET_IN_URL = re.compile(r"@|\?|/[\w=-]{20,}")
 _SECRET_SETTINGS = frozenset({"token", "password", "client_secret"})
 _SCHEME = re.compile(r"(Bearer|Basic|ApiKey|Api-Key|Token) +(?=\S)", re.IGNORECASE)
 _OF_SCHEME = {"bearer": "TOKEN", "token": "TOKEN", "basic": "BASIC_AUTH"}
@@ -54,11 +56,11 @@ class Keys:
         open_ = "${env:" in text or PLACEHOLDER.search(text) is not None
         if setting.endswith("endpoint") and not whole:
             name = self._name(vendor, setting, value)
-            if not open_:
+            if not (open_ or "}" in text or _SECRET_IN_URL.search(text)):
                 return f"${{env:{name}:-{value}}}"
-            self.notes.setdefault(name, value)
+            self.notes.setdefault(name, value if open_ else f"{setting} in {self.file}")
             return f"${{env:{name}}}"
-        if "${env:" in text or not (open_ or _is_secret(path)):
+        if "${env:" in text or not (open_ or _is_secret(path, text)):
             return text
         scheme = _SCHEME.match(text)
         secret = text[scheme.end() :] if scheme else text
@@ -70,9 +72,11 @@ class Keys:
 
     def _name(self, vendor: str, setting: str, value: str) -> str:
         if value not in self._names:
-            first = re.sub(r"\W+", "_", vendor).upper()
-            words = re.split(r"[\W_]+", setting.upper())
-            name = wanted = "_".join((first, *(one for one in words if one not in {"X", first})))
+            first = re.sub(r"[^A-Z0-9]+", "_", vendor.upper())
+            first = f"OTLP_{first}" if first[:1].isdigit() else first
+            words = re.split(r"[^A-Z0-9]+", setting.upper())
+            more = (one for one in words if one not in {"X", first, ""})
+            name = wanted = "_".join((first, *more))
             number = 2
             while name in self._names.values():
                 name, number = f"{wanted}_{number}", number + 1
@@ -80,7 +84,7 @@ class Keys:
         return self._names[value]
 
 
-def _is_secret(path: tuple[str, ...]) -> bool:
+def _is_secret(path: tuple[str, ...], value: str) -> bool:
     if "headers" in path[:-1]:
-        return _SECRET_HEADER.search(path[-1]) is not None
+        return bool(_SECRET_HEADER.search(path[-1]) or _LOOKS_SECRET.fullmatch(value))
     return bool(path) and path[-1] in _SECRET_SETTINGS

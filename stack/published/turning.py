@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 
@@ -15,20 +14,10 @@ from stack.collector_config.distribution import component_type
 from stack.errors import StackError
 from stack.fragments import Fragment, load, names, required_keys, variables
 from stack.published.keys import PLACEHOLDER, Keys, as_variables
+from stack.published.known import AWS, headers_of, host_of, same_vendor, section
 
 CLEAN = "forward/clean"
 SIGNALS = ("traces", "metrics", "logs")
-
-AWS = {
-    "awsxray": ("XRAY_ENDPOINT", "traces", 50, 50),
-    "awsemf": ("CLOUDWATCH_LOGS_ENDPOINT", "metrics", 512, 2000),
-    "awscloudwatchlogs": ("CLOUDWATCH_LOGS_ENDPOINT", "logs", 512, 2000),
-}
-"""The variable without which an exporter would find a laptop's own credentials and be live unasked,
-the signal, and the sizes of a batch."""
-
-OTLP_OF_AWS = {"xray": "xray-otlp", "logs": "cloudwatch-otlp", "monitoring": "cloudwatch-otlp"}
-"""The fragment by AWS's host: it sends to an emulator until AWS_TELEMETRY=live."""
 
 TODAY = {"otlp": "otlp_grpc", "logging": "debug"}
 """Exporters; other old names lack underscores alone."""
@@ -73,13 +62,13 @@ class Imported:
         )
         told = variables(Fragment(self.name, self.file, text, self.tree))
         width = max(map(len, told), default=0)
-        notes = (
-            f"#   {name:{width}}   {self.keys.get(name, '') if default is None else f'({default})'}"
-            for name, default in told.items()
-        )
-        head = "\n".join((f"# From {self.file}, by `make import`.", "#", *map(str.rstrip, notes)))
+        head = [f"From {_one_line(self.file)}, by `make import`."]
+        for number, (name, default) in enumerate(told.items()):
+            note = self.keys.get(name, "") if default is None else f"({default})"
+            head += ([] if number else [""]) + [f"  {name:{width}}   {_one_line(note)}"]
+        comment = "".join(f"# {line}".rstrip() + "\n" for line in head)
         body = re.sub(r"^(?=\w)", "\n", text, flags=re.MULTILINE)
-        return Fragment(self.name, self.file, f"{head.rstrip('#').rstrip()}\n{body}", self.tree)
+        return Fragment(self.name, self.file, comment + body, self.tree)
 
 
 def turn(
@@ -94,34 +83,35 @@ def turn(
 
     Raises StackError where nothing of it can be had.
     """
-    return _Turning(published, into, base, has, root).turned()
+    source = {kind: section(published, kind) for kind in (*has, "service")}
+    return _Turning(source, into, base, has, root).turned()
 
 
+@dataclass
 class _Turning:
-    def __init__(
-        self,
-        published: Mapping[str, Any],
-        into: Imported,
-        base: Mapping[str, Any],
-        has: Mapping[str, frozenset[str]],
-        root: Path,
-    ) -> None:
-        self.source = {kind: _section(published, kind) for kind in (*has, "service")}
-        self.into, self.base, self.has, self.root = into, base, has, root
-        self.keys = Keys(into.file)
-        self.new: dict[str, dict[str, Any]] = {kind: {} for kind in (*has, "pipelines")}
-        self.called: dict[tuple[str, str], str | None] = {}
-        """What an exporter or a processor is called here, by kind and name; None: left out."""
-        self.chosen = into.name
+    """`called`: what an exporter or a processor is called here, by kind and name, None where it is
+    left out. `before`: processors that an exporter of ours wants before it.
+    """
+
+    source: Mapping[str, dict[str, Any]]
+    into: Imported
+    base: Mapping[str, Any]
+    has: Mapping[str, frozenset[str]]
+    root: Path
+
+    def __post_init__(self) -> None:
+        self.keys = Keys(self.into.file)
+        self.chosen = self.into.name
         self.used: set[str] = set()
+        self.new: dict[str, dict[str, Any]] = {kind: {} for kind in (*self.has, "pipelines")}
+        self.called: dict[tuple[str, str], str | None] = {}
         self.before: dict[str, list[str]] = {}
-        """Processors that an exporter of ours wants before it."""
 
     def turned(self) -> Imported:
         pipelines = self._pipelines()
         self.used = {name for one in pipelines.values() for name in one["exporters"]}
         exporters = self.source["exporters"]
-        vendors = {self._vendor(name, exporters.get(name) or {}) for name in self.used}
+        vendors = {self._vendor(name, section(exporters, name)) for name in self.used}
         if not self.into.name:
             known = vendors - {""}
             stem = _slug(Path(self.into.file).stem)
@@ -139,7 +129,7 @@ class _Turning:
 
     def _pipelines(self) -> dict[str, dict[str, list[str]]]:
         """The source's; of a snippet without any one for each signal of its exporters."""
-        found = _section(self.source["service"], "pipelines") or {
+        found = section(self.source["service"], "pipelines") or {
             signal: {
                 "exporters": [
                     name
@@ -151,10 +141,7 @@ class _Turning:
             for signal in SIGNALS
         }
         kinds = ("receivers", "processors", "exporters")
-        whole = {
-            name: {kind: list((body or {}).get(kind) or ()) for kind in kinds}
-            for name, body in found.items()
-        }
+        whole = {name: {kind: _listed(found[name], kind) for kind in kinds} for name in found}
         if not any(_from_otlp(pipeline) for pipeline in whole.values()):
             for name, pipeline in whole.items():
                 instead = ", ".join(pipeline["receivers"])
@@ -181,7 +168,7 @@ class _Turning:
     def _exporter(self, name: str) -> str | None:
         key = ("exporters", name)
         if key not in self.called:
-            self.called[key] = self._new_exporter(name, self.source["exporters"].get(name) or {})
+            self.called[key] = self._new_exporter(name, section(self.source["exporters"], name))
         return self.called[key]
 
     def _new_exporter(self, name: str, body: Mapping[str, Any]) -> str | None:
@@ -197,7 +184,7 @@ class _Turning:
             else:
                 self._lose(f"exporter {name}", CURES.get(kind, OTLP_SNIPPET))
             return None
-        there, fragment = self._same_vendor(kind, body)
+        there, fragment = same_vendor(kind, body, self.base, self.root)
         if fragment:
             self._take_fragment(name, fragment)
             return None
@@ -213,15 +200,17 @@ class _Turning:
         new = f"{kind}/{part}"
         settings = self.keys.replace(part, {key: body[key] for key in body if key != "auth"})
         if "auth" in body:
-            settings |= self._auth(name, part, str(body["auth"].get("authenticator")))
+            settings |= self._auth(name, part, str(section(body, "auth").get("authenticator")))
         endpoint, _, smallest, largest = AWS.get(kind, ("", "", 512, 2000))
         if endpoint:
             self._region(body)
+            if "endpoint" in body:
+                self._lose(f"endpoint of exporter {name}", "the stack says whether AWS is live")
             settings |= {
                 "region": "${env:AWS_REGION:-us-east-1}",
                 "endpoint": f"${{env:{endpoint}:-}}",
             }
-            if kind in _section(self.base, "exporters"):
+            if kind in section(self.base, "exporters"):
                 self._change(
                     f"{kind} stays, and sends the same to AWS as {new}: delete one of them"
                 )
@@ -267,31 +256,11 @@ class _Turning:
         known = {"domain", "private_key", "application_name", "subsystem_name", "timeout"}
         for setting in sorted(body.keys() - known):
             self._lose(f"setting {setting} of exporter {name}", "OTLP has no word for it")
-        domain = PLACEHOLDER.sub("<domain>", body.get("domain", "<domain>"))
+        domain = PLACEHOLDER.sub("<domain>", str(body.get("domain", "<domain>")))
         return {
             "endpoint": f"ingress.{domain}:443",
             "headers": {"Authorization": f"Bearer {body.get('private_key', '<private key>')}"},
         }
-
-    def _same_vendor(self, kind: str, body: Mapping[str, Any]) -> tuple[str, str]:
-        """The base's exporter, or the fragment, that sends where this one does."""
-        base = _section(self.base, "exporters")
-        if kind in AWS:
-            return (kind if kind in base and not body.keys() - {"region"} else "", "")
-        known = [(name, "", other or {}) for name, other in base.items()]
-        for name in names(self.root):
-            exporters = load(name, self.root).tree.get("exporters", {})
-            known += [("", name, other) for other in exporters.values()]
-        host = _host(body)
-        of_aws = re.fullmatch(r"(\w+)\.[\w-]+\.amazonaws\.com", host)
-        if of_aws and of_aws[1] in OTLP_OF_AWS:
-            return "", OTLP_OF_AWS[of_aws[1]]
-        # Where the host is for a variable to say, a header may tell whose it is.
-        telling = set() if host else _telling_headers(body)
-        for there, fragment, other in known:
-            if (host and host == _host(other)) or telling & _telling_headers(other):
-                return there, fragment
-        return "", ""
 
     def _take_fragment(self, name: str, fragment: str) -> None:
         self._change(f"exporter {name} is WITH={fragment}; no processor is before it")
@@ -305,9 +274,9 @@ class _Turning:
         own = self.base["exporters"][there] or {}
         for key in required_keys(Fragment(there, "", "", {there: own})):
             self.into.keys[key] = f"for {there}"
-        values = "\n".join(_lower(own.get("headers")).values())
-        for header, value in _lower(body.get("headers")).items():
-            known = header in _lower(own.get("headers"))
+        values = "\n".join(headers_of(own).values())
+        for header, value in headers_of(body).items():
+            known = header in headers_of(own)
             if not known or ("$" not in value and f":-{value}}}" not in values):
                 self._lose(f"header {header} of exporter {name}", f"{there} has its own")
 
@@ -326,7 +295,7 @@ class _Turning:
 
     def _before_base(self, name: str, exporter: str, processors: list[str]) -> None:
         """Give `processors` to the pipeline by which the base's exporter gets this signal."""
-        for there, body in _section(_section(self.base, "service"), "pipelines").items():
+        for there, body in section(section(self.base, "service"), "pipelines").items():
             if component_type(there) != component_type(name) or exporter not in body["exporters"]:
                 continue
             if body.get("processors") or there in self.new["pipelines"]:
@@ -352,7 +321,7 @@ class _Turning:
         if kind not in self.has["processors"]:
             self._lose(f"processor {name}", CURES.get(kind, NOT_HERE))
             return None
-        body, known = self.source["processors"].get(name), _section(self.base, "processors")
+        body, known = self.source["processors"].get(name), section(self.base, "processors")
         if name in known and known[name] == body:
             return name
         own = name.partition("/")[2]
@@ -399,10 +368,10 @@ class _Turning:
         kind = self._type("exporters", name)
         if kind == "coralogix":
             return kind
-        if not kind.startswith("otlp_") or any(self._same_vendor(kind, body)):
+        if not kind.startswith("otlp_") or any(same_vendor(kind, body, self.base, self.root)):
             return ""
-        host = _host(body).split(".")
-        return _slug(name.partition("/")[2]) or (host[-2] if len(host) > 1 else "")
+        *_, domain, last = ["", "", *host_of(body).split(".")]
+        return _slug(name.partition("/")[2]) or ("" if last.isdigit() else _slug(domain))
 
     def _change(self, what: str) -> None:
         if what not in self.into.changed:
@@ -419,30 +388,15 @@ def _from_otlp(pipeline: Mapping[str, list[str]]) -> bool:
     return not receivers or "otlp" in map(component_type, receivers)
 
 
-def _section(tree: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    found = tree.get(kind)
-    return found if isinstance(found, dict) else {}
+def _listed(pipeline: Any, kind: str) -> list[str]:
+    written = pipeline.get(kind) if isinstance(pipeline, dict) else None
+    return [str(one) for one in written] if isinstance(written, list) else []
+
+
+def _one_line(text: str) -> str:
+    """A comment that holds what others wrote ends where it should."""
+    return " ".join(text.split())
 
 
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-
-
-def _host(body: Mapping[str, Any]) -> str:
-    """Where an exporter sends by itself; "" where a variable is to say it."""
-    for key, value in body.items():
-        if key.endswith("endpoint") and isinstance(value, str):
-            plain = re.sub(r"\$\{env:\w+:-([^}]*)\}", r"\1", value)
-            plain = PLACEHOLDER.sub("x", re.sub(r"\$\{[^}]*\}", "x", plain))
-            host = urlsplit(plain if "://" in plain else f"//{plain}").hostname or ""
-            return host if "." in host else ""
-    return ""
-
-
-def _lower(headers: Any) -> dict[str, str]:
-    return {str(name).lower(): str(value) for name, value in (headers or {}).items()}
-
-
-def _telling_headers(body: Mapping[str, Any]) -> set[str]:
-    """Those by which a vendor is known; many take `authorization`."""
-    return _lower(body.get("headers")).keys() - {"authorization"}

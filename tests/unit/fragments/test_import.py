@@ -28,6 +28,7 @@ exporters:
     endpoint: https://in.acme.example
     headers: {{Authorization: Bearer {SECRET}, x-dataset: <dataset>}}
 """
+IN_THE_URL = f"exporters: {{otlphttp/acme: {{endpoint: 'https://in.example/v1/{SECRET}'}}}}"
 
 
 @pytest.fixture
@@ -119,11 +120,12 @@ service: {pipelines: {traces: {processors: [attributes/team], exporters: [otlp]}
     assert "processors" not in pipelines["logs/honeycomb"]
 
 
+@pytest.mark.parametrize("snippet", [SNIPPET, IN_THE_URL])
 @pytest.mark.parametrize("write", ["", "fragment", "config"])
 def test_a_key_in_the_file_is_repeated_nowhere(
-    root: Path, import_file: Import, capsys: pytest.CaptureFixture[str], write: str
+    root: Path, import_file: Import, capsys: pytest.CaptureFixture[str], write: str, snippet: str
 ) -> None:
-    import_file(SNIPPET, **({"write": write} if write else {}))
+    import_file(snippet, **({"write": write} if write else {}))
 
     printed = capsys.readouterr()
     assert SECRET not in printed.out + printed.err + "".join(written(root).values())
@@ -185,6 +187,15 @@ def test_aws_stays_emulated_until_it_is_live(
 
     exporter = parse(capsys.readouterr().out, Path("out"))["exporters"]["awsemf/mine"]
     assert exporter["endpoint"] == "${env:CLOUDWATCH_LOGS_ENDPOINT:-}"
+
+
+def test_a_name_leads_to_no_other_folder(root: Path, import_file: Import) -> None:
+    with pytest.raises(
+        StackError, match=r"cannot be called '\.\./x'; NAME= has lower-case letters"
+    ):
+        import_file(SNIPPET, write="fragment", name="../x")
+
+    assert list((root / VENDORS).iterdir()) == []
 
 
 def test_lines_are_counted_in_the_whole_file() -> None:

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stack import ledger, telemetry
+from stack.collector_config.distribution import KINDS
 from stack.collector_config.text import CONFIG_FILE, go_memory_limit, parse
 from stack.env_file import ENV_FILE
 from stack.errors import StackError
 from stack.fragments import Fragment, merge
+from stack.published.reading import read_published
+from stack.published.turning import Imported, turn
 from stack.replay import FOLDER, read_letters
 from stack.routes import routes
 from stack.settings import ROOT, load_settings
@@ -99,6 +103,33 @@ def test_fragments(tree: dict[str, Any]) -> None:
         assert str(error).strip()  # noqa: PT017
     else:
         assert parse(merged, Path("merged.yaml"))
+
+
+parts = st.dictionaries(st.sampled_from(["otlp", "otlphttp/x", "awsxray", "batch", ""]), trees)
+
+
+@quick
+@given(
+    tree=st.fixed_dictionaries(
+        {"exporters": parts},
+        optional={"processors": parts | trees, "extensions": trees, "service": trees},
+    )
+)
+@example(tree={"exporters": {"otlp": {"endpoint": "http://[x", "headers": [1], "auth": "y"}}})
+@example(tree={"exporters": {"otlp": {"endpoint": "http://1.2.3.4:5", "headers": {"k": "<a>\nb"}}}})
+@example(tree={"exporters": {"otlp": {}}, "service": {"pipelines": {"traces": ["otlp"]}}})
+@example(tree={"exporters": {"awsxray": None}, "service": {"pipelines": {"traces": "x"}}})
+def test_published_configs(tree: dict[str, Any]) -> None:
+    file = Path("published.yaml")
+    has = {kind: frozenset({"otlp_grpc", "otlp_http", "awsxray"}) for kind in KINDS}
+    base = parse(BASE, Path("base.yaml"))
+    try:
+        config = read_published(json.dumps(tree), file)
+        imported = turn(config, Imported("", file.name), base, has, ROOT)
+    except StackError as error:
+        assert one_line(error)  # noqa: PT017
+    else:
+        assert yaml.safe_load(imported.fragment.text) == imported.tree
 
 
 @quick
