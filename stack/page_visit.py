@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin
 
 import requests
 
@@ -46,8 +47,8 @@ def open_page(plan: Plan) -> Page:
     try:
         told = json.loads(text.removeprefix(SCRIPT).removesuffix(";"))
         # Empty: the page's own server, which sends on.
-        collector = told["collector"] or plan.page_url
-        return Page(plan.page_url, told["backend"], collector, told["rollbar"])
+        backend, collector = (told[name] or plan.page_url for name in ("backend", "collector"))
+        return Page(plan.page_url, backend, collector, told["rollbar"])
     except (ValueError, KeyError, TypeError) as wrong:
         raise StackError(
             f"{plan.page_url}/config.js is not what the page reads ({wrong!r})", "`make up` again"
@@ -107,7 +108,7 @@ def _report(page: Page, rollbar: Mapping[str, str], trace_id: str) -> None:
     _send(
         page,
         "POST",
-        f"{rollbar['endpoint'].rstrip('/')}/item/",
+        f"{urljoin(page.origin, rollbar['endpoint']).rstrip('/')}/item/",
         {"Content-Type": "application/json", "X-Rollbar-Access-Token": rollbar["token"]},
         {"data": item},
     )

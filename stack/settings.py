@@ -18,6 +18,7 @@ from pydantic import (
     ValidationError,
 )
 
+from stack import workspace
 from stack.access import Access
 from stack.collector_config.text import CONFIG_FILE, env_defaults, env_required, parse, read
 from stack.compose_file import default_ports
@@ -34,6 +35,7 @@ from stack.fragments import all_variables, load, variables
 from stack.key_shapes import SECRET_NAME, check_misplaced, check_shapes
 from stack.vendors import set_by_the_stack, settings_kinds
 from stack.vendors.model import HIGHEST_PORT, Own, Port, VendorSettings
+from stack.workspace import FORM, PORT
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -88,6 +90,12 @@ class Settings(BaseModel):
     """Off: the compose file's other services alone."""
     page: Literal["on", "off"] | None = None
     """None: on where there is Node to build it with, or an image with Node."""
+    public_url: Annotated[str, StringConstraints(pattern=FORM)] | None = None
+    """Where browsers reach a port of this machine, with `{port}` in its place; None: under
+    127.0.0.1. In Gitpod and Codespaces it is known."""
+    page_requests: Literal["same-origin", "direct"] | None = None
+    """Whether the page asks its own server for what the backend has, or the backend. None: its
+    server, where there is a `public_url`."""
     web_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
     collector_bin: Path | None = None
     collector_config: Path = CONFIG_FILE
@@ -144,6 +152,15 @@ class Settings(BaseModel):
         """As the collector's config has it, unless the user set another."""
         return self.collector["AWS_REGION"]
 
+    @property
+    def same_origin(self) -> bool:
+        """Whether the page's own server takes all that the page asks for."""
+        return (self.page_requests or (self.public_url and "same-origin")) == "same-origin"
+
+    def outside(self, port: int) -> str | None:
+        """Where browsers reach a port, None where it has no other name than this machine's."""
+        return self.public_url.replace(PORT, str(port)) if self.public_url else None
+
     def port(self, name: str) -> int:
         """A port by the name of its variable, for example `OTLP_HTTP_PORT`.
 
@@ -189,8 +206,8 @@ def load_settings(root: Path = ROOT, environ: Mapping[str, str] | None = None) -
     for name, (_, line) in from_file.items():
         ignored.append(check_known(name, line, known | pointers))
 
-    values: dict[str, str] = {}
-    origins: dict[str, str] = {}
+    values = workspace.settings_of(environ)
+    origins = dict.fromkeys(values, "the workspace's variables")
     # By line: of several mistakes the first is told, and the same one each time.
     lines = {name: line for name, (_, line) in from_file.items()}
     for name in sorted(asked | pointers, key=lambda name: (lines.get(name, 0), name)):

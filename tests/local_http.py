@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.respond()
 
-    do_POST = do_HEAD = do_CONNECT = do_GET  # noqa: N815
+    do_POST = do_HEAD = do_CONNECT = do_OPTIONS = do_GET  # noqa: N815
 
     def body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -39,14 +40,21 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(handler: type[Handler], port: int = 0) -> Iterator[str]:
+def serve(
+    handler: type[Handler], port: int = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """The address. `port`: 0 is any that is free. Requests that hang do not keep it from ending."""
     server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
+    if tls:
+        # The handshake is each connection's own thread's.
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

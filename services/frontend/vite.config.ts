@@ -46,6 +46,8 @@ export default defineConfig({
     host: "127.0.0.1",
     port: Number(process.env.FRONTEND_PORT ?? 3000),
     strictPort: true,
+    // The page's name in a cloud workspace; Vite knows this machine's own.
+    allowedHosts: process.env.PAGE_URL ? [new URL(process.env.PAGE_URL).hostname] : [],
     ...(proxy ? { proxy } : {}),
   },
   build: {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from rich.markup import escape
 from rich.table import Table
@@ -82,6 +83,13 @@ def _mark_deploy(plan: Plan) -> None:
         console.print(f"  no deploy marker at Honeycomb: {escape(str(refused))}", soft_wrap=True)
 
 
+def outside(plan: Plan, url: str) -> str:
+    """An address of this machine as a browser reaches it."""
+    parts = urlsplit(url)
+    known = plan.settings.outside(parts.port or 0)
+    return f"{known}{parts.path}" if known else url
+
+
 def _look_for_jaeger(plan: Plan) -> None:
     endpoint = plan.settings.config_values.get(jaeger.ENDPOINT)
     if endpoint and "jaeger" in plan.settings.fragments:
@@ -100,7 +108,7 @@ def _show(plan: Plan, proofs: Sequence[Proof]) -> None:
         )
     table = Table(box=None, show_header=False, pad_edge=True)
     for name, url in addresses(plan):
-        table.add_row(name, url)
+        table.add_row(name, outside(plan, url))
     grpc = plan.settings.collector.get("OTLP_GRPC_PORT")
     table.add_row(
         "OTLP", f"{plan.otlp_url} (HTTP)" + (f", 127.0.0.1:{grpc} (gRPC)" if grpc else "")

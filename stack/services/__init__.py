@@ -69,7 +69,10 @@ def _variables(plan: Plan) -> dict[str, str | None]:
         **settings.collector,
         "OTLP_ADDRESS": settings.collector.get("OTLP_BIND"),
         "OTLP_SCHEME": plan.access.scheme,
-        "COLLECTOR_URL": None if plan.access.restricted else plan.otlp_url,
+        "COLLECTOR_URL": None if plan.page_sends else plan.otlp_url,
+        "BACKEND_URL": settings.outside(settings.port("BACKEND_PORT")),
+        "PUBLIC_PAGE_URL": settings.outside(settings.port("FRONTEND_PORT")),
+        "SAME_ORIGIN": "yes" if settings.same_origin else None,
         "GOMEMLIMIT": memory_limit(plan),
         # The routes that raise errors on purpose are for people who try the stack out.
         "DEBUG_ROUTES": str(settings.deployment_environment == "local").lower(),

@@ -31,9 +31,8 @@ def added(plan: Plan, name: str, service: Service) -> dict[str, str]:
     if name == COLLECTOR:
         return _collector(plan)
     if name == PAGE:
-        # A browser has neither certificate nor token: its server sends for it.
-        sends = {ENDPOINT: _endpoint(plan), **_secrets(plan)} if plan.access.restricted else {}
-        return {**sends, **_merged(vendor.page for vendor in plan.vendors)}
+        sends = {ENDPOINT: _endpoint(plan), **_secrets(plan)} if plan.page_sends else {}
+        return {**sends, **_merged(vendor.page for vendor in plan.vendors), **_upstreams(plan)}
     if ENDPOINT not in service.environment:
         return {}
     sends = _secrets(plan)
@@ -46,8 +45,31 @@ def added(plan: Plan, name: str, service: Service) -> dict[str, str]:
         **sends,
         "LOG_ROUTE": plan.settings.log_route,
         **_log_exporter(plan),
+        **_https(plan),
         **_merged(vendor.app for vendor in plan.vendors),
     }
+
+
+def _upstreams(plan: Plan) -> dict[str, str]:
+    """Where errors of the page go, whose browser does not reach the emulator."""
+    if not plan.settings.public_url and not plan.settings.same_origin:
+        return {}
+    emulated = (v for v in plan.vendors if v.page and not v.live)
+    return {
+        name.replace("ENDPOINT", "UPSTREAM"): value
+        for vendor in emulated
+        for name, value in vendor.app.items()
+        if name.endswith("_ENDPOINT")
+    }
+
+
+def _https(plan: Plan) -> dict[str, str]:
+    """Who may tell the app that a request came by https: in a workspace its proxy and the page's
+    server, which in containers have other addresses than this machine's. gunicorn takes the scheme
+    of them, and nothing else (`forwarder_headers`).
+    """
+    behind_proxy = plan.settings.public_url and plan.runtime == "docker"
+    return {"FORWARDED_ALLOW_IPS": "*"} if behind_proxy else {}
 
 
 def encoded(name: str, environment: Mapping[str, str]) -> dict[str, str]:

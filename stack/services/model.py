@@ -99,6 +99,13 @@ class Plan:
         return next((one.url for one in self.processes if one.name == PAGE), None)
 
     @property
+    def page_sends(self) -> bool:
+        """Whether the page's spans go to its own server, since no browser reaches the collector:
+        it has neither certificate nor token, and a workspace's port wants a login first.
+        """
+        return bool(self.access.restricted or self.settings.public_url or self.settings.same_origin)
+
+    @property
     def access(self) -> Access:
         """Who may send OTLP."""
         return self.settings.access

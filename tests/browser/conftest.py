@@ -36,6 +36,8 @@ FLAGS = (
     "--disable-sync",
 )
 
+WORKSPACE_DOMAIN = "ws.test"
+
 PATIENCE_SECONDS = 30
 """With a page that is loaded or drawn while other programs keep the machine busy."""
 
@@ -112,11 +114,19 @@ def served(site: Site, folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def workspace_port() -> int:
+    """Where the browser looks for every host of the workspace's domain, whatever their ports."""
+    [port] = free_ports(1)
+    return port
+
+
+@pytest.fixture(scope="session")
+def browser(workspace_port: int) -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert program, "no Chromium here: apt-get install --no-install-recommends chromium"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        names = f"--host-resolver-rules=MAP *.{WORKSPACE_DOMAIN} 127.0.0.1:{workspace_port}"
+        chromium = playwright.chromium.launch(executable_path=program, args=(*FLAGS, names))
         yield chromium
         chromium.close()
 

@@ -27,6 +27,10 @@ SIGNING = (
 PAGES_SPANS = (
     "the page's server sends on spans alone, of its own origin, up to 1 MiB, two at a time"
 )
+API = (
+    "in a cloud workspace it asks the backend, and Rollbar's items, for the page: at fixed "
+    "addresses, of its own origins, without cookies"
+)
 HEADERS = "browsers frame, sniff and run nothing foreign"
 PUBLISHED = "containers publish on 127.0.0.1 alone"
 BROWSERS = "browsers: only the page may send to the collector"
@@ -66,6 +70,7 @@ SIGNED = "tests/security/test_aws_signing.py::test_only_a_samplers_requests_are_
 NOT_SIGNED = "collector/build/awsproxy/factory_test.go::TestNothingElseIsSigned"
 SERVER = "tests/security/test_page_server.py::"
 NOT_THE_PAGES = f"{SERVER}test_what_is_not_the_pages_is_refused"
+ASKED_FOR = f"{SERVER}test_the_backend_is_asked_for_nothing_that_is_not_the_pages"
 TOLD = f"{SERVER}test_every_answer_tells_browsers_what_to_refuse[/config.js]"
 NO_PAGE = "tests/unit/emulators/test_control.py::test_web_pages_are_not_answered"
 OF_COMPOSE = "tests/unit/docker/test_compose_file.py::"
@@ -389,7 +394,7 @@ CASES: tuple[TakenOut, ...] = (
         (
             Change(
                 FORWARD,
-                "origin not in origins",
+                "origin not in self._origins",
                 "origin != f\"http://{environ['HTTP_HOST']}\"",
             ),
         ),
@@ -413,7 +418,8 @@ CASES: tuple[TakenOut, ...] = (
         (
             Change(
                 FORWARD,
-                'if environ.get("CONTENT_TYPE", "").partition(";")[0].strip() not in TYPES:',
+                'if environ.get("CONTENT_TYPE", "").partition(";")[0].strip() not in '
+                "self._way.types:",
                 "if False:",
             ),
         ),
@@ -422,14 +428,33 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         PAGES_SPANS,
         "the one path",
-        (Change(PAGE, "path == forward.PATH", 'path.startswith("/v1/")'),),
+        (Change(PAGE, "path == known or", 'path.startswith("/v1/") or'),),
         ("tests/security/test_page_server.py::test_nothing_but_spans_goes_on",),
     ),
     TakenOut(
         PAGES_SPANS,
         "two at a time",
-        (Change(FORWARD, "AT_ONCE = 2", "AT_ONCE = 6"),),
+        (Change(FORWARD, "at_once=2", "at_once=6"),),
         (f"{SERVER}test_a_collector_that_hangs_does_not_keep_the_page_from_being_served",),
+    ),
+    TakenOut(API, "origin", (Change(FORWARD, "if foreign or ", "if "),), (ASKED_FOR,)),
+    TakenOut(
+        API,
+        "paths that lead up",
+        (
+            Change(
+                PAGE,
+                "send(environ) if forward.is_plain(path) else forward.Answer(NOT_FOUND)",
+                "send(environ)",
+            ),
+        ),
+        (ASKED_FOR,),
+    ),
+    TakenOut(
+        API,
+        "the list of headers (a cookie in it)",
+        (Change(FORWARD, '"accept", "baggage"', '"accept", "cookie", "baggage"'),),
+        (f"{SERVER}test_the_backend_gets_the_trace_and_the_pages_public_address_and_no_cookie",),
     ),
     _of_the_policy("default-src", "'self'"),
     _of_the_policy("frame-ancestors", "'none'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import subprocess
 import threading
 import time
@@ -34,7 +35,9 @@ TRIES = 5
 
 @dataclass
 class FakeCollector:
-    """`asked`: path and headers of each request. It answers `status`, after `busy` is set."""
+    """`asked`: path and headers of each request. It answers `status`, after `busy` is set. Of the
+    backend and of Rollbar it can stand in the place, too.
+    """
 
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     status: int = 200
@@ -216,6 +219,154 @@ def test_a_collector_that_hangs_does_not_keep_the_page_from_being_served(
 def test_without_an_endpoint_nothing_is_sent_on(tmp_path: Path) -> None:
     with serving(tmp_path) as page:
         assert post(page, Origin=page) == 405
+        assert requests.post(f"{page}/api/activities", json={}, timeout=30).status_code == 405
+        assert requests.get(f"{page}/api/activities/home", timeout=30).text.startswith("<!doctype")
+
+
+PUBLIC = "https://3000-x.ws.test"
+
+
+@pytest.fixture
+def in_workspace(collector: FakeCollector, tmp_path: Path) -> Iterator[str]:
+    """A page's server that asks the backend for the page, in a cloud workspace."""
+    with serving(
+        tmp_path,
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        BACKEND_UPSTREAM=collector.url,
+        ROLLBAR_UPSTREAM=f"{collector.url}/api/1/",
+        ROLLBAR_CLIENT_TOKEN=TOKEN,
+        PAGE_URL=PUBLIC,
+        FRONTEND_ORIGINS=f"{PUBLIC},https://localhost:3000",
+    ) as url:
+        yield url
+
+
+def test_in_a_workspace_the_browser_is_told_of_no_other_address(
+    in_workspace: str, collector: FakeCollector
+) -> None:
+    told = requests.get(f"{in_workspace}/config.js", timeout=30)
+
+    assert '"backend": ""' in told.text
+    assert '"endpoint": "/rollbar/"' in told.text
+    assert collector.url not in told.text
+    assert "connect-src 'self';" in told.headers["Content-Security-Policy"]
+
+
+def test_the_backend_gets_the_trace_and_the_pages_public_address_and_no_cookie(
+    in_workspace: str, collector: FakeCollector
+) -> None:
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    sent = {"traceparent": trace, "Cookie": "session=mine", "Authorization": "Bearer mine"}
+    spoofed = {
+        "X-Forwarded-Proto": "gopher",
+        "X-Forwarded-Host": "evil.example",
+        "Script-Name": "/x",
+    }
+
+    url = f"{in_workspace}/api/activities/@w%20orf?term=a%26b"
+    answer = requests.get(url, headers={**sent, **spoofed}, timeout=30)
+
+    assert answer.status_code == 200
+    [(path, headers)] = collector.asked
+    assert path == "/api/activities/@w%20orf?term=a%26b"
+    assert (headers["traceparent"], headers["Host"]) == (trace, "3000-x.ws.test:443")
+    assert (headers["X-Forwarded-Proto"], headers["X-Forwarded-For"]) == ("https", "127.0.0.1")
+    assert not {"Cookie", "Authorization", "X-Forwarded-Host", "Script-Name"} & {*headers}
+
+
+def test_errors_go_to_rollbars_items_and_nowhere_else_there(
+    in_workspace: str, collector: FakeCollector
+) -> None:
+    headers = {"Origin": PUBLIC, "X-Rollbar-Access-Token": TOKEN}
+    statuses = [
+        requests.post(f"{in_workspace}{path}", json={}, headers=headers, timeout=30).status_code
+        for path in ("/rollbar/item/", "/rollbar/", "/rollbar/deploy/")
+    ]
+    assert statuses == [200, 405, 405]
+    [(path, seen)] = collector.asked
+    assert (path, seen["x-rollbar-access-token"]) == ("/api/1/item/", TOKEN)
+
+
+@pytest.mark.parametrize("origin", [PUBLIC, "https://localhost:3000"])
+def test_the_pages_names_in_a_workspace_may_post(
+    in_workspace: str, collector: FakeCollector, origin: str
+) -> None:
+    url = f"{in_workspace}/api/activities"
+    assert requests.post(url, json={}, headers={"Origin": origin}, timeout=30).ok
+    assert post(in_workspace, Origin=origin) == 200
+    assert [path for path, _ in collector.asked] == ["/api/activities", "/v1/traces"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "headers", "status"),
+    [
+        ("POST /api/activities", {"Origin": "https://4567-x.ws.test"}, 403),
+        ("POST /api/activities", {"Origin": "https://3000-x.ws.test.evil.example"}, 403),
+        ("POST /api/activities", {"Origin": "null"}, 403),
+        ("GET /api/activities/home", {"Sec-Fetch-Site": "cross-site"}, 403),
+        ("POST /api/activities", {"Content-Type": "text/plain"}, 415),
+        ("POST /api/activities", {"Content-Length": str((1 << 20) + 1)}, 413),
+        ("POST /api/activities", {"Transfer-Encoding": "chunked"}, 411),
+        ("OPTIONS /api/activities", {"Origin": PUBLIC}, 405),
+        ("DELETE /api/activities", {}, 405),
+        ("GET /api/../rollbar/test", {}, 404),
+        ("GET /api/%2e%2e/rollbar/test", {}, 404),
+        ("GET /api//evil.example/", {}, 404),
+    ],
+)
+def test_the_backend_is_asked_for_nothing_that_is_not_the_pages(
+    in_workspace: str,
+    collector: FakeCollector,
+    asked: str,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    method, path = asked.split()
+    assert raw(in_workspace, method, path, {"Content-Type": JSON, **headers}) == status
+    assert collector.asked == []
+
+
+@pytest.mark.parametrize("target", ["http://evil.example/api/x", "evil.example:443"])
+def test_it_is_no_open_proxy(in_workspace: str, collector: FakeCollector, target: str) -> None:
+    """Whatever address a request names, it goes to the backend or nowhere."""
+    method = "CONNECT" if target.endswith(":443") else "GET"
+    raw(in_workspace, method, target, {})
+    assert [path for path, _ in collector.asked] in ([], ["/api/x"])
+
+
+def raw(page: str, method: str, path: str, headers: dict[str, str]) -> int:
+    """The status; nothing of what is asked is put right on its way."""
+    connection = http.client.HTTPConnection(page.removeprefix("http://"), timeout=30)
+    try:
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        if method == "POST" and not {"Content-Length", "Transfer-Encoding"} & {*headers}:
+            connection.putheader("Content-Length", "0")
+        connection.endheaders()
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_a_backend_that_hangs_does_not_keep_the_page_from_being_served(
+    in_workspace: str, collector: FakeCollector
+) -> None:
+    collector.busy.clear()
+    seen: list[int] = []
+
+    def ask() -> None:
+        seen.append(requests.get(f"{in_workspace}/api/slow", timeout=60).status_code)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    wait_for("those that need not hang", lambda: len(seen) >= 3, seconds=60)
+    assert requests.get(f"{in_workspace}/health", timeout=30).ok
+    collector.busy.set()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(seen) == [200, 200, 200, 503, 503, 503]
 
 
 def test_a_certificate_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:

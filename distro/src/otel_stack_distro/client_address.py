@@ -1,7 +1,7 @@
-"""Whose address a request has, and how much of it telemetry gets.
+"""Whose address a request has, and how much of it telemetry gets; and the port that was asked.
 
-It is settled in the WSGI environment, before anything looks: the span's `client.address`, the
-access log, Rollbar's item and the alarms by client follow.
+It is settled in the WSGI environment, before anything looks: the span's `client.address` and
+`server.port`, the access log, Rollbar's item and the alarms by client follow.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _DETAILS = ("full", "network", "none")
 _MOST_PROXIES = 8
 # The parts that are usually taken for anonymous enough: a house or an office, not a device.
 _PREFIX = {4: 24, 6: 48}
+_PORTS = {"http": "80", "https": "443"}
 _OTHER_PLACES = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_TRUE_CLIENT_IP")
 
 
@@ -57,7 +58,13 @@ class ClientAddress:
         app.wsgi_app = outer  # type: ignore[method-assign]
 
     def settle(self, environ: WSGIEnvironment) -> None:
-        """Have `environ` say what telemetry may know of the client."""
+        """Have `environ` say what telemetry may know of the client, and which port it asked: behind
+        a proxy the one that the server listens on is another, and X-Ray's URL would have it.
+        """
+        host, scheme = environ.get("HTTP_HOST", ""), environ.get("wsgi.url_scheme", "http")
+        port = host.rpartition("]")[2].rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
+        if host:
+            environ["SERVER_PORT"] = port or _PORTS[scheme]
         if self.trusted_proxies:
             hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
             # Each proxy appends whom it saw: what stands further left, the client may have made up.

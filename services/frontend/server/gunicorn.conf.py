@@ -9,7 +9,7 @@ bind = os.environ.get("BIND", "127.0.0.1:3000")
 # Files come from memory and the page cache; a thread per open connection is enough.
 workers = 1
 worker_class = "gthread"
-threads = 4
+threads = 8
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 graceful_timeout = 3
 control_socket_disable = True

@@ -22,13 +22,20 @@ describe("what the development server sends on", () => {
     expect(settingsScript(RESTRICTED)).toContain('"collector":""');
   });
 
+  it("requests to the backend, where it has one to send them to", () => {
+    const environ = { BACKEND_UPSTREAM: "http://127.0.0.1:4567" };
+    expect(forwarding(environ)?.["/api/"]?.target).toBe("http://127.0.0.1:4567");
+    expect(settingsScript(environ)).toContain('"backend":""');
+  });
+
   it.each([
     ["the page's own", "POST", "http://127.0.0.1:3000", true],
+    ["the page's own under its name in a workspace", "POST", "https://3000-x.ws.test", true],
     ["a program's", "POST", undefined, true],
     ["another site's", "POST", "http://attacker.example", false],
     ["none that only asks", "GET", undefined, false],
   ])("%s", (_, method, origin, passed) => {
     const headers = { host: "127.0.0.1:3000", ...(origin ? { origin } : {}) };
-    expect(isOwn({ method, headers })).toBe(passed);
+    expect(isOwn({ method, headers }, ["https://3000-x.ws.test"])).toBe(passed);
   });
 });

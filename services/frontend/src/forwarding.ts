@@ -8,27 +8,42 @@ type Environment = Record<string, string | undefined>;
 
 /**
  * What server/page/forward.py does for the built page, for the development server: the page's spans
- * go on to a collector that wants to know who sends, by OpenTelemetry's own variables. Undefined
- * where there is no endpoint: that collector takes spans from browsers.
+ * go on to a collector that wants to know who sends, by OpenTelemetry's own variables, and its
+ * requests to BACKEND_UPSTREAM. Undefined where a browser reaches both.
  */
 export function forwarding(environ: Environment): Record<string, ProxyOptions> | undefined {
-  const endpoint = environ.OTEL_EXPORTER_OTLP_ENDPOINT;
-  if (!endpoint) return undefined;
+  const origins = (environ.FRONTEND_ORIGINS ?? "").split(",").filter(Boolean);
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, BACKEND_UPSTREAM: backend } = environ;
+  if (!endpoint && !backend) return undefined;
   return {
-    "/v1/traces": {
-      target: endpoint,
-      changeOrigin: true,
-      headers: headers(environ.OTEL_EXPORTER_OTLP_HEADERS ?? ""),
-      bypass: (request) => (isOwn(request) ? undefined : false),
-      ...(endpoint.startsWith("https:") ? { agent: new Agent(shown(environ)) } : {}),
-    },
+    ...(endpoint && {
+      "/v1/traces": {
+        target: endpoint,
+        changeOrigin: true,
+        headers: headers(environ.OTEL_EXPORTER_OTLP_HEADERS ?? ""),
+        bypass: (request) => (isOwn(request, origins) ? undefined : false),
+        ...(endpoint.startsWith("https:") ? { agent: new Agent(shown(environ)) } : {}),
+      },
+    }),
+    ...(backend && {
+      "/api/": {
+        target: backend,
+        xfwd: true,
+        bypass: (request) =>
+          request.method === "GET" || isOwn(request, origins) ? undefined : false,
+      },
+    }),
   };
 }
 
 /** Another site's page in the same browser may not fill the user's traces. */
-export function isOwn(request: Pick<IncomingMessage, "method" | "headers">): boolean {
+export function isOwn(
+  request: Pick<IncomingMessage, "method" | "headers">,
+  origins: readonly string[] = [],
+): boolean {
   const { origin, host } = request.headers;
-  return request.method === "POST" && (!origin || origin === `http://${host ?? ""}`);
+  const own = !origin || origin === `http://${host ?? ""}` || origins.includes(origin);
+  return request.method === "POST" && own;
 }
 
 /** `name=value,name=value`, the values percent-encoded. */

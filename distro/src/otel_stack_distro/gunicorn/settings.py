@@ -57,6 +57,8 @@ def settings(app: str, port: int, check: Callable[[], object]) -> dict[str, Any]
         # Docker kills after 10 s. A worker's exit takes 2 s with no collector (the distro);
         # where one hangs the master has to end it.
         "graceful_timeout": GRACEFUL_SECONDS,
+        # Of a trusted proxy's headers only the scheme is taken, none that names another path.
+        "forwarder_headers": "",
         "control_socket_disable": True,
         # The access log is ours: this one would write query strings, and has no trace id.
         "accesslog": None,

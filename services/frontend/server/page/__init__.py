@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from whitenoise import WhiteNoise
 
 from page import forward
-from page.forward import Forwarder, Sender
+from page.forward import Forwarder, Sender, Way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,12 +21,19 @@ if TYPE_CHECKING:
 HASHED = "/assets/"
 """What is under it has its content's digest in its name."""
 
+ROLLBAR = forward.ITEMS.removesuffix("item/")
+TEXT, SCRIPT, HTML = (f"text/{kind}; charset=utf-8" for kind in ("plain", "javascript", "html"))
+NOT_FOUND = "404 Not Found"
+
 ORIGINS = frozenset({"http://127.0.0.1:3000", "http://localhost:3000"})
 
 
 @dataclass(frozen=True)
 class Config:
-    """`folder`: the built page. `backend`, `collector`, `rollbar`: as a browser reaches them.
+    """`folder`: the built page. `backend`, `collector`, `rollbar`: as a browser reaches them; an
+    empty `backend` is this server, which sends on to `backend_upstream`. `rollbar_upstream`: where
+    its errors go on to, None where the browser sends them itself. `public`: the page's own address
+    as the outside has it, None where that is no other.
 
     Without a `rollbar_token` the page reports no errors; it is a client token, for all to read.
     """
@@ -39,6 +46,9 @@ class Config:
     debug: bool
     rollbar: str
     rollbar_token: str
+    backend_upstream: str | None = None
+    rollbar_upstream: str | None = None
+    public: str | None = None
     sender: Sender | None = None
     """Of the page's spans, where the collector takes none from browsers."""
     origins: frozenset[str] = ORIGINS
@@ -50,9 +60,14 @@ class Config:
         folder = Path(environ.get("PAGE_DIR", "dist"))
         if not (folder / "index.html").is_file():
             raise ValueError(f"PAGE_DIR {folder} holds no built page. `npm run build` makes it.")
+        upstreams = {
+            name: _url(name, environ[name]) if environ.get(name) else None
+            for name in ("BACKEND_UPSTREAM", "ROLLBAR_UPSTREAM", "PAGE_URL")
+        }
+        backend = _url("BACKEND_URL", environ.get("BACKEND_URL", "http://127.0.0.1:8000"))
         return cls(
             folder=folder,
-            backend=_url("BACKEND_URL", environ.get("BACKEND_URL", "http://127.0.0.1:8000")),
+            backend="" if upstreams["BACKEND_UPSTREAM"] else backend,
             collector=_url("COLLECTOR_URL", environ.get("COLLECTOR_URL", "http://127.0.0.1:4318")),
             release=environ.get("RELEASE", "unknown"),
             environment=environ.get("DEPLOYMENT_ENVIRONMENT", "local"),
@@ -61,6 +76,9 @@ class Config:
                 "ROLLBAR_ENDPOINT", environ.get("ROLLBAR_ENDPOINT", "https://api.rollbar.com/api/1")
             ),
             rollbar_token=environ.get("ROLLBAR_CLIENT_TOKEN", ""),
+            backend_upstream=upstreams["BACKEND_UPSTREAM"],
+            rollbar_upstream=upstreams["ROLLBAR_UPSTREAM"],
+            public=upstreams["PAGE_URL"],
             sender=Sender.from_environ(environ),
             origins=_origins(environ.get("FRONTEND_ORIGINS")),
         )
@@ -82,7 +100,9 @@ class Page:
             ("Cross-Origin-Resource-Policy", "same-origin"),
             ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
         ]
-        self._forward = Forwarder(config.sender, config.origins) if config.sender else None
+        self._forward = {
+            path: Forwarder(way, config.origins) for path, way in _ways(config).items()
+        }
         self._index = (config.folder / "index.html").read_bytes()
         self._files = WhiteNoise(
             self._other, root=config.folder, max_age=0, immutable_file_test=_immutable
@@ -96,18 +116,31 @@ class Page:
 
     def _other(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
-        if self._forward and path == forward.PATH:
-            status, body = self._forward(environ)
-            return _answer(environ, start, status, "application/octet-stream", body)
+        for known, send in self._forward.items():
+            if path == known or (known.endswith("/") and path.startswith(known)):
+                answer = send(environ) if forward.is_plain(path) else forward.Answer(NOT_FOUND)
+                return _answer(environ, start, answer.status, answer.kind, answer.body)
         if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
-            return _answer(environ, start, "405 Method Not Allowed", "text/plain", b"")
+            return _answer(environ, start, "405 Method Not Allowed", TEXT, b"")
         if path == "/health":
-            return _answer(environ, start, "200 OK", "text/plain", b"ok\n")
+            return _answer(environ, start, "200 OK", TEXT, b"ok\n")
         if path == "/config.js":
-            return _answer(environ, start, "200 OK", "text/javascript", self._script)
+            return _answer(environ, start, "200 OK", SCRIPT, self._script)
         if "." in path.rpartition("/")[2]:
-            return _answer(environ, start, "404 Not Found", "text/plain", b"no such file\n")
-        return _answer(environ, start, "200 OK", "text/html", self._index)
+            return _answer(environ, start, NOT_FOUND, TEXT, b"no such file\n")
+        return _answer(environ, start, "200 OK", HTML, self._index)
+
+
+def _ways(config: Config) -> dict[str, Way]:
+    """By the path; one that ends in `/` stands for all below it."""
+    ways = {}
+    if config.sender:
+        ways[forward.TRACES] = forward.traces(config.sender)
+    if config.backend_upstream:
+        ways[forward.API] = forward.api(config.backend_upstream, config.public)
+    if config.rollbar_upstream:
+        ways[forward.ITEMS] = forward.rollbar(config.rollbar_upstream)
+    return ways
 
 
 def create_app() -> Page:
@@ -124,18 +157,23 @@ def script(config: Config) -> bytes:
         "release": config.release,
         "environment": config.environment,
         "debug": config.debug,
-        "rollbar": {"endpoint": config.rollbar, "token": config.rollbar_token}
+        "rollbar": {"endpoint": _rollbar(config), "token": config.rollbar_token}
         if config.rollbar_token
         else None,
     }
     return f"window.CRUDDUR = {json.dumps(told)};\n".encode()
 
 
+def _rollbar(config: Config) -> str:
+    """Seen from the page."""
+    return ROLLBAR if config.rollbar_upstream else config.rollbar
+
+
 def _policy(config: Config) -> str:
-    asked = {config.backend}
+    asked = set() if config.backend_upstream else {config.backend}
     if not config.sender:
         asked.add(config.collector)
-    if config.rollbar_token:
+    if config.rollbar_token and not config.rollbar_upstream:
         asked.add(config.rollbar)
     origins = sorted(f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in asked)
     rules = {
@@ -161,7 +199,7 @@ def _answer(
     environ: WSGIEnvironment, start: StartResponse, status: str, kind: str, body: bytes
 ) -> list[bytes]:
     headers = [
-        ("Content-Type", f"{kind}; charset=utf-8"),
+        ("Content-Type", kind),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-cache"),
     ]

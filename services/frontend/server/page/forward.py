@@ -1,8 +1,11 @@
-"""The page's spans, sent on to a collector that wants to know who sends.
+"""What the page asks of others, sent on by the server that it came from: one origin for a browser.
 
-A browser can keep neither a token nor a key: whoever opens the page could read them. So the spans
-go to the server that the page came from, which shows its own. What it takes is bounded: anybody can
-send here what the page sends.
+A browser can keep neither a token nor a key: whoever opens the page could read them. So where a
+collector wants to know who sends, the page's spans go to its server, which shows its own. And in a
+cloud workspace, where each port has a host name of its own behind a login, a browser's question
+before a request to another one is turned away: requests to the backend take the same way there.
+
+The targets are fixed, and what is taken is bounded: anybody can send here what the page sends.
 """
 
 from __future__ import annotations
@@ -11,37 +14,47 @@ import http.client
 import os
 import ssl
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from wsgiref.types import WSGIEnvironment
 
-PATH = "/v1/traces"
-MOST_BYTES = 1 << 20
-TYPES = ("application/x-protobuf", "application/json")
-SECONDS = 3.0
-AT_ONCE = 2
-"""Of the server's four threads: a collector that hangs must not keep the page from being served."""
+TRACES = "/v1/traces"
+API = "/api/"
+ITEMS = "/rollbar/item/"
+"""Rollbar's, for a page whose browser does not reach the emulator."""
 
-Answer = tuple[str, bytes]
-"""Status line and body."""
+MOST_BYTES = 1 << 20
+MOST_ANSWER_BYTES = 8 << 20
+FORBIDDEN = "403 Forbidden"
+UNAVAILABLE = "503 Service Unavailable"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: str
+    kind: str = "application/octet-stream"
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
 class Sender:
-    """Where OTLP goes, and what is shown there."""
+    """An address that requests are sent on to, and what is shown there. `base`: in front of the
+    path.
+    """
 
     secure: bool
     address: str
-    headers: Mapping[str, str]
-    context: ssl.SSLContext | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    context: ssl.SSLContext | None = None
+    base: str = ""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Sender | None:
-        """By OpenTelemetry's own variables; None where there is no endpoint.
+        """The collector, by OpenTelemetry's own variables; None where there is no endpoint.
 
         Raises ValueError, one line that names the variables.
         """
@@ -59,71 +72,158 @@ class Sender:
             context=_context(environ) if parts.scheme == "https" else None,
         )
 
+    @classmethod
+    def to(cls, url: str) -> Sender:
+        """To an address without anything to show."""
+        parts = urlsplit(url)
+        return cls(parts.scheme == "https", parts.netloc, base=parts.path.rstrip("/"))
+
+    def connection(self, seconds: float) -> http.client.HTTPConnection:
+        if self.secure:
+            return http.client.HTTPSConnection(self.address, timeout=seconds, context=self.context)
+        return http.client.HTTPConnection(self.address, timeout=seconds)
+
+
+@dataclass(frozen=True)
+class Way:
+    """What of one path goes on. `taken`: the request's headers that go along; no cookie ever does.
+
+    `at_once`: of the server's threads; a target that hangs must not keep the page from being
+    served.
+    """
+
+    sender: Sender
+    methods: Collection[str]
+    types: Collection[str]
+    taken: Collection[str]
+    seconds: float
+    at_once: int
+    prefix: str = ""
+    """Of the path here, which the target does not know."""
+    shows: bool = False
+    """Whether the sender shows something of its own: a 401 is then not the browser's."""
+    proxied: bool = False
+    """Whether the target is to know who asked, and for which address."""
+    public: str | None = None
+    """That address, where the outside has another one for the page than this server."""
+
+
+def traces(sender: Sender) -> Way:
+    """The page's spans, to the collector."""
+    types = ("application/x-protobuf", "application/json")
+    return Way(sender, {"POST"}, types, ("content-encoding",), seconds=3, at_once=2, shows=True)
+
+
+def api(url: str, public: str | None) -> Way:
+    """What the page asks the backend for."""
+    taken = ("accept", "baggage", "traceparent", "tracestate", "user-agent", "x-cruddur-user")
+    return Way(
+        Sender.to(url),
+        {"GET", "POST"},
+        ("application/json",),
+        taken,
+        seconds=10,
+        at_once=3,
+        proxied=True,
+        public=public,
+    )
+
+
+def rollbar(url: str) -> Way:
+    """The page's errors, to Rollbar."""
+    taken = ("x-rollbar-access-token",)
+    sender = Sender.to(url)
+    return Way(sender, {"POST"}, ("application/json",), taken, 3, at_once=1, prefix="/rollbar")
+
 
 class Forwarder:
-    """Takes one export of spans from the page, and hands on the collector's answer."""
+    """Sends one kind of request on, and hands back the answer."""
 
-    def __init__(self, sender: Sender, origins: Collection[str]) -> None:
+    def __init__(self, way: Way, origins: Collection[str]) -> None:
         """`origins`: where browsers have the page from."""
-        self._sender = sender
+        self._way = way
         self._origins = origins
-        self._free = threading.BoundedSemaphore(AT_ONCE)
+        self._free = threading.BoundedSemaphore(way.at_once)
 
     def __call__(self, environ: WSGIEnvironment) -> Answer:
-        refused = _refusal(environ, self._origins)
+        refused = self._refusal(environ)
         if refused:
-            return refused, b""
+            return Answer(refused)
         if not self._free.acquire(blocking=False):
-            return "503 Service Unavailable", b""
+            return Answer(UNAVAILABLE)
         try:
             return self._send(environ)
         except (OSError, http.client.HTTPException):
-            # Whatever keeps the collector away: a browser's exporter tries again after a 503.
-            return "503 Service Unavailable", b""
+            # Whatever keeps the target away: a browser's exporter tries again after a 503.
+            return Answer(UNAVAILABLE)
         finally:
             self._free.release()
 
     def _send(self, environ: WSGIEnvironment) -> Answer:
-        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-        headers = {**self._sender.headers, "Content-Type": environ["CONTENT_TYPE"]}
-        if environ.get("HTTP_CONTENT_ENCODING"):
-            headers["Content-Encoding"] = environ["HTTP_CONTENT_ENCODING"]
-        connection = self._connection()
+        way = self._way
+        method = environ["REQUEST_METHOD"]
+        length = int(environ["CONTENT_LENGTH"]) if method == "POST" else 0
+        body = environ["wsgi.input"].read(length)
+        connection = way.sender.connection(way.seconds)
         try:
-            connection.request("POST", PATH, body, headers)
+            headers = dict(self._headers(environ))
+            connection.request(method, _target(environ, way), body or None, headers)
             answer = connection.getresponse()
-            content = answer.read(MOST_BYTES)
+            content = answer.read(MOST_ANSWER_BYTES + 1)
         finally:
             connection.close()
-        if answer.status in {401, 403}:
+        if (way.shows and answer.status in {401, 403}) or len(content) > MOST_ANSWER_BYTES:
             # It is this server that was refused, not the browser, which can do nothing about it.
-            return "502 Bad Gateway", b""
-        return f"{answer.status} {answer.reason}", content
+            return Answer("502 Bad Gateway")
+        kind = answer.getheader("Content-Type", "application/octet-stream")
+        return Answer(f"{answer.status} {answer.reason}", kind, content)
 
-    def _connection(self) -> http.client.HTTPConnection:
-        address = self._sender.address
-        if self._sender.context:
-            return http.client.HTTPSConnection(
-                address, timeout=SECONDS, context=self._sender.context
-            )
-        return http.client.HTTPConnection(address, timeout=SECONDS)
+    def _headers(self, environ: WSGIEnvironment) -> Iterator[tuple[str, str]]:
+        yield from self._way.sender.headers.items()
+        if environ["REQUEST_METHOD"] == "POST":
+            yield "Content-Type", environ["CONTENT_TYPE"]
+        for name in self._way.taken:
+            value = environ.get(f"HTTP_{name.upper().replace('-', '_')}")
+            if value:
+                yield name, value
+        if self._way.proxied:
+            # What the backend tells of a request is to be an address that people can open.
+            parts = urlsplit(self._way.public or f"http://{environ.get('HTTP_HOST', '')}")
+            port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+            yield "Host", f"{parts.hostname}:{port}"
+            yield "X-Forwarded-Proto", parts.scheme
+            seen = (environ.get("HTTP_X_FORWARDED_FOR"), environ.get("REMOTE_ADDR"))
+            yield "X-Forwarded-For", ", ".join(filter(None, seen))
+
+    def _refusal(self, environ: WSGIEnvironment) -> str | None:
+        if environ["REQUEST_METHOD"] not in self._way.methods:
+            return "405 Method Not Allowed"
+        # Another site's page in the same browser: it may not fill the user's traces. Not compared
+        # with Host: a site whose name was bound to this address anew sends its own there.
+        origin = environ.get("HTTP_ORIGIN")
+        foreign = origin is not None and origin not in self._origins
+        if foreign or environ.get("HTTP_SEC_FETCH_SITE") == "cross-site":
+            return FORBIDDEN
+        if environ["REQUEST_METHOD"] != "POST":
+            return None
+        if environ.get("CONTENT_TYPE", "").partition(";")[0].strip() not in self._way.types:
+            return "415 Unsupported Media Type"
+        length = environ.get("CONTENT_LENGTH", "")
+        if not length.isdigit():
+            return "411 Length Required"
+        return "413 Content Too Large" if int(length) > MOST_BYTES else None
 
 
-def _refusal(environ: WSGIEnvironment, origins: Collection[str]) -> str | None:
-    if environ["REQUEST_METHOD"] != "POST":
-        return "405 Method Not Allowed"
-    # Another site's page in the same browser: it may not fill the user's traces. Not compared with
-    # Host: a site whose name was bound to this address anew sends its own there.
-    origin = environ.get("HTTP_ORIGIN")
-    foreign = origin is not None and origin not in origins
-    if foreign or environ.get("HTTP_SEC_FETCH_SITE") == "cross-site":
-        return "403 Forbidden"
-    if environ.get("CONTENT_TYPE", "").partition(";")[0].strip() not in TYPES:
-        return "415 Unsupported Media Type"
-    length = environ.get("CONTENT_LENGTH", "")
-    if not length.isdigit():
-        return "411 Length Required"
-    return "413 Content Too Large" if int(length) > MOST_BYTES else None
+def _target(environ: WSGIEnvironment, way: Way) -> str:
+    """The path and query to ask for: made again of what was understood, whatever was written."""
+    path = environ["PATH_INFO"].removeprefix(way.prefix).encode("latin-1")
+    query = quote(environ.get("QUERY_STRING", ""), safe="=&%+")
+    return f"{way.sender.base}{quote(path, safe='/@:')}" + (f"?{query}" if query else "")
+
+
+def is_plain(path: str) -> bool:
+    """Whether a path leads down only."""
+    return not {"", ".", ".."} & {*path.strip("/").split("/")}
 
 
 def _context(environ: Mapping[str, str]) -> ssl.SSLContext:

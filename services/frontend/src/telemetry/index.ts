@@ -53,6 +53,7 @@ export function startTelemetry(settings: Settings): Reporter {
 function startTracing(settings: Settings, collector: string, session: string): void {
   // What the exporter cannot deliver is no error of the page's.
   diag.disable();
+  const traces = `${collector}/v1/traces`;
   const tasks = new Tasks();
   const requests = new OpenRequests();
   const provider = new WebTracerProvider({
@@ -70,7 +71,7 @@ function startTracing(settings: Settings, collector: string, session: string): v
       requests,
       new BatchSpanProcessor(
         new CleaningExporter(
-          new OTLPTraceExporter({ url: `${collector}/v1/traces`, timeoutMillis: 5000 }),
+          new OTLPTraceExporter({ url: traces, timeoutMillis: 5000 }),
         ),
         // A span is on its way within half a second; a collector that is away costs 512 spans.
         { scheduledDelayMillis: 500, maxQueueSize: 512, maxExportBatchSize: 64 },
@@ -87,7 +88,8 @@ function startTracing(settings: Settings, collector: string, session: string): v
   traceVitals(tracer, load);
   new FetchInstrumentation({
     propagateTraceHeaderCorsUrls: [beginsWith(settings.backend)],
-    ignoreUrls: [beginsWith(collector)],
+    // Only these: the backend may be at the same address.
+    ignoreUrls: [beginsWith(traces)],
     clearTimingResources: true,
     applyCustomAttributesOnSpan: (span) => requests.answered(span),
     requestHook: (span) => {

@@ -54,7 +54,8 @@ export function rollbarReporter(options: Options): Reporter {
           headers: { "Content-Type": "application/json", "X-Rollbar-Access-Token": options.token },
           body: JSON.stringify({ data: item(error, uuid, span, options) }),
           keepalive: true,
-          credentials: "omit",
+          // A workspace's port wants its login; no other origin gets any.
+          credentials: "same-origin",
         })
         .catch(() => console.warn("Rollbar cannot be reached; the error is in the trace only."));
     },
