@@ -106,7 +106,7 @@ CYCLONEDX_GOMOD := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.1
 CYCLONEDX_NPM := @cyclonedx/cyclonedx-npm@6.0.1
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 SHIPPED := requirements.txt services/requirements.txt services/frontend/server/requirements.txt emulators/requirements.txt
-NOT_SHIPPED := requirements-dev.txt tools/test_machine/requirements.txt collector/build/requirements-go.txt
+NOT_SHIPPED := requirements-dev.txt distro/tests/programs/requirements.txt tools/test_machine/requirements.txt collector/build/requirements-go.txt
 BUILD_COLLECTOR := .venv/bin/python -c 'from stack.collector_build import ensure_collector_binary as b; from stack.settings import ROOT; b(ROOT)'
 # `$(call bill,locks,file)`: the hashes stay in the locks, and no index is named, as the tool's own page on it is in later formats.
 bill = cat $(1) | sed -n 's/^\([A-Za-z0-9][^ ;\\]*\).*/\1/p' | sort -u | \

@@ -97,7 +97,7 @@ def check_known(name: str, line: int, known: Iterable[str]) -> str:
     if name.startswith("OTEL_"):
         raise StackError(
             f"{name} does not belong in {ENV_FILE} (line {line})",
-            "OTEL_* settings stand in services/otel.env and services/<service>/otel.env",
+            "OTEL_* settings stand in services/<service>/otel.env",
         )
     close = closest(name.upper(), known, SLIP)
     unknown = f"unknown name {name if close else _shown_name(name)} in {ENV_FILE} line {line}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ class FakeCollector:
     `script`: statuses for the next requests for spans; 200 once they are used up.
     `away`: 503 for spans, until who makes them says that all are made: GET /made.
     `enough`: who makes them is kept from its end until this holds, or for a minute: GET /end.
-    `whole`: each accepted request's path and body.
+    `whole`: each accepted request's path and body. `connections`: the senders' ports, by path.
     `lost`: the last `telemetry.lost` by (signal, reason). `hangs`: accepts and never answers.
     """
 
@@ -39,6 +40,7 @@ class FakeCollector:
     enough: Callable[[], bool] = lambda: True
     hangs: bool = False
     whole: list[tuple[str, bytes]] = field(default_factory=list)
+    connections: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     came: threading.Event = field(default_factory=threading.Event)
     ends: threading.Event = field(default_factory=threading.Event)
 
@@ -89,6 +91,7 @@ def serve_otlp() -> Iterator[FakeCollector]:
 
         def respond(self) -> None:
             body = self.body()
+            fake.connections[self.path].add(self.client_address[1])
             if self.command == "GET":
                 fake.came.wait()
                 fake.away = fake.away and self.path != "/made"

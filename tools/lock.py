@@ -11,6 +11,7 @@ from tools.entry import run_function
 
 LOCKS = (
     "services/requirements",
+    "distro/tests/programs/requirements",
     "emulators/requirements",
     "services/frontend/server/requirements",
     "tools/test_machine/requirements",
@@ -26,7 +27,8 @@ def main(upgrade: bool = False) -> None:
         command = [
             str(ROOT / ".venv/bin/uv"), "pip", "compile", "--quiet", "--universal",
             "--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url",
-            "--no-emit-find-links", f"--python-version={OLDEST_PYTHON}",
+            "--no-emit-find-links", "--no-emit-package=otel-stack-distro",
+            f"--python-version={OLDEST_PYTHON}",
             *(["--upgrade"] if upgrade else []),
             f"{lock}.in", "--output-file", f"{lock}.txt",
         ]  # fmt: skip

@@ -22,12 +22,10 @@ from otel_stack_distro.otlp_retry.ending import GRACE_SECONDS, Ending
 from otel_stack_distro.otlp_retry.losses import Losses
 from otel_stack_distro.otlp_retry.transport import RetryingTransport
 
-from stack.services import otel_env
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.fake_collector import serve_otlp
 
-SERVICES = ROOT / "services"
 REFUSES = "http://127.0.0.1:1"
 """Nobody listens on port 1."""
 
@@ -228,7 +226,7 @@ def test_losses_are_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None
     assert said == ["10", "610", "1210"]
 
 
-# From here on: the whole, as services/otel.env sets it, in a process of its own.
+# From here on: the whole, with the distro's defaults, in a process of its own.
 
 MAKE_SPANS = """
 import http.client, json, logging, sys, time
@@ -287,7 +285,6 @@ def run(
             *([url.removeprefix("http://")] if paced else []),
         ],
         env={
-            **otel_env(SERVICES / "otel.env"),
             "OTEL_SERVICE_NAME": "test",
             "OTEL_EXPORTER_OTLP_ENDPOINT": url,
             "OTEL_METRIC_EXPORT_INTERVAL": "500",

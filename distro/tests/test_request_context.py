@@ -20,13 +20,11 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from stack.services import otel_env
 from stack.settings import ROOT
 from stack.waiting import wait_for
 from tests.fake_collector import FakeCollector, serve_otlp
 from tests.ports import free_ports
 
-SERVICES = ROOT / "services"
 APPS = Path(__file__).resolve().parent / "apps"
 SECONDS = 60.0
 
@@ -101,7 +99,6 @@ def started(collector: FakeCollector) -> Iterator[int]:
         ],
         cwd=APPS,
         env={
-            **otel_env(SERVICES / "otel.env"),
             "OTEL_SERVICE_NAME": "streams",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
             "PATH": f"{bin_folder}{os.pathsep}{os.defpath}",

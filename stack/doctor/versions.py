@@ -155,5 +155,7 @@ def _release(version: str) -> tuple[int, ...]:
 
 def pins_of(pins: Mapping[str, str]) -> str:
     """The two numbers of a release, as people say it: `1.44.0/0.65b0`."""
-    known = {name: pins.get(name) for name in ("opentelemetry-api", "opentelemetry-distro")}
+    known = {
+        name: pins.get(name) for name in ("opentelemetry-api", "opentelemetry-instrumentation")
+    }
     return "/".join(version for version in known.values() if version) or "none of the core"

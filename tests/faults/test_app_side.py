@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from emulators.client import Client
-from stack.services import otel_env
 from stack.settings import ROOT
 from stack.telemetry import lost_by_service
 from stack.waiting import wait_for
@@ -243,7 +242,6 @@ def test_an_hour_without_a_collector_takes_no_more_memory_than_the_queues() -> N
     What is bounded is what waits: 16,384 spans and as many log records.
     """
     portion, portions = 9_000, 20
-    services = ROOT / "services"
     python = Path(sys.executable)
     done = subprocess.run(
         [
@@ -256,7 +254,6 @@ def test_an_hour_without_a_collector_takes_no_more_memory_than_the_queues() -> N
         ],
         cwd=ROOT,
         env={
-            **otel_env(services / "otel.env"),
             "OTEL_SERVICE_NAME": "feed",
             "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
             "PATH": f"{python.parent}{os.pathsep}{os.defpath}",

@@ -22,7 +22,12 @@ from tools.lock import LOCKS
 ADDRESSES = re.compile(r"pypi\.org|pythonhosted|registry\.npmjs|proxy\.golang\.org|npmmirror")
 
 BILLS = {path.name.partition(".")[0]: path for path in sorted((ROOT / "sbom").glob("*.cdx.json"))}
-NOT_SHIPPED = {"requirements-dev.txt", "tools/test_machine/requirements.txt", str(GO_LOCK)}
+NOT_SHIPPED = {
+    "requirements-dev.txt",
+    "distro/tests/programs/requirements.txt",
+    "tools/test_machine/requirements.txt",
+    str(GO_LOCK),
+}
 
 
 def locks() -> list[Path]:

@@ -147,7 +147,7 @@ def test_a_config_named_in_the_env_file_gives_the_names(root: Path) -> None:
         ("ZZZ=1\n", "unknown name ZZZ in .env line 1; .env.example lists the known names"),
         (
             "OTEL_SERVICE_NAME=mine\n",
-            "OTEL_* settings stand in services/otel.env and services/<service>/otel.env",
+            "OTEL_* settings stand in services/<service>/otel.env",
         ),
         ("BACKEND_PORT=\n", "BACKEND_PORT is empty (.env line 1)"),
         ("\nOTLP_HTTP_PORT=\n", "OTLP_HTTP_PORT is empty (.env line 2)"),

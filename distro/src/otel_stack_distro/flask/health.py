@@ -1,4 +1,4 @@
-"""`/api/health-check`: the process serves. Kept out of the traces by the services' otel.env."""
+"""`/api/health-check`: the process serves. No trace is made of it."""
 
 from __future__ import annotations
 

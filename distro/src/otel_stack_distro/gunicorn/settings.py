@@ -21,18 +21,21 @@ GRACEFUL_SECONDS = 5
 _PR_SET_PDEATHSIG = 1
 
 
-def settings(app: str, port: int, check: Callable[[], object]) -> dict[str, Any]:
+def settings(
+    app: str | None = None, port: int = 8000, check: Callable[[], object] | None = None
+) -> dict[str, Any]:
     """Settings of gunicorn, by name.
 
     `app`: served where the command names none. `port`: used where BIND is not set. `check`: reads
     the service's own settings; a ValueError from it ends the start with one line. It is called
     before there are workers, because a worker that cannot boot makes gunicorn print a traceback.
-    `RELOAD=true` starts the workers anew when a source of `app`'s package changes.
+    `RELOAD=true` starts the workers again when a source of the app's package changes.
     """
 
     def on_starting(_server: object) -> None:
         try:
-            check()
+            if check:
+                check()
             ClientAddress.from_environ()
         except ValueError as wrong:
             sys.exit(f"error: {wrong}")
@@ -44,17 +47,17 @@ def settings(app: str, port: int, check: Callable[[], object]) -> dict[str, Any]
         _end_with(server.pid)
         _log_as_worker()
         if reload:
-            _forget(app.partition(":")[0])
+            _forget(server.app.app_uri.partition(":")[0])
 
     return {
-        "wsgi_app": app,
+        **({"wsgi_app": app} if app else {}),
         "bind": os.environ.get("BIND", f"127.0.0.1:{port}"),
         "workers": int(os.environ.get("WEB_CONCURRENCY", "2")),
         "worker_class": "otel_stack_distro.gunicorn.worker.Worker",
         "reload": reload,
         # The worker's heartbeat is a file; on a disk under load it stalls, and the master kills it.
         "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108
-        # Docker kills after 10 s. A worker's exit takes 2 s with no collector (the distro);
+        # Docker kills after 10 s. A worker's exit takes 2 s with no collector (otlp_retry);
         # where one hangs the master has to end it.
         "graceful_timeout": GRACEFUL_SECONDS,
         # Of a trusted proxy's headers only the scheme is taken, none that names another path.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
@@ -169,5 +170,6 @@ def _wait(client: Any) -> RetryingTransport:
     # Upstream's `_transport` argument would leave certificates and credential providers to us.
     waiting = RetryingTransport(client._transport, of_this_process)  # noqa: SLF001
     client._transport = waiting  # noqa: SLF001
+    os.register_at_fork(after_in_child=waiting.leave_connections)
     of_this_process.begin_at_exit()
     return waiting

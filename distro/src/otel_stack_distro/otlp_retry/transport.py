@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import email.utils
 import logging
 import random
@@ -62,6 +63,7 @@ class RetryingTransport(BaseHTTPTransport):
         self._away_since: float | None = None
         self.gave_up = False
         self.asked = 0
+        self._left: list[object] = []
 
     def request(
         self,
@@ -116,6 +118,17 @@ class RetryingTransport(BaseHTTPTransport):
 
     def close(self) -> None:
         self._inner.close()
+
+    def leave_connections(self) -> None:
+        """Connect anew: two processes that speak on one connection spoil each other's requests.
+
+        The old pools stay referenced, since to clear one takes a lock that may have been forked.
+        """
+        session = getattr(self._inner, "_session", None)
+        if session is not None:
+            self._left.append(dict(session.adapters))
+            for prefix, adapter in list(session.adapters.items()):
+                session.mount(prefix, copy.copy(adapter))
 
     def _longest(self, deadline: float) -> float:
         left = min(deadline - time.monotonic(), self._ending.left)

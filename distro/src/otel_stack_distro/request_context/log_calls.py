@@ -35,6 +35,14 @@ class LogCallInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
 def _emit_or_handle(original: Any) -> Any:
     def emit(handler: LoggingHandler, record: logging.LogRecord) -> None:
+        # Python prints warnings to stderr where nobody set logging up. OpenTelemetry's handler
+        # alone is nobody, and a script must not fall silent for it.
+        last = logging.lastResort
+        if last and logging.getLogger().handlers == [handler] and record.levelno >= last.level:
+            last.handle(record)
+        if record.name.partition(".")[0] == "opentelemetry":
+            # Of an exporter that fails: sent through it, it would only feed itself.
+            return
         try:
             original(handler, record)
         except Exception:  # noqa: BLE001 - arguments are the app's, and may raise anything
