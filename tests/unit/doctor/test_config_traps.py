@@ -275,6 +275,7 @@ def test_each_trap_is_named_with_its_line(tmp_path: Path, name: str) -> None:
     matching = [trap for trap in traps if said in f"{trap.what}. {trap.todo}"]
     assert matching, traps
     assert matching[0].severity == severity
+    assert matching[0].todo, "the cure"
     line = int(matching[0].where.rpartition(":")[2])
     assert where in text.splitlines()[line - 1]
     assert matching[0].where == f"{tmp_path}/otel-config.yaml:{line}"

@@ -31,6 +31,9 @@ exporters:
 IN_THE_URL = f"exporters: {{otlphttp/acme: {{endpoint: 'https://in.example/v1/{SECRET}'}}}}"
 
 
+IN_A_HEADER_OF_ANY_NAME = SNIPPET.replace(f"Bearer {SECRET}", "none").replace("<dataset>", SECRET)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A project's folder of its own, into which may be written."""
@@ -120,7 +123,7 @@ service: {pipelines: {traces: {processors: [attributes/team], exporters: [otlp]}
     assert "processors" not in pipelines["logs/honeycomb"]
 
 
-@pytest.mark.parametrize("snippet", [SNIPPET, IN_THE_URL])
+@pytest.mark.parametrize("snippet", [SNIPPET, IN_THE_URL, IN_A_HEADER_OF_ANY_NAME])
 @pytest.mark.parametrize("write", ["", "fragment", "config"])
 def test_a_key_in_the_file_is_repeated_nowhere(
     root: Path, import_file: Import, capsys: pytest.CaptureFixture[str], write: str, snippet: str
