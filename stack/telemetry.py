@@ -124,27 +124,48 @@ def read_spans(file: Path, trace_id: str | None = None, offset: int = 0) -> list
 
 @dataclass(frozen=True)
 class Recorded:
-    """The spans of one service. `last`: when the latest of them ended, seconds since 1970."""
+    """How much there is of one service. `points`: of metrics. `last`: of when the latest of all is,
+    seconds since 1970.
+    """
 
     service: str
     spans: int
+    points: int
+    logs: int
     last: float
 
 
-def spans_by_service(file: Path) -> list[Recorded]:
-    """How many spans `file` holds of each service, in the order of names.
+def recorded_by_service(folder: Path) -> list[Recorded]:
+    """What the newest files of a telemetry folder hold of each service, in the order of names.
 
     Only what is counted is looked at: 64 MB, where the collector begins a new file, take about a
     second.
     """
-    counts: Counter[str] = Counter()
+    counts = {signal: Counter[str]() for signal in RECORD}
     last: dict[str, float] = {}
-    for export in _exports(_lines(file, None, 0)):
-        for resource, _, span in _items(export, "resourceSpans", "scopeSpans", "spans"):
+    for signal, file in RECORD.items():
+        for service, nanoseconds in _times(signal, _exports(_lines(folder / file, None, 0))):
+            counts[signal][service] += 1
+            last[service] = max(last.get(service, 0.0), nanoseconds / 1e9)
+    spans, points, logs = (counts[signal] for signal in RECORD)
+    return [
+        Recorded(service, spans[service], points[service], logs[service], last[service])
+        for service in sorted(last)
+    ]
+
+
+def _times(signal: str, exports: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
+    """Of each span, data point or log record its service, and its time in nanoseconds."""
+    names = {
+        "traces": ("resourceSpans", "scopeSpans", "spans"),
+        "metrics": ("resourceMetrics", "scopeMetrics", "metrics"),
+        "logs": ("resourceLogs", "scopeLogs", "logRecords"),
+    }[signal]
+    for export in exports:
+        for resource, _, item in _items(export, *names):
             service = str(resource.get("service.name", ""))
-            counts[service] += 1
-            last[service] = max(last.get(service, 0.0), int(span.get("endTimeUnixNano", 0)) / 1e9)
-    return [Recorded(service, counts[service], last[service]) for service in sorted(counts)]
+            for one in _data_points(item) if signal == "metrics" else (item,):
+                yield service, int(one.get("endTimeUnixNano") or one.get("timeUnixNano") or 0)
 
 
 @dataclass(frozen=True)
@@ -315,18 +336,22 @@ def _spans(export: Mapping[str, Any], attributes: Collection[str] | None = None)
 
 def _points(export: Mapping[str, Any]) -> Iterator[Point]:
     for resource, scope, metric in _items(export, "resourceMetrics", "scopeMetrics", "metrics"):
-        for kind in ("sum", "gauge", "histogram", "exponentialHistogram", "summary"):
-            for point in metric.get(kind, {}).get("dataPoints", ()):
-                value = point.get("asDouble", point.get("asInt", point.get("count", 0)))
-                yield Point(
-                    metric=metric.get("name", ""),
-                    unit=metric.get("unit", ""),
-                    scope=scope,
-                    value=float(value),
-                    time=int(point.get("timeUnixNano", 0)) / 1e9,
-                    resource=resource,
-                    attributes=_attributes(point),
-                )
+        for point in _data_points(metric):
+            value = point.get("asDouble", point.get("asInt", point.get("count", 0)))
+            yield Point(
+                metric=metric.get("name", ""),
+                unit=metric.get("unit", ""),
+                scope=scope,
+                value=float(value),
+                time=int(point.get("timeUnixNano", 0)) / 1e9,
+                resource=resource,
+                attributes=_attributes(point),
+            )
+
+
+def _data_points(metric: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for kind in ("sum", "gauge", "histogram", "exponentialHistogram", "summary"):
+        yield from metric.get(kind, {}).get("dataPoints", ())
 
 
 def _logs(export: Mapping[str, Any]) -> Iterator[Log]:

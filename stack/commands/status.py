@@ -28,7 +28,7 @@ from stack.runtimes.chosen import RUNTIMES, running_plan
 from stack.runtimes.service import Service
 from stack.secrecy import Redactor, secrets_of
 from stack.services import Plan
-from stack.telemetry import RECORD, Lost, Recorded, lost_lately, spans_by_service
+from stack.telemetry import RECORD, Lost, Recorded, lost_lately, recorded_by_service
 
 FULL = 0.8
 """A queue filled beyond this share is shown in red: there is little time left to act."""
@@ -37,13 +37,13 @@ FULL = 0.8
 def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show every service, the ledger, and whose spans are in the local record."""
+    """Show every service, the ledger, and what the local record has of whom."""
     plan = running_plan()
     runtime = RUNTIMES[plan.runtime]
     services = runtime.status(plan)
     entries, intakes, unread = _ledger(plan)
     refused, rejected = _refusals(plan)
-    recorded = spans_by_service(plan.telemetry_dir / RECORD["traces"])
+    recorded = recorded_by_service(plan.telemetry_dir)
     lost = lost_lately(plan.telemetry_dir / RECORD["metrics"])
     hide = Redactor(secrets_of(plan.settings, plan.vendors, os.environ))
     printed = last_errors(runtime.output(plan, "collector"), entries)
@@ -59,7 +59,7 @@ def run(
                     "ledger": [asdict(e) | {"last_error": errors.get(e.queue)} for e in entries],
                     "receivers": [asdict(one) for one in intakes],
                     "ledger_unread": unread,
-                    "spans": [asdict(one) for one in recorded],
+                    "recorded": [asdict(one) for one in recorded],
                     "lost": [asdict(one) for one in lost],
                     "refused": [asdict(one) for one in refused],
                     "rejected": [asdict(one) for one in rejected],
@@ -145,11 +145,12 @@ def _services(services: Sequence[Service]) -> Table:
 
 def _recorded(recorded: Sequence[Recorded]) -> Table:
     """By service: the collector's own counts do not tell one sender from another."""
-    table = Table("service", title=f"spans in {RECORD['traces']}", title_justify="left")
-    for column in ("spans", "last one"):
+    table = Table("service", title="in the local record", title_justify="left")
+    for column in ("spans", "data points", "log records", "the last"):
         table.add_column(column, justify="right")
     for one in recorded:
-        table.add_row(shown(one.service), str(one.spans), ago(time.time() - one.last))
+        counts = (str(number) if number else "-" for number in (one.spans, one.points, one.logs))
+        table.add_row(shown(one.service or "(none)"), *counts, ago(time.time() - one.last))
     return table
 
 

@@ -12,6 +12,7 @@ from stack.doctor.examination import Check
 from stack.doctor.machine import check_folders, check_ports, check_runtime
 from stack.doctor.receivers import check_refusals
 from stack.doctor.services import check_services
+from stack.doctor.telemetry import check_telemetry
 from stack.doctor.versions import check_versions
 from stack.vendors import checks
 
@@ -27,6 +28,7 @@ CHECKS: Mapping[str, Check] = {
     "delivery": check_delivery,
     "receivers": check_refusals,
     "services": check_services,
+    "telemetry": check_telemetry,
     "dead letters": check_dead_letters,
     **checks(),
     "clock": check_clock,

@@ -16,7 +16,7 @@ from stack import page_visit
 from stack.commands.verify import show
 from stack.errors import StackError
 from stack.runtimes import supervisor
-from stack.telemetry import RECORD, read_spans, spans_by_service
+from stack.telemetry import RECORD, read_spans, recorded_by_service
 from stack.verify import Start, Step, verify
 from tests.browser.conftest import Site, Visit
 from tests.integration.harness.native import start_process
@@ -148,5 +148,5 @@ def test_the_pages_spans_are_counted(site: Site, tmp_path: Path) -> None:
     of_page = [span for span in read_spans(record) if span.service == "frontend-react"]
     # The click, and its two requests.
     assert [span.trace_id for span in of_page].count(report.trace_id) == 3
-    counted = {one.service: one.spans for one in spans_by_service(record)}
+    counted = {one.service: one.spans for one in recorded_by_service(record.parent)}
     assert counted["frontend-react"] == len(of_page)

@@ -55,5 +55,5 @@ def test_a_container_serves_the_page_and_a_click_is_one_trace(checkout: Checkout
     services = {step["service"] for step in report["steps"]}
     assert services == {"frontend-react", "backend-flask", "profiles-flask"}
     # and status tells whose spans there are
-    spans = {one["service"]: one["spans"] for one in checkout.status()["spans"]}
+    spans = {one["service"]: one["spans"] for one in checkout.status()["recorded"]}
     assert spans["frontend-react"] == 3

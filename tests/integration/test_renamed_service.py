@@ -39,6 +39,6 @@ def test_renamed_services_are_what_up_and_verify_look_for(checkout: Checkout) ->
     report = json.loads(told)
     assert report["complete"], report
     assert {*NAMES.values()} <= {step["service"] for step in report["steps"]}
-    recorded = {one["service"] for one in checkout.status()["spans"]}
+    recorded = {one["service"] for one in checkout.status()["recorded"]}
     assert {*NAMES.values()} <= recorded
     assert checkout.run("down").code == 0

@@ -26,7 +26,7 @@ def printed(renderable: object) -> str:
 @pytest.mark.parametrize(
     "renderable",
     [
-        _recorded([Recorded(HOSTILE, 7, time.time())]),
+        _recorded([Recorded(HOSTILE, 7, 0, 0, time.time())]),
         _lost(Lost(HOSTILE, HOSTILE, HOSTILE, 7, time.time())),
         _services(
             [Service("collector", running=False, state="EXITED", restarts=1, detail=HOSTILE)]

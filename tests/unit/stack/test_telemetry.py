@@ -15,8 +15,8 @@ from stack.telemetry import (
     read_logs,
     read_points,
     read_spans,
+    recorded_by_service,
     size,
-    spans_by_service,
 )
 
 TRACE, OTHER = "0af7651916cd43dd8448eb211c80319c", "1af7651916cd43dd8448eb211c80319c"
@@ -175,7 +175,7 @@ def test_logs_of_one_trace(tmp_path: Path) -> None:
     assert len(read_logs(file)) == 2
 
 
-def test_spans_are_counted_by_service_with_the_time_of_the_last(tmp_path: Path) -> None:
+def test_what_each_service_sent_is_counted_with_the_time_of_the_last(tmp_path: Path) -> None:
     # given two services, one of them in two exports, and a line that is not whole yet
     other = traces(span(endTimeUnixNano="5000000000"))
     other["resourceSpans"][0]["resource"]["attributes"] = [
@@ -189,12 +189,21 @@ def test_spans_are_counted_by_service_with_the_time_of_the_last(tmp_path: Path) 
     )
     with file.open("a") as stream:
         stream.write('{"resourceSpans": [')
+    # and one that sends no spans
+    resource = {"attributes": [attribute("service.name", "stringValue", "batch")]}
+    points = [{"timeUnixNano": "6000000000"}, {"timeUnixNano": "7000000000"}]
+    metrics = [{"metrics": [{"name": "jobs", "sum": {"dataPoints": points}}]}]
+    exported = {"resourceMetrics": [{"resource": resource, "scopeMetrics": metrics}]}
+    write(tmp_path / "metrics.jsonl", exported)
+    logs = [{"logRecords": [{"timeUnixNano": "8000000000"}]}]
+    write(tmp_path / "logs.jsonl", {"resourceLogs": [{"resource": resource, "scopeLogs": logs}]})
     # then
-    assert spans_by_service(file) == [
-        Recorded("backend-flask", 3, 3.0),
-        Recorded("frontend-react", 1, 5.0),
+    assert recorded_by_service(tmp_path) == [
+        Recorded("backend-flask", 3, 0, 0, 3.0),
+        Recorded("batch", 0, 2, 1, 8.0),
+        Recorded("frontend-react", 1, 0, 0, 5.0),
     ]
-    assert spans_by_service(tmp_path / "none.jsonl") == []
+    assert recorded_by_service(tmp_path / "none") == []
 
 
 def lost(process: str, reason: str, total: int, second: int = 0) -> dict[str, Any]:
