@@ -26,6 +26,7 @@ from stack.runtimes import native
 from stack.services import make_plan
 from stack.settings import ROOT
 from stack.telemetry import Span
+from stack.verify import Start, verify
 from stack.waiting import wait_for
 from stack.workspace import settings_of
 from tests.browser.conftest import PATIENCE_SECONDS, WORKSPACE_DOMAIN, Site
@@ -34,6 +35,7 @@ from tests.integration.harness.plans import shipped_plan
 from tests.integration.harness.witness import ARRIVAL_SECONDS
 from tests.local_http import Handler, serve
 
+VERIFY_SECONDS = 60
 COOKIE = "workspace=mine"
 HOP = {"connection", "host", "keep-alive", "transfer-encoding", "content-length"}
 
@@ -224,6 +226,13 @@ def test_what_vendors_show_can_be_opened(workspace: Site, visitor: Page) -> None
         seconds=ARRIVAL_SECONDS,
     )
     assert segments[0]["http"]["request"]["url"] == f"{asks_the_api_at(workspace)}/api/debug/error"
+
+
+def test_verify_goes_the_pages_way(workspace: Site) -> None:
+    if workspace.plan.settings.page_requests == "direct":
+        pytest.skip("only the test's browser knows that host name")
+    report = verify(workspace.plan, VERIFY_SECONDS, start=Start.PAGE)
+    assert report.complete, report.deliveries
 
 
 def clicks(site: Site, since: int) -> list[Span]:

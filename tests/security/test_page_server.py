@@ -287,6 +287,15 @@ def test_errors_go_to_rollbars_items_and_nowhere_else_there(
     assert (path, seen["x-rollbar-access-token"]) == ("/api/1/item/", TOKEN)
 
 
+@pytest.mark.parametrize(("debug", "asked"), [("true", ["/rollbar/test"]), ("false", [])])
+def test_an_error_is_made_on_purpose_only_where_that_is_wanted(
+    collector: FakeCollector, tmp_path: Path, debug: str, asked: list[str]
+) -> None:
+    with serving(tmp_path, BACKEND_UPSTREAM=collector.url, DEBUG_ROUTES=debug) as page:
+        requests.get(f"{page}/rollbar/test", timeout=30)
+    assert [path for path, _ in collector.asked] == asked
+
+
 @pytest.mark.parametrize("origin", [PUBLIC, "https://localhost:3000"])
 def test_the_pages_names_in_a_workspace_may_post(
     in_workspace: str, collector: FakeCollector, origin: str

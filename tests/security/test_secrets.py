@@ -49,6 +49,7 @@ COMMANDS = (
     ("replay",),
     ("reload",),
     ("logs", "--lines=100000"),
+    ("traces",),
 )
 
 

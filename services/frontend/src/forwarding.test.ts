@@ -24,7 +24,7 @@ describe("what the development server sends on", () => {
 
   it("requests to the backend, where it has one to send them to", () => {
     const environ = { BACKEND_UPSTREAM: "http://127.0.0.1:4567" };
-    expect(forwarding(environ)?.["/api/"]?.target).toBe("http://127.0.0.1:4567");
+    expect(forwarding(environ)?.["^/(api/|rollbar/test$)"]?.target).toBe("http://127.0.0.1:4567");
     expect(settingsScript(environ)).toContain('"backend":""');
   });
 

@@ -26,7 +26,7 @@ export function forwarding(environ: Environment): Record<string, ProxyOptions> |
       },
     }),
     ...(backend && {
-      "/api/": {
+      "^/(api/|rollbar/test$)": {
         target: backend,
         xfwd: true,
         bypass: (request) =>

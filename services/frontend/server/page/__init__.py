@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from whitenoise import WhiteNoise
 
 from page import forward
-from page.forward import Forwarder, Sender, Way
+from page.forward import Forwarder, Sender
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -100,9 +100,7 @@ class Page:
             ("Cross-Origin-Resource-Policy", "same-origin"),
             ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
         ]
-        self._forward = {
-            path: Forwarder(way, config.origins) for path, way in _ways(config).items()
-        }
+        self._forward = _forwarders(config)
         self._index = (config.folder / "index.html").read_bytes()
         self._files = WhiteNoise(
             self._other, root=config.folder, max_age=0, immutable_file_test=_immutable
@@ -131,16 +129,19 @@ class Page:
         return _answer(environ, start, "200 OK", HTML, self._index)
 
 
-def _ways(config: Config) -> dict[str, Way]:
+def _forwarders(config: Config) -> dict[str, Forwarder]:
     """By the path; one that ends in `/` stands for all below it."""
-    ways = {}
+    found = {}
     if config.sender:
-        ways[forward.TRACES] = forward.traces(config.sender)
+        found[forward.TRACES] = Forwarder(forward.traces(config.sender), config.origins)
     if config.backend_upstream:
-        ways[forward.API] = forward.api(config.backend_upstream, config.public)
+        way = forward.api(config.backend_upstream, config.public)
+        found[forward.API] = Forwarder(way, config.origins)
+        if config.debug:
+            found[forward.RAISES] = found[forward.API]
     if config.rollbar_upstream:
-        ways[forward.ITEMS] = forward.rollbar(config.rollbar_upstream)
-    return ways
+        found[forward.ITEMS] = Forwarder(forward.rollbar(config.rollbar_upstream), config.origins)
+    return found
 
 
 def create_app() -> Page:

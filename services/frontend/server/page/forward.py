@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TRACES = "/v1/traces"
 API = "/api/"
+RAISES = "/rollbar/test"
+"""The backend's, which makes an item for Rollbar; there where errors are made on purpose."""
 ITEMS = "/rollbar/item/"
 """Rollbar's, for a page whose browser does not reach the emulator."""
 
