@@ -11,11 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 from importlib.metadata import entry_points
+from typing import Any
 
 import pytest
-from amazon.opentelemetry.distro.sampler._clock import _Clock
 from opentelemetry import trace
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.sdk.resources import Resource
@@ -25,6 +24,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from otel_stack_distro.xray import create_sampler
 from otel_stack_distro.xray.argument import parse_argument
 from otel_stack_distro.xray.proxy import ProxyError, SamplingProxy
+from otel_stack_distro.xray.rules import Rules
 from otel_stack_distro.xray.sampler import XRayRemoteSampler
 
 from stack.settings import ROOT
@@ -47,9 +47,10 @@ def start() -> Iterator[Callable[[str], Sampler]]:
     """Make samplers for a URL, that poll five times a second and stop with the test."""
     started: list[XRayRemoteSampler] = []
 
-    def make(url: str) -> Sampler:
+    def make(url: str, clock: Callable[[], float] = time.time) -> Sampler:
         wanted = parse_argument(f"endpoint={url}")
-        sampler = XRayRemoteSampler(SamplingProxy(wanted.host, wanted.port), RESOURCE, 0.2)
+        proxy = SamplingProxy(wanted.host, wanted.port)
+        sampler = XRayRemoteSampler(proxy, RESOURCE, 0.2, clock)
         started.append(sampler)
         return ParentBased(root=sampler)
 
@@ -100,31 +101,19 @@ def test_200_requests_at_the_rule_of_cruddur(
     assert {each["RuleName"] for each in xray.statistics} == {"Cruddur"}
 
 
-class Clock(_Clock):  # type: ignore[misc]
-    """As AWS's, by which the reservoir is filled; it goes on when told."""
-
-    def __init__(self) -> None:
-        # As AWS's has it; in whole seconds, or a quarter of one may be a little less.
-        self.time = datetime.now().replace(microsecond=0)  # noqa: DTZ005
-
-    def now(self) -> datetime:
-        return self.time
-
-
 def test_the_reservoir_is_sampled_each_second_whatever_the_rate(
-    xray: fake_xray.FakeXRay, start: Callable[[str], Sampler], monkeypatch: pytest.MonkeyPatch
+    xray: fake_xray.FakeXRay, start: Callable[..., Sampler]
 ) -> None:
     # given a rule of rate 0 with twenty requests a second guaranteed
     xray.put_rule(RuleName="r", Priority=1, FixedRate=0.0, ReservoirSize=20)
-    # AWS's code empties the reservoir with each new quota: one quota is enough here
-    xray.interval = 60
-    clock = Clock()
-    monkeypatch.setattr("otel_stack_distro.xray.sampler._Clock", lambda: clock)
-    sampler = start(xray.url)
+    # and a clock that goes on when it is told to
+    now = float(int(time.time()))
+    sampler = start(xray.url, lambda: now)
     until(lambda: sampled(sampler, 1) >= 0 and bool(xray.statistics), "the quota is asked for")
 
     def after(seconds: float) -> int:
-        clock.time += timedelta(seconds=seconds)
+        nonlocal now
+        now += seconds
         return sampled(sampler, 50)
 
     # Before it is, one a second is borrowed.
@@ -403,3 +392,69 @@ def test_an_answer_that_makes_no_sense_is_an_error_not_a_rule(content: bytes) ->
         with pytest.raises(ProxyError):
             SamplingProxy("127.0.0.1", port).get_sampling_rules()
         thread.join()
+
+
+RULE = {"RuleName": "r", "Priority": 1, "FixedRate": 1.0, "ReservoirSize": 0}
+SPAN = {
+    "url.path": "/api/orders/7",
+    "http.request.method": "POST",
+    "server.address": "shop.example",
+    "tenant": "gold-1",
+}
+
+
+@pytest.mark.parametrize(
+    ("looked_at", "fits"),
+    [
+        ({"URLPath": "/api/*/7"}, True),
+        ({"URLPath": "/api/orders/?"}, True),
+        ({"URLPath": "/api/orders"}, False),
+        ({"URLPath": "/api.orders/7"}, False),
+        ({"HTTPMethod": "POST", "Host": "*.example"}, True),
+        ({"HTTPMethod": "GET", "Host": "*.example"}, False),
+        ({"ServiceName": "backend-*"}, True),
+        ({"ServiceType": "AWS::ECS::Container"}, False),
+        ({"Attributes": {"tenant": "gold-*"}}, True),
+        ({"Attributes": {"tenant": "gold-*", "region": "*"}}, False),
+    ],
+)
+def test_a_rule_applies_to_what_all_its_patterns_fit(looked_at: dict[str, Any], fits: bool) -> None:
+    rules = Rules(RESOURCE.attributes, "client", now=0)
+    rest = {"RuleName": "rest", "Priority": 2, "FixedRate": 0, "ReservoirSize": 0}
+    rules.replace([rest, {**RULE, **looked_at}], now=0)
+
+    assert rules.decides(SPAN, IDS.generate_trace_id(), now=0) is fits
+
+
+def test_an_old_instrumentations_names_do_too() -> None:
+    rules = Rules(RESOURCE.attributes, "client", now=0)
+    rest = {"RuleName": "rest", "Priority": 2, "FixedRate": 0, "ReservoirSize": 0}
+    rules.replace([{**RULE, "URLPath": "/orders", "Host": "shop"}, rest], now=0)
+    span = {"http.url": "https://shop:8443/orders?page=2", "http.host": "shop"}
+
+    assert rules.decides(span, IDS.generate_trace_id(), now=0)
+
+
+def test_what_is_borrowed_is_reported_until_there_is_a_quota_and_when_it_ends() -> None:
+    rules = Rules(RESOURCE.attributes, "client", now=0)
+    rules.replace([{**RULE, "FixedRate": 0.0, "ReservoirSize": 9}], now=0)
+
+    def second(now: float) -> dict[str, Any]:
+        for _ in range(20):
+            rules.decides(SPAN, IDS.generate_trace_id(), now)
+        [told] = rules.statistics(now)
+        return {name: told[name] for name in ("RequestCount", "SampledCount", "BorrowCount")}
+
+    assert second(1) == {"RequestCount": 20, "SampledCount": 1, "BorrowCount": 1}
+    rules.follow([{"RuleName": "r", "ReservoirQuota": 5, "ReservoirQuotaTTL": 10}], now=1)
+    assert second(2) == {"RequestCount": 20, "SampledCount": 5, "BorrowCount": 0}
+    assert second(11) == {"RequestCount": 20, "SampledCount": 1, "BorrowCount": 1}
+    assert rules.statistics(11) == []
+
+
+def test_rules_unread_for_an_hour_are_none_any_more() -> None:
+    rules = Rules(RESOURCE.attributes, "client", now=0)
+    rules.replace([RULE], now=0)
+
+    assert all(rules.decides(SPAN, IDS.generate_trace_id(), 3599) for _ in range(100))
+    assert not all(rules.decides(SPAN, IDS.generate_trace_id(), 3600) for _ in range(100))

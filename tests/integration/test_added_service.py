@@ -19,7 +19,7 @@ ENTRY = """\
     <<: *hardened
     build: {<<: *service_build, args: {<<: *python_args, SERVICE: orders}}
     command: [opentelemetry-instrument, gunicorn, "orders:create_app()"]
-    env_file: [../services/otel.env, ../services/orders/otel.env]
+    env_file: [../services/orders/otel.env]
     environment: {<<: *sends, BIND: "0.0.0.0:8000", BACKEND_URL: "http://backend-flask:8000"}
     ports: ["127.0.0.1:${ORDERS_PORT:-4569}:8000"]
     healthcheck: {test: [CMD, python3, -IS, /app/probe.py, "http://127.0.0.1:8000/health"]}

@@ -53,7 +53,6 @@ def running_backend(
             [python.bin / "opentelemetry-instrument", "gunicorn", app],
             cwd=SERVICES / "backend",
             env={
-                **otel_env(SERVICES / "otel.env"),
                 **otel_env(SERVICES / "backend/otel.env"),
                 "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
                 "PYTHONPATH": os.pathsep.join(map(str, (SERVICES / "backend", *modules))),

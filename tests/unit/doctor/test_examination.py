@@ -173,7 +173,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for service in ("backend", "profiles"):
         (tmp_path / "services" / service).mkdir(parents=True)
         (tmp_path / "services" / service / "otel.env").write_text(f"OTEL_SERVICE_NAME={service}\n")
-    (tmp_path / "services/otel.env").write_text("OTEL_A=1\n")
     shutil.copytree(ROOT / "compose", tmp_path / "compose")
     (tmp_path / "collector").mkdir()
     (tmp_path / "collector/otel-config.yaml").write_text(

@@ -113,7 +113,7 @@ def root(tmp_path: Path) -> Path:
     for name in (VENDORS, Path("services/backend"), Path("services/profiles")):
         (tmp_path / name).mkdir(parents=True)
     shutil.copytree(ROOT / "compose", tmp_path / "compose")
-    for file in ("otel.env", "backend/otel.env", "profiles/otel.env"):
+    for file in ("backend/otel.env", "profiles/otel.env"):
         shutil.copyfile(ROOT / "services" / file, tmp_path / "services" / file)
     config = yaml.safe_load((ROOT / CONFIG_FILE).read_text())
     headers = {f"k{n}": f"${{env:VENDOR_K{n}}}" for n in range(len(DRAWN))}

@@ -26,7 +26,6 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / "services" / service / "otel.env").write_text(
             f"OTEL_SERVICE_NAME={service}-flask\n"
         )
-    (tmp_path / "services/otel.env").write_text("OTEL_SERVICE_NAME=shared\nOTEL_A=1\n")
     shutil.copytree(ROOT / "compose", tmp_path / "compose")
     return tmp_path
 
@@ -38,15 +37,6 @@ def test_the_app_starts_after_what_it_needs(root: Path) -> None:
     order = sorted(plan.processes, key=lambda process: process.start_order)
     names = [process.name for process in order]
     assert names.index("collector") < names.index("profiles-flask") < names.index("backend-flask")
-
-
-def test_a_service_has_the_shared_variables_and_its_own_over_them(root: Path) -> None:
-    # when
-    plan = make_plan(Settings(collector=COLLECTOR), root, "native")
-    # then
-    backend = next(process for process in plan.processes if process.name == "backend-flask")
-    assert backend.environment["OTEL_SERVICE_NAME"] == "backend-flask"
-    assert backend.environment["OTEL_A"] == "1"
 
 
 @pytest.mark.parametrize(

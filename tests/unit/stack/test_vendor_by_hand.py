@@ -39,7 +39,7 @@ def root(tmp_path: Path) -> Path:
     for folder in (VENDORS, Path("services/backend"), Path("services/profiles")):
         (tmp_path / folder).mkdir(parents=True)
     shutil.copytree(ROOT / "compose", tmp_path / "compose")
-    for file in ("otel.env", "backend/otel.env", "profiles/otel.env"):
+    for file in ("backend/otel.env", "profiles/otel.env"):
         shutil.copyfile(ROOT / "services" / file, tmp_path / "services" / file)
     for part in (CONFIG_FILE, REDACTION_FILE):
         shutil.copyfile(ROOT / part, tmp_path / part)

@@ -1,9 +1,4 @@
-"""AWS's sampling decisions, with a poller that survives forks and outages.
-
-The decisions (matching, reservoir, statistics, targets) are AWS's own code. Its poller is not used:
-its timers do not exist in a forked gunicorn worker, and one failed poll empties its rules for the
-next five minutes (docs/decisions/0006-remote-sampling.md).
-"""
+"""X-Ray's decisions for the SDK, with a poller that survives forks and outages."""
 
 from __future__ import annotations
 
@@ -14,25 +9,18 @@ import secrets
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from amazon.opentelemetry.distro.sampler._clock import _Clock
-from amazon.opentelemetry.distro.sampler._fallback_sampler import _FallbackSampler
-from amazon.opentelemetry.distro.sampler._rule_cache import _RuleCache
-from amazon.opentelemetry.distro.sampler._sampling_rule import _SamplingRule
-from amazon.opentelemetry.distro.sampler._sampling_target import _SamplingTargetResponse
 from opentelemetry.context import Context, attach, detach
-from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import Link, SpanKind, get_current_span
+from opentelemetry.trace.span import TraceState
+from opentelemetry.util.types import Attributes
 
 from otel_stack_distro.xray.proxy import ProxyError, SamplingProxy
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.trace import Link, SpanKind
-    from opentelemetry.trace.span import TraceState
-    from opentelemetry.util.types import Attributes
+from otel_stack_distro.xray.rules import Rules
 
 # What X-Ray's own SDKs use until a target names another interval.
 TARGETS_INTERVAL = 10.0
@@ -49,12 +37,19 @@ class XRayRemoteSampler(Sampler):
     the others. It never raises and never waits.
     """
 
-    def __init__(self, proxy: SamplingProxy, resource: Resource, polling_interval: float) -> None:
+    def __init__(
+        self,
+        proxy: SamplingProxy,
+        resource: Resource,
+        polling_interval: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._proxy = proxy
         self._resource = resource
         self._polling_interval = polling_interval
-        self._clock = _Clock()
+        self._clock = clock
         self._known: list[dict[str, Any]] = []
+        self._known_since = self._modified = 0.0
         self._forget_process()
         this = weakref.ref(self)
 
@@ -71,34 +66,28 @@ class XRayRemoteSampler(Sampler):
 
         A fork during a poll would copy whatever that thread was in the middle of.
         """
-        self._begin_lock = threading.Lock()
-        self._rules: Any = None
-        self._fallback = _FallbackSampler(self._clock)
+        self._lock = threading.Lock()
+        self._rules: Rules | None = None
         self._stopped = threading.Event()
         self._failing = False
 
-    def _begin(self) -> Any:
+    def _begin(self) -> Rules:
         """Start to sample in this process, as a client of its own for X-Ray's quotas."""
-        with self._begin_lock:
-            if self._rules is None:
-                rules = _RuleCache(
-                    self._resource,
-                    self._fallback,
-                    secrets.token_hex(12),
-                    self._clock,
-                    threading.Lock(),
-                )
-                if self._known:
-                    rules.update_sampling_rules([_SamplingRule(**each) for each in self._known])
-                self._rules = rules
-                # Where threads carry their maker's context on, its lines would have the first
-                # request's trace for good.
-                token = attach(Context())
-                try:
-                    threading.Thread(target=self._poll, name="xray-sampling", daemon=True).start()
-                finally:
-                    detach(token)
-        return self._rules
+        now = self._clock()
+        rules = Rules(self._resource.attributes, secrets.token_hex(12), now)
+        if self._known:
+            rules.replace(self._known, now)
+        # Where threads carry their maker's context on, its lines would have the first request's
+        # trace for good.
+        token = attach(Context())
+        try:
+            poll = threading.Thread(
+                target=self._poll, args=(rules,), name="xray-sampling", daemon=True
+            )
+            poll.start()
+        finally:
+            detach(token)
+        return rules
 
     def should_sample(  # noqa: PLR0917 - the SDK's signature
         self,
@@ -110,10 +99,14 @@ class XRayRemoteSampler(Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
-        rules = self._rules or self._begin()
-        decide: Sampler = self._fallback if rules.expired() else rules
-        return decide.should_sample(
-            parent_context, trace_id, name, kind, attributes, links, trace_state
+        del name, kind, links, trace_state
+        with self._lock:
+            self._rules = self._rules or self._begin()
+            sampled = self._rules.decides(attributes or {}, trace_id, self._clock())
+        return SamplingResult(
+            Decision.RECORD_AND_SAMPLE if sampled else Decision.DROP,
+            attributes,
+            get_current_span(parent_context).get_span_context().trace_state,
         )
 
     def get_description(self) -> str:
@@ -123,7 +116,7 @@ class XRayRemoteSampler(Sampler):
         """End this process's polling; sampling goes on by what is known."""
         self._stopped.set()
 
-    def _poll(self) -> None:
+    def _poll(self, rules: Rules) -> None:
         stopped = self._stopped
         # Workers that start together must not ask together for ever.
         jitter = random.uniform(0.0, 0.1)  # noqa: S311
@@ -134,46 +127,56 @@ class XRayRemoteSampler(Sampler):
             if stopped.wait(max(0.0, min(next_rules, next_targets) - time.monotonic())):
                 return
             if time.monotonic() >= next_targets:
-                changed, asked_interval = self._read_targets()
+                changed, asked_interval = self._read_targets(rules)
                 targets_interval = asked_interval or targets_interval
                 next_targets = time.monotonic() + targets_interval * (1 + jitter)
                 if changed:
                     next_rules = time.monotonic()
             if time.monotonic() >= next_rules:
-                ok = self._read_rules()
+                ok = self._read_rules(rules)
                 pause = (
                     self._polling_interval if ok else min(RETRY_INTERVAL, self._polling_interval)
                 )
                 next_rules = time.monotonic() + pause * (1 + jitter)
 
-    def _read_rules(self) -> bool:
+    def _read_rules(self, rules: Rules) -> bool:
         """Take over X-Ray's rules; on failure keep the known ones and say so once."""
         try:
-            rules = self._proxy.get_sampling_rules()
-            self._rules.update_sampling_rules([_SamplingRule(**rule) for rule in rules])
-        except (ProxyError, TypeError, ValueError) as error:
+            written = self._proxy.get_sampling_rules()
+            with self._lock:
+                rules.replace(written, self._clock())
+        except (ProxyError, KeyError, TypeError, ValueError) as error:
             self._note_failure(error)
             return False
-        self._known = rules
+        self._known = written
+        self._known_since = self._clock()
         if self._failing:
             self._failing = False
             _logger.info("X-Ray's sampling rules are read again at %s", self._proxy)
         return True
 
-    def _read_targets(self) -> tuple[bool, float | None]:
+    def _read_targets(self, rules: Rules) -> tuple[bool, float | None]:
         """Report the statistics; say whether rules changed, and after how long to ask again."""
-        statistics, _ = self._rules.get_all_statistics()
+        with self._lock:
+            statistics = rules.statistics(self._clock())
         if not statistics:
             return False, None
         try:
-            answer = self._proxy.get_sampling_targets([_document(each) for each in statistics])
+            answer = self._proxy.get_sampling_targets(statistics)
             targets = answer["SamplingTargetDocuments"]
-            changed, _ = self._rules.update_sampling_targets(_SamplingTargetResponse(**answer))
+            with self._lock:
+                rules.follow(targets, self._clock())
             intervals = [float(each["Interval"]) for each in targets if each.get("Interval")]
-        except (ProxyError, AttributeError, TypeError, ValueError) as error:
+            changed = self._changed(float(answer.get("LastRuleModification") or 0))
+        except (ProxyError, AttributeError, KeyError, TypeError, ValueError) as error:
             self._note_failure(error)
             return False, None
-        return bool(changed), max(1.0, min(intervals)) if intervals else None
+        return changed, max(1.0, min(intervals)) if intervals else None
+
+    def _changed(self, modified: float) -> bool:
+        """Whether a rule was changed since. Only at first by this machine's clock."""
+        before, self._modified = self._modified or self._known_since, modified
+        return modified > before
 
     def _note_failure(self, error: Exception) -> None:
         if not self._failing:
@@ -186,8 +189,3 @@ class XRayRemoteSampler(Sampler):
                 if self._known
                 else "Until they can, one request a second and 5 % of the others are sampled",
             )
-
-
-def _document(statistics: dict[str, Any]) -> dict[str, Any]:
-    """Name the fields as X-Ray's API does: AWS's code says SampleCount for its SampledCount."""
-    return {"SampledCount" if name == "SampleCount" else name: v for name, v in statistics.items()}
