@@ -16,6 +16,7 @@ from stack.doctor.telemetry.logs import logs_without_trace
 from stack.doctor.telemetry.names import default_names, shared_names
 from stack.doctor.telemetry.times import skewed_clocks
 from stack.finding import About, Finding
+from stack.traces import trace_command
 
 SUBJECTS: tuple[Callable[[Latest], Iterable[Flaw]], ...] = (
     default_names,
@@ -37,10 +38,18 @@ def check_telemetry(setup: Setup) -> Iterator[Finding]:
     record = latest(setup.plan.telemetry_dir)
     flaws = [*(flaw for subject in SUBJECTS for flaw in subject(record)), *clashes(setup.plan)]
     for flaw in flaws:
-        when = f"; the last {ago(time.time() - flaw.last)}" if flaw.last else ""
-        yield about.warning(f"{flaw.service} {flaw.what}{when}", flaw.todo)
+        yield about.warning(f"{flaw.service} {flaw.what}{_last(flaw, record)}", flaw.todo)
     if not flaws:
         names = sorted({span.service for span in record.spans})
         yield about.ok(
             f"nothing is wrong with what {', '.join(names) or 'services'} sent in the last hour"
         )
+
+
+def _last(flaw: Flaw, record: Latest) -> str:
+    """When it was seen last, and what shows the trace."""
+    if not flaw.last:
+        return ""
+    ids = (span.trace_id for span in record.spans if span.end / 1e9 == flaw.last)
+    shows = next((f": {trace_command(trace_id)}" for trace_id in ids), "")
+    return f"; the last {ago(time.time() - flaw.last)}{shows}"

@@ -229,6 +229,12 @@ def test_each_flaw_is_one_line_with_the_service_and_the_cure(
     assert "ago" in finding.what
 
 
+def test_a_flaw_names_the_trace_that_shows_it(setup: Setup, record: Record) -> None:
+    server_error(record)
+    [finding] = told(setup)
+    assert finding.what.endswith(f" ago: make trace ID={TRACE[:8]}")
+
+
 def two_workers(record: Record) -> None:
     for instance in ("1", "2"):
         record.span(resource={"service.instance.id": instance})
