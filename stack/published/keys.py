@@ -12,9 +12,9 @@ PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _SECRET_HEADER = re.compile(r"key|token|team|auth|secret|licen[cs]e|dsn", re.IGNORECASE)
-_LOOKS_SECRET = re.compile(r"[\w+/=.:-]{20,}")
-_SECRET_IN_URL = re.compile(r"@|\?|/[\w=-]{20,}")
-_SECRET_SETTINGS = frozenset({"token", "password", "client_secret"})
+_LOOKS_SECRET = re.compile(r"[\w+/=.:@-]{20,}")
+_SECRET_IN_URL = re.compile(r"://.*@|://.*\?|://.*/[\w=-]{20,}")
+_SECRET_SETTINGS = frozenset({"token", "password", "client_secret", "key_pem"})
 _SCHEME = re.compile(r"(Bearer|Basic|ApiKey|Api-Key|Token) +(?=\S)", re.IGNORECASE)
 _OF_SCHEME = {"bearer": "TOKEN", "token": "TOKEN", "basic": "BASIC_AUTH"}
 
@@ -52,23 +52,30 @@ class Keys:
     def _text(self, vendor: str, value: str, path: tuple[str, ...]) -> str:
         text = str(as_variables(value))
         setting = path[-1] if path else ""
-        whole = re.fullmatch(r"\$\{env:[^}]*\}", text)
-        open_ = "${env:" in text or PLACEHOLDER.search(text) is not None
-        if setting.endswith("endpoint") and not whole:
+        if re.fullmatch(r"\$\{env:[^}]*\}", text):
+            return text
+        secret = _is_secret(path, text)
+        # Elsewhere <…> and […] may be parts of a regular expression.
+        filled_in = "headers" in path or setting.endswith(("endpoint", "_name"))
+        to_fill_in = (filled_in or secret) and PLACEHOLDER.search(text) is not None
+        if setting.endswith("endpoint"):
             name = self._name(vendor, setting, value)
-            if not (open_ or "}" in text or _SECRET_IN_URL.search(text)):
+            if not (secret or to_fill_in or "}" in text):
                 return f"${{env:{name}:-{value}}}"
-            self.notes.setdefault(name, value if open_ else f"{setting} in {self.file}")
+            self._note(name, setting, "" if secret else value)
             return f"${{env:{name}}}"
-        if "${env:" in text or not (open_ or _is_secret(path, text)):
+        if "${env:" in text or not (secret or to_fill_in):
             return text
         scheme = _SCHEME.match(text)
-        secret = text[scheme.end() :] if scheme else text
+        rest = text[scheme.end() :] if scheme else text
         word = _OF_SCHEME.get(scheme[1].lower(), "API_KEY") if scheme else setting
-        name = self._name(vendor, word, secret)
-        shown = PLACEHOLDER.search(secret) is not None
-        self.notes.setdefault(name, secret if shown else f"{setting} in {self.file}")
+        name = self._name(vendor, word, rest)
+        shown = PLACEHOLDER.search(rest) and not _LOOKS_SECRET.fullmatch(rest)
+        self._note(name, setting, rest if shown else "")
         return f"{scheme[0] if scheme else ''}${{env:{name}}}"
+
+    def _note(self, name: str, setting: str, shown: str) -> None:
+        self.notes.setdefault(name, shown or f"{setting} in {self.file}")
 
     def _name(self, vendor: str, setting: str, value: str) -> str:
         if value not in self._names:
@@ -85,6 +92,8 @@ class Keys:
 
 
 def _is_secret(path: tuple[str, ...], value: str) -> bool:
+    if _SECRET_IN_URL.search(value):
+        return True
     if "headers" in path[:-1]:
         return bool(_SECRET_HEADER.search(path[-1]) or _LOOKS_SECRET.fullmatch(value))
     return bool(path) and path[-1] in _SECRET_SETTINGS

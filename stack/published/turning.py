@@ -274,10 +274,11 @@ class _Turning:
         own = self.base["exporters"][there] or {}
         for key in required_keys(Fragment(there, "", "", {there: own})):
             self.into.keys[key] = f"for {there}"
-        values = "\n".join(headers_of(own).values())
+        known = headers_of(own)
         for header, value in headers_of(body).items():
-            known = header in headers_of(own)
-            if not known or ("$" not in value and f":-{value}}}" not in values):
+            here = known.get(header, "")
+            # Without a default it is a key, and in `.env`.
+            if not re.fullmatch(r"\$\{env:\w+\}", here) and f":-{value}}}" not in here:
                 self._lose(f"header {header} of exporter {name}", f"{there} has its own")
 
     def _region(self, body: Mapping[str, Any]) -> None:

@@ -29,6 +29,9 @@ exporters:
     headers: {{Authorization: Bearer {SECRET}, x-dataset: <dataset>}}
 """
 IN_THE_URL = f"exporters: {{otlphttp/acme: {{endpoint: 'https://in.example/v1/{SECRET}'}}}}"
+OF_THE_PROXY = SNIPPET.replace(
+    "    headers", f"    proxy_url: http://me:{SECRET}@proxy.example\n    headers"
+)
 
 
 IN_A_HEADER_OF_ANY_NAME = SNIPPET.replace(f"Bearer {SECRET}", "none").replace("<dataset>", SECRET)
@@ -123,7 +126,7 @@ service: {pipelines: {traces: {processors: [attributes/team], exporters: [otlp]}
     assert "processors" not in pipelines["logs/honeycomb"]
 
 
-@pytest.mark.parametrize("snippet", [SNIPPET, IN_THE_URL, IN_A_HEADER_OF_ANY_NAME])
+@pytest.mark.parametrize("snippet", [SNIPPET, IN_THE_URL, OF_THE_PROXY, IN_A_HEADER_OF_ANY_NAME])
 @pytest.mark.parametrize("write", ["", "fragment", "config"])
 def test_a_key_in_the_file_is_repeated_nowhere(
     root: Path, import_file: Import, capsys: pytest.CaptureFixture[str], write: str, snippet: str
@@ -181,6 +184,16 @@ def test_what_cannot_be_had_is_said_in_one_line_and_nothing_is_written(
 
     assert "\n" not in str(refused.value)
     assert written(root) == before
+
+
+def test_a_pattern_is_no_placeholder(
+    import_file: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    selectors = "{metric_name_selectors: ['^[a-z]+$$'], dimensions: [[x]]}"
+    import_file(f"exporters: {{awsemf/mine: {{metric_declarations: [{selectors}]}}}}")
+
+    exporter = parse(capsys.readouterr().out, Path("out"))["exporters"]["awsemf/mine"]
+    assert exporter["metric_declarations"][0]["metric_name_selectors"] == ["^[a-z]+$$"]
 
 
 def test_aws_stays_emulated_until_it_is_live(
