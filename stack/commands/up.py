@@ -113,6 +113,8 @@ def _show(plan: Plan, proofs: Sequence[Proof]) -> None:
     table.add_row(
         "OTLP", f"{plan.otlp_url} (HTTP)" + (f", 127.0.0.1:{grpc} (gRPC)" if grpc else "")
     )
+    if plan.settings.public_url:
+        table.add_row("", f"{outside(plan, plan.otlp_url)} from elsewhere, if that port is public")
     table.add_row("traces", str(plan.telemetry_dir / "traces.jsonl"))
     first = "" if plan.instrumented else "make add-service · "
     table.add_row("next", f"{first}make status · make traces · make logs · make down · make help")
