@@ -7,6 +7,7 @@ It is settled in the WSGI environment, before anything looks: the span's `client
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Literal, cast
@@ -22,7 +23,7 @@ _DETAILS = ("full", "network", "none")
 _MOST_PROXIES = 8
 # The parts that are usually taken for anonymous enough: a house or an office, not a device.
 _PREFIX = {4: 24, 6: 48}
-_PORTS = {"http": "80", "https": "443"}
+_PORT = re.compile(r":([0-9]{1,5})$")
 _OTHER_PLACES = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_TRUE_CLIENT_IP")
 
 
@@ -61,10 +62,10 @@ class ClientAddress:
         """Have `environ` say what telemetry may know of the client, and which port it asked: behind
         a proxy the one that the server listens on is another, and X-Ray's URL would have it.
         """
-        host, scheme = environ.get("HTTP_HOST", ""), environ.get("wsgi.url_scheme", "http")
-        port = host.rpartition("]")[2].rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
-        if host:
-            environ["SERVER_PORT"] = port or _PORTS[scheme]
+        if "HTTP_HOST" in environ:
+            named = _PORT.search(environ["HTTP_HOST"])
+            default = "443" if environ.get("wsgi.url_scheme") == "https" else "80"
+            environ["SERVER_PORT"] = named[1] if named else default
         if self.trusted_proxies:
             hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
             # Each proxy appends whom it saw: what stands further left, the client may have made up.

@@ -48,6 +48,26 @@ def test_a_forwarded_address_is_believed_as_far_as_the_proxies_are(
 
 
 @pytest.mark.parametrize(
+    ("scheme", "host", "port"),
+    [
+        ("https", "3000-name.ws-eu.gitpod.io", "443"),
+        ("http", "app.example", "80"),
+        ("https", "app.example:8443", "8443"),
+        ("http", "[2001:db8::1]:4567", "4567"),
+        ("http", "[2001:db8::1]", "80"),
+        ("http", "app.example:port", "80"),
+        ("http", f"app.example:{'9' * 5000}", "80"),
+        ("http", "", "80"),
+    ],
+)
+def test_the_port_is_the_one_that_was_asked(scheme: str, host: str, port: str) -> None:
+    """Behind a proxy the server listens on another one, and X-Ray's URL is made of it."""
+    environ = {"HTTP_HOST": host, "wsgi.url_scheme": scheme, "SERVER_PORT": "4567"}
+    ClientAddress().settle(environ)
+    assert environ["SERVER_PORT"] == port
+
+
+@pytest.mark.parametrize(
     ("peer", "network"),
     [
         ("203.0.113.77", "203.0.113.0"),
