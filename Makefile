@@ -81,6 +81,10 @@ env: .venv/stack ## The variables of a service that runs elsewhere (SERVICE=orde
 import: .venv/stack ## Turn a vendor's published config or snippet into our form (FILE=… NAME=… WRITE=fragment|config)
 	@$(STACK) import $(if $(FILE),'$(FILE)') $(if $(NAME),--name='$(NAME)') $(if $(WRITE),--write=$(WRITE))
 
+.PHONY: add-service
+add-service: .venv/stack ## A service of yours becomes part of the stack (NAME=orders SOURCE=../orders APP=orders:app)
+	@$(STACK) add-service $(if $(NAME),'$(NAME)') $(if $(SOURCE),'$(SOURCE)') $(if $(APP),--app='$(APP)') $(if $(HEALTH),--health='$(HEALTH)') $(if $(VERIFY),--verify='$(VERIFY)') $(if $(PORT),--port='$(PORT)')
+
 .PHONY: replay
 replay: .venv/stack ## Send again what a vendor refused for good, once that is put right (VENDOR=xray: only its)
 	@$(STACK) replay $(VENDOR)

@@ -15,8 +15,11 @@ from stack.entry import run_app
 COMMANDS = (
     "up", "dev", "down", "verify", "status", "doctor", "validate", "reload", "break", "heal",
     "provision", "queries", "logs", "config", "certificates", "replay", "env",
-    "traces", "trace", "import",
+    "traces", "trace", "import", "add-service",
 )  # fmt: skip
+
+_MODULES = {"break": "break_", "add-service": "add_service"}
+"""Where a command's name is no module's."""
 
 
 def app_for(word: str | None) -> typer.Typer:
@@ -26,7 +29,8 @@ def app_for(word: str | None) -> typer.Typer:
     app.callback(help="Runs the stack, and shows what it did.")(lambda: None)
     for name in [word] if word in COMMANDS else COMMANDS:
         # A word of Python's has an underscore behind it as a module's name.
-        module = import_module(f"stack.commands.{name}{'_' if iskeyword(name) else ''}")
+        file = f"{name.replace('-', '_')}{'_' if iskeyword(name) else ''}"
+        module = import_module(f"stack.commands.{file}")
         app.command(name=name)(module.run)
     return app
 

@@ -73,7 +73,8 @@ class Native(_Shape):
     """What a process needs that a container's image brings along. Paths as seen from the project.
 
     `venv`: an environment below `.run`, with `requirements` and the `packages` whose folders are
-    named; `what` names them for people.
+    named; `what` names them for people. With `unlocked`, `requirements` is no lock but what a
+    service names itself, and these packages are added where it does not name them.
     `binary`: runs in place of an image's entrypoint. `ports`: those that a container keeps to
     itself.
     """
@@ -85,6 +86,7 @@ class Native(_Shape):
     requirements: str | None = None
     what: str = ""
     packages: tuple[str, ...] = ()
+    unlocked: tuple[str, ...] = ()
     binary: Literal["collector"] | None = None
     environment: dict[str, Text] = {}
     ports: tuple[str, ...] = ()
@@ -124,7 +126,7 @@ def load_services(root: Path, without: Iterable[str] = ()) -> dict[str, Service]
     Raises StackError that names the place of what is not understood, or a service that needs one
     that is left out.
     """
-    found = dict(_parsed(read_committed(root / COMPOSE_FILE)))
+    found = dict(parse_services(read_committed(root / COMPOSE_FILE)))
     for name in without:
         file = COMPOSE_FILE.with_name(f"{name}.yaml")
         for service in yaml.safe_load(read_committed(root / file))["services"]:
@@ -140,7 +142,8 @@ def load_services(root: Path, without: Iterable[str] = ()) -> dict[str, Service]
 
 
 @cache
-def _parsed(text: str) -> Mapping[str, Service]:
+def parse_services(text: str) -> Mapping[str, Service]:
+    """Every service of the compose file's text, as `load_services` has them."""
     try:
         tree = yaml.safe_load(text)
         found = {str(name): _service(name, body) for name, body in tree["services"].items()}

@@ -10,7 +10,7 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stack.caches import own_caches
@@ -52,7 +52,8 @@ def install(lock: Path, what: str, *, into: Path) -> None:
 
     Raises InstallError, StackError where the disk is full; what is there by then stays.
     """
-    _uv(what, into, "--require-hashes", "--only-binary=:all:", f"--requirement={lock}")
+    locked = ("--require-hashes", "--no-deps", "--only-binary=:all:")
+    _install(what, into, *locked, f"--requirement={lock}")
 
 
 def install_folder(folder: Path, what: str, *, into: Path) -> None:
@@ -61,17 +62,34 @@ def install_folder(folder: Path, what: str, *, into: Path) -> None:
 
     Raises as `install` does.
     """
-    _uv(what, into, "--no-build-isolation", f"--editable={folder}")
+    _install(what, into, "--no-deps", "--no-build-isolation", f"--editable={folder}")
 
 
-def _uv(what: str, into: Path, *words: str) -> None:
+def install_unlocked(
+    requirements: Path, what: str, folders: Iterable[Path], more: Iterable[str], *, into: Path
+) -> None:
+    """Install what a service names in `requirements`, which need not be locked; with it the
+    packages in `folders`, those called `more`, and the instrumentation of what is there.
+
+    Raises as `install` does, also for packages that cannot be together.
+    """
+    # Hashes are asked of what has one, and then of nothing: what is added has none.
+    _install(what, into, f"--requirement={requirements}")
+    own = [f"--editable={folder}" for folder in folders]
+    together = ["--no-verify-hashes", f"--requirement={requirements}", *own, *more]
+    _install(what, into, *together)
+    bootstrap = [str(into / "bin/opentelemetry-bootstrap"), "--action=requirements"]
+    _install(what, into, *together, *run(bootstrap, seconds=ASK_SECONDS).split())
+
+
+def _install(what: str, into: Path, *words: str) -> None:
     pip = pip_settings()
     command = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet"]
     if (into / "pyvenv.cfg").exists():
         command += [f"--python={into}"]
     else:
         command += [f"--python={sys.executable}", f"--target={into}"]
-    command += [*words, "--no-deps"]
+    command += words
     if pip.get("no-index", "0") not in _NO:
         command += ["--no-index"]
     try:
@@ -94,6 +112,8 @@ def _refusal(failed: ProgramError, what: str) -> StackError:
     reason = ": ".join([*errors[:1], *causes[-1:]]) or failed.last_line or failed.reason
     if "Hash mismatch" in reason:
         todo = "the index has another file than the one that was locked: ask whoever runs it"
+    elif "No solution found" in reason:
+        todo = "have the service's requirements allow what is named here"
     elif _PERMISSION.search(reason):
         todo = "run make as the owner of that file, or in a clone of your own"
     else:

@@ -16,7 +16,7 @@ from stack.console import step
 from stack.disk import check_room, full_disk
 from stack.errors import StackError
 from stack.locking import only_one
-from stack.packages import install, install_folder
+from stack.packages import install, install_folder, install_unlocked
 from stack.program import ProgramError, run
 
 VENV_SECONDS = 60
@@ -28,13 +28,16 @@ ROOM = 400
 @dataclass(frozen=True)
 class PythonEnv:
     """`what` names its packages for people. `packages`: folders of the project that are installed
-    besides what the lock names; an edit of their sources needs no other environment.
+    besides what the lock names; an edit of their sources needs no other environment. With
+    `unlocked`, `lock` is a service's own requirements, which need not be locked, and these packages
+    are added where it does not name them, and the instrumentation of what is there.
     """
 
     folder: Path
     lock: Path
     what: str
     packages: tuple[Path, ...] = ()
+    unlocked: tuple[str, ...] = ()
 
     @property
     def bin(self) -> Path:
@@ -47,9 +50,12 @@ def ensure_env(env: PythonEnv) -> None:
     Raises StackError with the reason when it fails; what was half made is removed.
     """
     venv, lock, what = env.folder, env.lock, env.what
+    if not lock.is_file():
+        raise StackError(f"{lock} is missing", "restore it")
     sources = (lock, *(package / "pyproject.toml" for package in env.packages))
     contents = b"".join(source.read_bytes() for source in sources)
-    wanted = hashlib.sha256(sys.version.encode() + contents).hexdigest()
+    about = f"{sys.version}{''.join(env.unlocked)}"
+    wanted = hashlib.sha256(about.encode() + contents).hexdigest()
     stamp = venv / "lock.sha256"
     with only_one(venv.with_suffix(".lock")):
         if stamp.exists() and stamp.read_text() == wanted and _made_here(venv):
@@ -63,9 +69,12 @@ def ensure_env(env: PythonEnv) -> None:
                 run(
                     [sys.executable, "-m", "venv", "--without-pip", str(venv)], seconds=VENV_SECONDS
                 )
-                install(lock, what, into=venv)
-                for package in env.packages:
-                    install_folder(package, f"{package}/", into=venv)
+                if env.unlocked:
+                    install_unlocked(lock, what, env.packages, env.unlocked, into=venv)
+                else:
+                    install(lock, what, into=venv)
+                    for package in env.packages:
+                        install_folder(package, f"{package}/", into=venv)
             except ProgramError as failed:
                 shutil.rmtree(venv, ignore_errors=True)
                 full = full_disk(f"{what} could not be installed", failed.output)

@@ -120,6 +120,7 @@ def _python(plan: Plan, native: Native) -> PythonEnv | None:
         plan.root / native.requirements,
         native.what,
         tuple(plan.root / package for package in native.packages),
+        native.unlocked,
     )
 
 
