@@ -80,9 +80,9 @@ import os
 span("parent")
 trace.get_tracer_provider().force_flush()
 child = os.fork()
-span("child" if child == 0 else "parent again")
-trace.get_tracer_provider().force_flush()
 if child: os.waitpid(child, 0)
+span("parent again" if child else "child")
+trace.get_tracer_provider().force_flush()
 """
     with serve_otlp() as collector:
         assert ended(start(collector, program))[0] == 0
