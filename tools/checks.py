@@ -15,10 +15,13 @@ from pathlib import Path
 
 import typer
 
+from stack.caches import own_caches
+from stack.collector_build import BUILD_ENVIRONMENT, ensure_go
 from stack.console import console, step
 from stack.errors import StackError
 from stack.images import ensure_images
 from stack.page_build import SOURCES, ensure_node_packages
+from stack.program import ProgramError, run
 from stack.runtimes import native
 from stack.services import make_plan
 from stack.settings import ROOT, load_settings
@@ -39,6 +42,10 @@ SECURITY = ("tests/security", *PARALLEL)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # `make faults` is the whole table; a case waits nearly all the time.
 FAULTS = ("--runtime=native", "--numprocesses=3", "--dist=worksteal")
+
+# Go's checksum database vouches for it.
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
+ACTIONLINT_SECONDS = 300
 
 # A file's tests share a collector; slow senders are waited for while bombs are thrown at another.
 OVERLOAD = ("--runtime=native", *PARALLEL)
@@ -62,6 +69,7 @@ def run_all() -> list[Outcome]:
     runs all the same.
     """
     outcomes = [_lint(name, command) for name, command in lint_commands(ROOT).items()]
+    outcomes.append(_checked("actionlint", lambda: lint_workflows(ROOT)))
     outcomes.append(_checked("what the tests start", _prepare))
     try:
         engine = _checked("a Docker engine and the images", _engine_and_images)
@@ -133,6 +141,28 @@ def lint_commands(root: Path) -> dict[str, list[str]]:
         "hadolint": [_tool("hadolint"), *dockerfiles],
         "shellcheck": [_tool("shellcheck"), *shell],
     }
+
+
+def lint_workflows(root: Path) -> None:
+    """Run actionlint, which is a program of Go's, over `.github/workflows`. Raises StackError."""
+    go = str(ensure_go(ROOT).path)
+    command = [
+        go,
+        "run",
+        ACTIONLINT,
+        "-no-color",
+        "-pyflakes=",
+        f"-shellcheck={_tool('shellcheck')}",
+    ]
+    try:
+        run(
+            command,
+            seconds=ACTIONLINT_SECONDS,
+            environment={**own_caches(ROOT), **BUILD_ENVIRONMENT},
+            cwd=root,
+        )
+    except ProgramError as failed:
+        raise StackError(f"actionlint: {(failed.standard_output or str(failed)).strip()}") from None
 
 
 def _tool(name: str) -> str:
