@@ -43,9 +43,8 @@ def run(
     plan = make_plan(settings, ROOT, "native") if live else running_plan()
     announce(plan, running=not live)
     target = aws_target(settings)
-    service = next(iter(plan.called), "")
-    parameters = template_parameters(settings.collector, settings.log_route, service)
-    template = Template.read(ROOT)
+    parameters = template_parameters(settings.collector, settings.log_route, plan.called)
+    template = Template.read(ROOT).for_services(plan.called)
     account = account_of(target)
     while True:
         with step(f"comparing account {account} in {target.region} with {TEMPLATE_FILE}"):

@@ -34,6 +34,11 @@ class Setup:
     def root(self) -> Path:
         return self.plan.root
 
+    @property
+    def service_names(self) -> tuple[str, ...]:
+        """Raises StackError for a service that nobody gives a name."""
+        return tuple(process.service_name for process in self.plan.instrumented)
+
     def vendor(self, name: str) -> Vendor:
         return next(vendor for vendor in self.vendors if vendor.name == name)
 

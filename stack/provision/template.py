@@ -6,17 +6,22 @@ CloudFormation resolves and compares; here the text is only looked at and cut.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from stack.compose_file import COMPOSE_FILE
 from stack.errors import StackError
 
 GROUP_FILE = "aws/group.json"
 RULE_FILE = "aws/sampling-rule.json"
 TEMPLATE_FILE = "aws/telemetry.yaml"
+
+LONGEST_NAMES = 780
+"""For the names of services in a metric filter, whose pattern has 1024 characters at most."""
 
 NAMES = {
     "AWS::XRay::Group": "GroupName",
@@ -56,6 +61,21 @@ class Template:
                 f"{TEMPLATE_FILE} cannot be read ({error.strerror})", "restore it from git"
             ) from error
 
+    def for_services(self, services: Sequence[str]) -> Template:
+        """One with a sampling rule for each service; the first one's is the template's own."""
+        root: Any = yaml.compose(self.text, yaml.SafeLoader)
+        resources: Any = _members(root)["Resources"]
+        own = _members(resources)["SamplingRule"]
+        for number, service in enumerate(services[1:], start=2):
+            rule = deepcopy(own)
+            properties = _members(_members(_members(rule)["Properties"])["SamplingRule"])
+            name, given = properties["RuleName"], properties["ServiceName"]
+            name.value = f"{name.value}-{number}"
+            given.tag, given.value, given.style = "tag:yaml.org,2002:str", service, '"'
+            key = yaml.ScalarNode("tag:yaml.org,2002:str", f"SamplingRule{number}")
+            resources.value.append((key, rule))
+        return Template(str(yaml.serialize(root))) if services[1:] else self
+
     def names(self, parameters: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         """Type and name of each resource that has a name in NAMES, by logical id."""
         found = {}
@@ -89,13 +109,26 @@ def _members(node: Any) -> dict[str, Any]:
 
 
 def template_parameters(
-    collector: Mapping[str, str], log_route: str, service: str
+    collector: Mapping[str, str], log_route: str, services: Sequence[str]
 ) -> dict[str, str]:
     """Name the groups and the namespace as the collector does, by its variables.
 
-    `log_route`: `otlp` or `watchtower`, as in `.env`. `service`: whom group, rule and alarms watch.
-    Raises StackError where the collector's config does not name them.
+    `log_route`: `otlp` or `watchtower`, as in `.env`. `services`: whom group, rule and alarms
+    watch. Raises StackError where the collector's config does not name them, and for more services
+    than a metric filter takes.
     """
+    if not services:
+        raise StackError(
+            "there is no service that people call, so there is nothing to watch",
+            "add one: make add-service NAME=orders SOURCE=../orders",
+        )
+    by_collector = _any(f"($.resource.['service.name'] = \"{one}\")" for one in services)
+    by_watchtower = _any(f'($.service = "{one}")' for one in services)
+    if len(by_collector) + len(by_watchtower) > LONGEST_NAMES:
+        raise StackError(
+            f"a metric filter of CloudWatch's has no room for {len(services)} services by name",
+            f"take x-verify from those in {COMPOSE_FILE} that no alarm has to watch",
+        )
     for name in ("CLOUDWATCH_LOG_GROUP", "CLOUDWATCH_NAMESPACE"):
         if name not in collector:
             raise StackError(
@@ -105,7 +138,10 @@ def template_parameters(
             )
     group, namespace = collector["CLOUDWATCH_LOG_GROUP"], collector["CLOUDWATCH_NAMESPACE"]
     return {
-        "ServiceName": service,
+        "ServiceName": services[0],
+        "GroupFilter": " OR ".join(f'service("{one}")' for one in services),
+        "CollectorRecords": by_collector,
+        "WatchtowerRecords": by_watchtower,
         "LogGroupName": group,
         "MetricNamespace": namespace,
         "MetricsLogGroupName": f"/metrics/{namespace}",
@@ -113,15 +149,9 @@ def template_parameters(
     }
 
 
-def service_names(root: Path) -> dict[str, str]:
-    """Map each `OTEL_SERVICE_NAME` to the file under `root/services/` that sets it."""
-    names = {}
-    for path in sorted(root.glob("services/*/otel.env")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            key, equals, value = line.partition("=")
-            if equals and key.strip() == "OTEL_SERVICE_NAME":
-                names[value.strip()] = str(path.relative_to(root))
-    return names
+def _any(conditions: Iterable[str]) -> str:
+    several = [*conditions]
+    return several[0] if len(several) == 1 else f"({' || '.join(several)})"
 
 
 def named_services(filter_expression: str) -> list[str]:

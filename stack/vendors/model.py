@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -105,8 +104,8 @@ class Examined(Protocol):
     """What a vendor's checks look at."""
 
     @property
-    def root(self) -> Path:
-        """The project's folder."""
+    def service_names(self) -> tuple[str, ...]:
+        """What the services are called in telemetry."""
 
     @property
     def vendors(self) -> tuple[Vendor, ...]:

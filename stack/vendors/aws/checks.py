@@ -32,7 +32,7 @@ from botocore.exceptions import (
 
 from stack.asking import ANSWER_SECONDS, CONNECT_SECONDS
 from stack.finding import About, Finding
-from stack.provision.template import GROUP_FILE, RULE_FILE, named_services, service_names
+from stack.provision.template import GROUP_FILE, RULE_FILE, named_services
 from stack.vendors.model import CLEAR_FAULTS, Examined, Vendor, not_running
 
 Service = Literal["sts", "xray", "logs"]
@@ -185,12 +185,10 @@ def check_identity(setup: Examined) -> Iterator[Finding]:
 
 def check_xray(setup: Examined) -> Iterator[Finding]:
     """Whether segments may be sent, and whether group and rule are about services that exist."""
-    names = sorted(service_names(setup.root))
-    looks: list[_Look] = [
-        _may_put_segments,
-        partial(_rules, names=names),
-        partial(_groups, names=names),
-    ]
+    names = sorted(setup.service_names)
+    # Without a service there is nothing that a rule or a group could be about.
+    about = [partial(_rules, names=names), partial(_groups, names=names)] if names else []
+    looks: list[_Look] = [_may_put_segments, *about]
     yield from _look(setup, "xray", "X-Ray", lambda: looks)
 
 

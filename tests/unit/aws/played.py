@@ -29,7 +29,7 @@ def target_of(emulators: Client) -> Target:
 def proposed(target: Target, **parameters: Any) -> ChangeSet | None:
     """What `make provision` would do; `parameters` are the template's."""
     config = (ROOT / CONFIG_FILE).read_text()
-    given = template_parameters(env_defaults(config), "otlp", "backend-flask")
+    given = template_parameters(env_defaults(config), "otlp", ["backend-flask"])
     given |= {name: str(value) for name, value in parameters.items()}
     return propose(target, Template.read(ROOT), given)
 
@@ -40,14 +40,16 @@ def provision(target: Target, **parameters: Any) -> None:
         execute(target, change_set)
 
 
-def planned(target: Target, **parameters: Any) -> dict[str, tuple[str, dict[str, Any]]]:
+def planned(
+    target: Target, template: Template | None = None, **parameters: Any
+) -> dict[str, tuple[str, dict[str, Any]]]:
     """Type and resolved properties by logical id, as CloudFormation would make them."""
     cloudformation = target.client("cloudformation")
     made = cloudformation.create_change_set(
         StackName="planned",
         ChangeSetName="planned",
         ChangeSetType="CREATE",
-        TemplateBody=Template.read(ROOT).text,
+        TemplateBody=(template or Template.read(ROOT)).text,
         Parameters=[
             {"ParameterKey": name, "ParameterValue": str(value)}
             for name, value in parameters.items()

@@ -6,7 +6,6 @@ import json
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from emulators.client import Client
 from stack.errors import StackError
 from stack.provision.account import Target, account_of
 from stack.provision.change_set import STACK, ChangeSet, execute
-from stack.provision.template import GROUP_FILE, RULE_FILE, Template, named_services, service_names
+from stack.provision.template import GROUP_FILE, RULE_FILE, Template, named_services
 from stack.settings import ROOT
 from tests.unit.aws.played import proposed, provision, target_of
 
@@ -324,18 +323,6 @@ def test_no_credentials_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- Names
-
-
-def test_the_names_are_those_of_the_services(tmp_path: Path) -> None:
-    for service, name in (("a", "backend-flask"), ("b", "profiles-flask")):
-        (tmp_path / "services" / service).mkdir(parents=True)
-        (tmp_path / "services" / service / "otel.env").write_text(
-            f"# OTEL_SERVICE_NAME=no\nOTEL_SERVICE_NAME={name}\nOTHER=1\n"
-        )
-    assert service_names(tmp_path) == {
-        "backend-flask": "services/a/otel.env",
-        "profiles-flask": "services/b/otel.env",
-    }
 
 
 def test_each_way_to_name_a_service_in_a_filter_is_found() -> None:

@@ -18,7 +18,13 @@ from emulators import inprocess
 from stack.collector_config.text import CONFIG_FILE, env_defaults
 from stack.errors import StackError
 from stack.provision.account import Target
-from stack.provision.template import GROUP_FILE, RULE_FILE, TEMPLATE_FILE, template_parameters
+from stack.provision.template import (
+    GROUP_FILE,
+    RULE_FILE,
+    TEMPLATE_FILE,
+    Template,
+    template_parameters,
+)
 from stack.telemetry import LOST
 from tests.unit.aws.played import planned, target_of
 
@@ -94,7 +100,9 @@ def test_group_and_rule_are_the_ones_of_cruddur() -> None:
 
 def test_another_service_name_reaches_the_rule_the_group_and_every_filter() -> None:
     # when the template is used for a service of another name
-    named = resources(ServiceName="api")
+    named = resources(
+        **template_parameters(env_defaults((ROOT / CONFIG_FILE).read_text()), "otlp", ["api"])
+    )
     # then nothing is left of the first one
     assert named["Group"]["FilterExpression"] == 'service("api")'
     assert "backend-flask" not in str(named)
@@ -113,7 +121,7 @@ def test_the_collector_writes_where_the_template_looks() -> None:
     # given the names that the collector's config has by default
     config = (ROOT / CONFIG_FILE).read_text()
     # when the template is used with them
-    named = resources(**template_parameters(env_defaults(config), "otlp", "backend-flask"))
+    named = resources(**template_parameters(env_defaults(config), "otlp", ["backend-flask"]))
     # then nothing differs from the template's own defaults
     assert named == resources()
     # and a group that an exporter made would be kept as long
@@ -123,7 +131,9 @@ def test_the_collector_writes_where_the_template_looks() -> None:
 
 def test_the_alarms_watch_a_service_that_was_renamed() -> None:
     # when
-    parameters = template_parameters(env_defaults((ROOT / CONFIG_FILE).read_text()), "otlp", "shop")
+    parameters = template_parameters(
+        env_defaults((ROOT / CONFIG_FILE).read_text()), "otlp", ["shop"]
+    )
     # then
     filters = of_kind("AWS::Logs::MetricFilter", **parameters)
     patterns = [each["FilterPattern"] for each in filters]
@@ -132,9 +142,49 @@ def test_the_alarms_watch_a_service_that_was_renamed() -> None:
     assert [pattern for pattern in patterns if '"shop"' in pattern]
 
 
+def test_each_service_that_people_call_has_a_rule_and_is_in_the_group_and_every_filter() -> None:
+    # given
+    services = ["shop", "orders", "mail"]
+    config = env_defaults((ROOT / CONFIG_FILE).read_text())
+    # when
+    made = planned(
+        _accounts[0],
+        Template.read(ROOT).for_services(services),
+        **template_parameters(config, "otlp", services),
+    )
+    # then
+    kinds = [(kind, properties) for kind, properties in made.values()]
+    rules = [each["SamplingRule"] for kind, each in kinds if kind == "AWS::XRay::SamplingRule"]
+    assert {rule["ServiceName"]: rule["RuleName"] for rule in rules} == {
+        "shop": "Cruddur",
+        "orders": "Cruddur-2",
+        "mail": "Cruddur-3",
+    }
+    assert [each["FilterExpression"] for kind, each in kinds if kind == "AWS::XRay::Group"] == [
+        'service("shop") OR service("orders") OR service("mail")'
+    ]
+    for kind, each in kinds:
+        if kind == "AWS::Logs::MetricFilter":
+            assert all(f'"{one}"' in each["FilterPattern"] for one in services)
+
+
+def test_more_services_than_a_filter_takes_are_refused() -> None:
+    config = env_defaults((ROOT / CONFIG_FILE).read_text())
+    fit = [f"service-{number}" for number in range(7)]
+    # given as many as fit, the longest pattern of the filters is one that CloudWatch takes
+    parameters = template_parameters(config, "otlp", fit)
+    filters = of_kind("AWS::Logs::MetricFilter", **parameters)
+    assert max(len(each["FilterPattern"]) for each in filters) <= 1024
+    # then
+    with pytest.raises(StackError, match="no room for 30 services by name"):
+        template_parameters(config, "otlp", [f"service-{number}" for number in range(30)])
+    with pytest.raises(StackError, match="no service that people call"):
+        template_parameters(config, "otlp", [])
+
+
 def test_a_config_that_sends_nothing_to_cloudwatch_is_told() -> None:
     with pytest.raises(StackError, match=r"does not say .*CLOUDWATCH_LOG_GROUP"):
-        template_parameters({"OTLP_HTTP_PORT": "4318"}, "otlp", "shop-api")
+        template_parameters({"OTLP_HTTP_PORT": "4318"}, "otlp", ["shop-api"])
 
 
 def test_every_metric_that_is_looked_at_is_measured() -> None:
