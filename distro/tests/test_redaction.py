@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 import rollbar
-from cruddur.error_reports import _with_trace
 from otel_stack_distro import redaction
 from otel_stack_distro.json_logging import JsonFormatter
 from otel_stack_distro.redaction import clean, clean_text, is_secret_name
+from otel_stack_distro.rollbar import with_trace
 
 from stack.settings import ROOT
 from tests.corpus import HIDDEN_NAMES, KEPT, MASKED, SHOWN_NAMES
@@ -119,7 +119,7 @@ def test_an_item_for_rollbar_holds_no_secret_but_the_key_that_it_is_sent_with(
         "body": {"trace": {"exception": {"message": "no password 's3cret' for bob@mail.example"}}},
     }
 
-    item = _with_trace({"access_token": "the key", "data": data})
+    item = with_trace({"access_token": "the key", "data": data})
 
     assert isinstance(item, dict)
     assert item["access_token"] == "the key"

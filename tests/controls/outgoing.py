@@ -126,11 +126,7 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         EVERY_ROUTE,
         "the cleaning of Rollbar's items",
-        (
-            Change(
-                "services/backend/cruddur/error_reports.py", '"data": clean(data)', '"data": data'
-            ),
-        ),
+        (Change("distro/src/otel_stack_distro/rollbar.py", '"data": clean(data)', '"data": data'),),
         (CANARY,),
         alone=True,
     ),
@@ -197,11 +193,7 @@ CASES: tuple[TakenOut, ...] = (
     TakenOut(
         PAST,
         "the cleaning of Rollbar's items",
-        (
-            Change(
-                "services/backend/cruddur/error_reports.py", '"data": clean(data)', '"data": data'
-            ),
-        ),
+        (Change("distro/src/otel_stack_distro/rollbar.py", '"data": clean(data)', '"data": data'),),
         (AN_ITEM,),
     ),
     TakenOut(

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Literal, cast
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
-    from flask import Flask
+from typing import Literal, cast
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 Detail = Literal["full", "network", "none"]
 _DETAILS = ("full", "network", "none")
@@ -48,15 +44,14 @@ class ClientAddress:
             raise ValueError(f"CLIENT_ADDRESS is {detail!r}. It has to be full, network or none.")
         return cls(int(count), cast("Detail", detail))
 
-    def init_app(self, app: Flask) -> None:
-        """Put it around `app`, outside of the instrumentation, which reads what it leaves."""
-        inner = cast("WSGIApplication", app.wsgi_app)
+    def around(self, inner: WSGIApplication) -> WSGIApplication:
+        """The application that settles it before `inner` and its instrumentation look."""
 
         def outer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             self.settle(environ)
             return inner(environ, start_response)
 
-        app.wsgi_app = outer  # type: ignore[method-assign]
+        return outer
 
     def settle(self, environ: WSGIEnvironment) -> None:
         """Have `environ` say what telemetry may know of the client, and which port it asked: behind

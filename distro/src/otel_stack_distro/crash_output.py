@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from collections.abc import Mapping
+from typing import Any, TextIO, cast
 
 from otel_stack_distro.redaction import MASK, clean_text, is_secret_name
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 SHORTEST_KEY = 8
 """What is shorter would hide words of the text itself."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from flask import Flask
 from flask_cors import CORS
 from otel_stack_distro.flask import init_app
 from otel_stack_distro.json_logging import configure_logging
+from otel_stack_distro.rollbar import report_errors
 
 from cruddur.config import Config
-from cruddur.error_reports import report_errors
 from cruddur.profiles_client import ProfilesClient
 from cruddur.routes import activities, debug, home, rollbar_test
 from cruddur.store import open_store
+from cruddur.viewer import named_viewer
 
 __all__ = ["Config", "create_app"]
 
@@ -25,9 +28,9 @@ def create_app(config: Config | None = None) -> Flask:
     configure_logging()
     if config.cloudwatch:
         # boto3 costs 20 MB a worker: only those pay who take this route.
-        from cruddur.cloudwatch_logs import log_to_cloudwatch  # noqa: PLC0415
+        from otel_stack_distro.watchtower import log_to_cloudwatch  # noqa: PLC0415
 
-        log_to_cloudwatch(config.cloudwatch, config.service)
+        log_to_cloudwatch(config.service, **asdict(config.cloudwatch))
     app = Flask(__name__)
     init_app(app)
     CORS(
@@ -47,5 +50,7 @@ def create_app(config: Config | None = None) -> Flask:
     if config.debug_routes:
         app.register_blueprint(debug.blueprint)
         app.register_blueprint(rollbar_test.blueprint)
-    report_errors(app, config.rollbar)
+    app.extensions["cruddur.rollbar"] = config.rollbar is not None
+    if config.rollbar:
+        report_errors(app, config.rollbar, named_viewer)
     return app

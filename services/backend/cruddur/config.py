@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cruddur.error_reports import DEFAULT_ENDPOINT, RollbarConfig
+from otel_stack_distro.rollbar import DEFAULT_ENDPOINT, RollbarConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from flask import request
+from flask import has_request_context, request
 from opentelemetry import trace
 from werkzeug.exceptions import BadRequest
 
@@ -26,3 +26,9 @@ def viewer_id() -> str:
         )
     trace.get_current_span().set_attribute("enduser.id", viewer)
     return viewer
+
+
+def named_viewer() -> str | None:
+    """For the report of an error, whatever the header holds; None where it names nobody."""
+    viewer = request.headers.get(HEADER) if has_request_context() else None
+    return None if viewer == ANONYMOUS else viewer

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from flask import Flask
 
 from otel_stack_distro.client_address import ClientAddress
 from otel_stack_distro.flask import access_log, errors, health
-
-if TYPE_CHECKING:
-    from flask import Flask
 
 MOST_BYTES = 64 * 1024
 """Of a request's body: the longest message is far below."""
@@ -20,7 +17,7 @@ def init_app(app: Flask) -> None:
     Raises ValueError when `TRUSTED_PROXIES` or `CLIENT_ADDRESS` cannot be right.
     """
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
-    ClientAddress.from_environ().init_app(app)
+    app.wsgi_app = ClientAddress.from_environ().around(app.wsgi_app)  # type: ignore[method-assign, assignment]
     access_log.init_app(app)
     errors.init_app(app)
     app.register_blueprint(health.blueprint)

@@ -10,16 +10,12 @@ from __future__ import annotations
 import logging
 import re
 import time
-from typing import TYPE_CHECKING
 
-from flask import g, request
+from flask import Flask, Response, g, request
 from opentelemetry import trace
 
 from otel_stack_distro.flask import attack_patterns
 from otel_stack_distro.redaction import MASK, clean_text
-
-if TYPE_CHECKING:
-    from flask import Flask, Response
 
 logger = logging.getLogger("access")
 

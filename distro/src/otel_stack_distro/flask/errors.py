@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from flask import jsonify
+from flask import Flask, Response, jsonify
 from opentelemetry import trace
 from werkzeug.exceptions import HTTPException, InternalServerError, UnprocessableEntity
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from flask import Flask, Response
 
 
 class InvalidFields(UnprocessableEntity):

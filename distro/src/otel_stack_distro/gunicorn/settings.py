@@ -7,15 +7,13 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from otel_stack_distro.client_address import ClientAddress
 from otel_stack_distro.crash_output import clean_stderr
 from otel_stack_distro.json_logging import configure_logging, console_handler
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 GRACEFUL_SECONDS = 5
 _PR_SET_PDEATHSIG = 1

@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
-from opentelemetry.sdk.metrics.export import MetricsData
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.metrics.export import Metric, MetricsData
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from opentelemetry.sdk._logs import ReadableLogRecord
-    from opentelemetry.sdk.metrics.export import Metric
-    from opentelemetry.sdk.trace import ReadableSpan
 
 DEEPEST = 32
 """Levels of lists and mappings within a value; what is below becomes `…`."""

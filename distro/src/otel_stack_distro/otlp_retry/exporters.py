@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExportResult
 from opentelemetry.sdk._shared_internal import DuplicateFilter
 from opentelemetry.sdk.metrics.export import (
+    Metric,
     MetricExportResult,
     MetricsData,
     ResourceMetrics,
     ScopeMetrics,
 )
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
@@ -26,13 +30,6 @@ from otel_stack_distro.otlp_retry import encodable
 from otel_stack_distro.otlp_retry.ending import of_this_process
 from otel_stack_distro.otlp_retry.losses import Losses
 from otel_stack_distro.otlp_retry.transport import RetryingTransport
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from opentelemetry.sdk._logs import ReadableLogRecord
-    from opentelemetry.sdk.metrics.export import Metric
-    from opentelemetry.sdk.trace import ReadableSpan
 
 # Not sent through the exporter that it is about: json_logging keeps this name on the console.
 _logger = logging.getLogger("opentelemetry.otlp_retry")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from typing import Literal
 
 from opentelemetry import metrics
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Signal = Literal["traces", "logs", "metrics"]
 Reason = Literal["queue_full", "refused", "away", "unencodable"]

@@ -7,16 +7,13 @@ import email.utils
 import logging
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from opentelemetry.exporter.http.transport._base import BaseHTTPResult, BaseHTTPTransport
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from otel_stack_distro.otlp_retry.ending import Ending
-    from otel_stack_distro.otlp_retry.losses import Reason
+from otel_stack_distro.otlp_retry.ending import Ending
+from otel_stack_distro.otlp_retry.losses import Reason
 
 RETRYABLE = frozenset({429, 502, 503, 504})
 """What OTLP calls so: https://opentelemetry.io/docs/specs/otlp/#failures-1."""

@@ -8,15 +8,13 @@ a 500, and so was an `extra` that holds itself.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import Any
 
 from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined]
     BaseInstrumentor,
 )
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 
 class LogCallInstrumentor(BaseInstrumentor):  # type: ignore[misc]

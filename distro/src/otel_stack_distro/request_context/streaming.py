@@ -8,19 +8,16 @@ for the server span, which ends too early (open-telemetry/opentelemetry-python-c
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator
+from typing import Any
 
 import flask.app
 from opentelemetry import context, trace
+from opentelemetry.context import Context
 from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined]
     BaseInstrumentor,
 )
 from opentelemetry.trace import Status, StatusCode
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-
-    from opentelemetry.context import Context
 
 _tracer = trace.get_tracer("request_context")
 

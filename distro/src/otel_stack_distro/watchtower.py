@@ -1,18 +1,18 @@
-"""The app's other route for logs: watchtower, straight to CloudWatch."""
+"""A service's other route for logs: watchtower, straight to CloudWatch. Needs the extra
+`[watchtower]`, and `OTEL_LOGS_EXPORTER=none` beside it, or each line is there twice.
+"""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError
-from otel_stack_distro.json_logging import JsonFormatter
 from watchtower import CloudWatchLogHandler
 
-if TYPE_CHECKING:
-    from cruddur.config import CloudWatchConfig
+from otel_stack_distro.json_logging import JsonFormatter
 
 MOST_PENDING = 10_000
 """Records that wait for CloudWatch, about 5 MB. watchtower's own queue has no bound."""
@@ -30,18 +30,18 @@ class PatientHandler(CloudWatchLogHandler):
 
     FLUSH_TIMEOUT = FLUSH_SECONDS
 
-    def __init__(self, config: CloudWatchConfig, stream: str) -> None:
+    def __init__(self, group: str, stream: str, endpoint: str | None, region: str | None) -> None:
         client = boto3.client(
             "logs",
-            endpoint_url=config.endpoint,
+            endpoint_url=endpoint,
             # boto3 reads AWS_DEFAULT_REGION alone, everybody else AWS_REGION.
-            region_name=config.region,
+            region_name=region,
             config=BotoConfig(
                 connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 4}
             ),
         )
         super().__init__(
-            log_group_name=config.group,
+            log_group_name=group,
             log_stream_name=stream,
             boto3_client=client,
             create_log_group=False,
@@ -76,16 +76,19 @@ def _console(text: str, *values: object) -> None:
             handler.handle(record)
 
 
-def log_to_cloudwatch(config: CloudWatchConfig, service: str) -> None:
+def log_to_cloudwatch(
+    service: str, group: str, endpoint: str | None = None, region: str | None = None
+) -> None:
     """Send this process's log to CloudWatch too, each line as JSON with the ids of its trace.
 
-    Never fails and never waits for AWS. Harmless when done twice.
+    `endpoint`: None for AWS itself. `region`: None for the one that boto3 finds. Never fails and
+    never waits for AWS. Harmless when done twice.
     """
     root = logging.getLogger()
     if any(isinstance(handler, PatientHandler) for handler in root.handlers):
         return
     try:
-        handler = PatientHandler(config, service)
+        handler = PatientHandler(group, service, endpoint, region)
     except BotoCoreError as wrong:
         _console("no logs go to CloudWatch: %s", wrong)
         return

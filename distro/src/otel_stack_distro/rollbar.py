@@ -1,21 +1,20 @@
-"""Errors go to Rollbar, each with the trace it happened in; each trace knows the item's uuid."""
+"""A Flask app's errors go to Rollbar, each with the trace it happened in; each trace knows the
+item's uuid. Needs the extra `[rollbar]`.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import rollbar
 import rollbar.contrib.flask
-from flask import has_request_context, request
+from flask import Flask
 from opentelemetry import trace
+
 from otel_stack_distro.redaction import clean
-
-from cruddur.viewer import ANONYMOUS, HEADER
-
-if TYPE_CHECKING:
-    from flask import Flask
 
 logger = logging.getLogger(__name__)
 
@@ -37,14 +36,14 @@ class RollbarConfig:
     code_version: str | None = None
 
 
-def report_errors(app: Flask, config: RollbarConfig | None) -> None:
+def report_errors(
+    app: Flask, config: RollbarConfig, viewer: Callable[[], str | None] = lambda: None
+) -> None:
     """Send unhandled exceptions to Rollbar, without making a request wait.
 
-    Does nothing without `config`. Whatever Rollbar answers, the app goes on.
+    `viewer`: the id of who made the current request, where that is known. Whatever Rollbar answers,
+    the app goes on.
     """
-    app.extensions["cruddur.rollbar"] = config is not None
-    if config is None:
-        return
     # What Rollbar refuses is a line of the log, not the whole payload.
     rollbar.contrib.flask.init(
         app,
@@ -61,10 +60,10 @@ def report_errors(app: Flask, config: RollbarConfig | None) -> None:
         capture_ip="anonymize",
         suppress_reinit_warning=True,
     )
-    rollbar.events.add_payload_handler(_with_trace)
+    rollbar.events.add_payload_handler(lambda payload, **_: with_trace(payload, viewer()))
 
 
-def _with_trace(payload: dict[str, Any], **_: Any) -> dict[str, Any] | bool:
+def with_trace(payload: dict[str, Any], viewer: str | None = None) -> dict[str, Any] | bool:
     """Join the item and the span, and take out its secrets; False drops the item."""
     if rollbar._threads.qsize() >= MOST_PENDING:  # noqa: SLF001 — it has no public count
         logger.warning("an item for Rollbar was dropped: %d are waiting already", MOST_PENDING)
@@ -78,8 +77,7 @@ def _with_trace(payload: dict[str, Any], **_: Any) -> dict[str, Any] | bool:
             span_id=trace.format_span_id(context.span_id),
         )
         span.set_attribute("rollbar.uuid", data["uuid"])
-    viewer = request.headers.get(HEADER, ANONYMOUS) if has_request_context() else ANONYMOUS
-    if viewer != ANONYMOUS:
+    if viewer:
         data["person"] = {"id": viewer[:64]}
     # pyrollbar has hidden what stands under a few names; the rest is done here, on the last copy.
     return {**payload, "data": clean(data)}
