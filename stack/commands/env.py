@@ -40,13 +40,8 @@ def _tell(env: ServiceEnv, form: Format, *, inside: bool) -> None:
     if inside and form is not Format.COMPOSE:
         mount = f" --volume={env.secrets}:{SECRETS_INSIDE}:ro" if env.secrets else ""
         console.print(f"the container needs --network={env.network}{mount}", soft_wrap=True)
-    console.print(
-        escape(
-            f"install: pip install '{ROOT / 'distro'}{extra}' && "
-            "opentelemetry-bootstrap --action=install"
-        ),
-        soft_wrap=True,
-    )
+    install = f"install: pip install '{ROOT / 'distro'}{extra}'"
+    console.print(escape(install), soft_wrap=True)
     console.print(
         "start:   opentelemetry-instrument followed by its usual command, for example "
         "`opentelemetry-instrument flask run`",

@@ -12,11 +12,16 @@ import psutil
 from stack.routes import LOOPBACK
 from stack.services import Plan
 from stack.services.added import ENDPOINT
+from stack.services.external import DISTRO
 from stack.verify.reason import Reason, other_propagator, unsampled
 
 AUTO = "opentelemetry/instrumentation/auto_instrumentation"
 """The folder that opentelemetry-instrument puts on PYTHONPATH of what it starts."""
 
+HEALTH_CHECKS = r"/(?:health|healthz|health-check|healthcheck|livez|readyz)/?(?:\?|$)"
+"""As the distro's defaults have it; it is not installed here."""
+
+ASK_ANOTHER = "ask for another path"
 DEFAULT_PORTS = {"grpc": 4317, "http/protobuf": 4318}
 
 
@@ -73,11 +78,13 @@ def _faults(plan: Plan, called: str, environment: Mapping[str, str], url: str) -
         yield _left_out(f"{called} has OTEL_SDK_DISABLED=true", "take it out")
     if exporter in {"none", "console"}:
         yield _left_out(f"{called} has OTEL_TRACES_EXPORTER={exporter}", "take it out")
+    if given.get("OTEL_PYTHON_DISTRO") == DISTRO and re.search(HEALTH_CHECKS, url):
+        yield _left_out(f"the stack's distro in {called} leaves health checks out", ASK_ANOTHER)
     for name, value in given.items():
         # Commas part the patterns, each is searched for in the whole URL.
         excludes = name.startswith("OTEL_PYTHON_") and name.endswith("EXCLUDED_URLS")
         if excludes and any(_finds(pattern, url) for pattern in value.split(",")):
-            yield _left_out(f"{called} has {name}={value}", "ask for another path")
+            yield _left_out(f"{called} has {name}={value}", ASK_ANOTHER)
     yield from _endpoint(plan, called, given)
     sampler = given.get("OTEL_TRACES_SAMPLER", "")
     share = given.get("OTEL_TRACES_SAMPLER_ARG", "1")

@@ -82,6 +82,7 @@ def service(
     under: tuple[str, ...] = INSTRUMENT,
     more: str = "",
     level: str = "warning",
+    path: str = "/orders/7",
     **variables: str,
 ) -> Iterator[str]:
     """A service in a folder of its own; gives the URL to ask."""
@@ -103,7 +104,7 @@ def service(
     try:
         answers = f"http://127.0.0.1:{port}/nothing-here"
         wait_for("the service", lambda: requests.get(answers, timeout=2).status_code, seconds=60)
-        yield f"http://127.0.0.1:{port}/orders/7"
+        yield f"http://127.0.0.1:{port}{path}"
     finally:
         process.terminate()
         process.wait(timeout=60)
@@ -141,6 +142,7 @@ def test_an_instrumented_services_trace_is_at_every_vendor(
         ({"more": NEVER}, "unsampled", "a log record of the trace"),
         ({"more": NEVER, "level": "debug"}, "unsampled", "orders counted a request"),
         ({"more": B3_ALONE}, "other_propagator", "orders reads the headers of b3"),
+        ({"path": "/health"}, "left_out", "the stack's distro"),
         ({"OTEL_SDK_DISABLED": "true"}, "left_out", "OTEL_SDK_DISABLED=true"),
         (
             {"OTEL_PYTHON_FLASK_EXCLUDED_URLS": "health,orders/"},

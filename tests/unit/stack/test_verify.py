@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 
 import pytest
+from otel_stack_distro.defaults import HEALTH_CHECKS
 from rich.console import Console
 
 from stack.commands.verify import show
 from stack.services import make_plan
 from stack.settings import ROOT, load_settings
-from stack.verify import Report, untried
+from stack.verify import Report, process, untried
 
 
 @pytest.mark.parametrize(
@@ -30,3 +31,7 @@ def test_a_rollbar_that_is_not_looked_at_is_told(environment: dict[str, str], wh
     # then
     assert ("rollbar was not looked at" in printed.getvalue()) is bool(why)
     assert why in printed.getvalue()
+
+
+def test_health_checks_are_those_of_the_distro() -> None:
+    assert process.HEALTH_CHECKS == HEALTH_CHECKS
