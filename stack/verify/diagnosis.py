@@ -18,7 +18,10 @@ from stack.verify.reason import Reason, other_propagator, unsampled
 from stack.verify.starts import LATE_SECONDS, UrlRequest, get
 
 BASELINE_BYTES = 1024 * 1024
-"""Of the metrics' record: what a counter was before."""
+"""Of the records: what was counted before, and what was traced."""
+
+LONGEST_INTERVAL_SECONDS = 60.0
+"""Of an SDK's metrics, unless it is set."""
 
 REQUEST_COUNTS = ("http.server.request.duration", "http.server.duration")
 
@@ -116,26 +119,29 @@ def _counted_not_traced(before: Before) -> Reason | None:
     offset = before.offsets["metrics"]
     file = before.plan.telemetry_dir / RECORD["metrics"]
     was: dict[tuple[object, ...], float] = {}
-    grown: set[str] = set()
+    grown: set[tuple[str, str]] = set()
     for point in read_points(file, max(0, offset - BASELINE_BYTES)):
         if point.metric not in REQUEST_COUNTS:
             continue
-        service = str(point.resource.get("service.name", ""))
-        process = point.resource.get("service.instance.id", "")
-        key = (service, process, point.metric, *sorted(map(str, point.attributes.items())))
+        process = _process(point.resource)
+        key = (*process, point.metric, *sorted(map(str, point.attributes.items())))
         if point.value > was.get(key, 0) and point.time >= before.moment:
-            grown.add(service)
+            grown.add(process)
         was[key] = point.value
-    traced = {
-        span.service
-        for span in read_spans(
-            before.plan.telemetry_dir / RECORD["traces"], offset=before.offsets["traces"]
-        )
-    }
-    silent = sorted(grown - traced)
+    record = before.plan.telemetry_dir / RECORD["traces"]
+    # What is counted now may have been asked before, within an interval of the metrics'.
+    spans = read_spans(record, offset=max(0, before.offsets["traces"] - BASELINE_BYTES))
+    since = before.moment - LONGEST_INTERVAL_SECONDS
+    traced = {_process(span.resource) for span in spans if span.end / 1e9 >= since}
+    silent = sorted({service for service, _ in grown - traced})
     if not silent:
         return None
     return unsampled(f"{', '.join(silent)} counted a request at that moment and recorded no span")
+
+
+def _process(resource: Mapping[str, object]) -> tuple[str, str]:
+    name, instance = (resource.get(key, "") for key in ("service.name", "service.instance.id"))
+    return str(name), str(instance)
 
 
 def _nothing(request: UrlRequest, before: Before) -> Reason:

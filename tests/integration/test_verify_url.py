@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pytest
 import requests
 
 from stack.services import make_plan
+from stack.services.external import Place, service_env
 from stack.settings import load_settings
 from stack.waiting import wait_for
 from tests.integration.harness.checkout import Checkout, running_checkout
@@ -88,10 +90,11 @@ def service(
     """A service in a folder of its own; gives the URL to ask."""
     (folder / "orders.py").write_text(APP.format(more=more, level=level))
     plan = make_plan(load_settings(checkout.folder, {}), checkout.folder, "native")
+    python = plan.process("backend-flask").python
+    assert python
     environment = {
-        **plan.process("backend-flask").environment,
-        "OTEL_SERVICE_NAME": "orders",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": plan.otlp_url,
+        "PATH": f"{python.bin}{os.pathsep}{os.defpath}",
+        **service_env(plan, "orders", Place.HOST).variables,
         **variables,
     }
     [port] = free_ports(1)
