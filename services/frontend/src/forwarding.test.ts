@@ -28,6 +28,24 @@ describe("what the development server sends on", () => {
     expect(settingsScript(environ)).toContain('"backend":""');
   });
 
+  it("what the backend tells of has the page's public address", () => {
+    const environ = { BACKEND_UPSTREAM: "http://a", PAGE_URL: "https://3000-x.ws.test" };
+    expect(forwarding(environ)?.["^/(api/|rollbar/test$)"]?.headers).toEqual({
+      host: "3000-x.ws.test:443",
+      "x-forwarded-proto": "https",
+    });
+  });
+
+  it("errors, to the item API", () => {
+    const environ = { ROLLBAR_UPSTREAM: "http://127.0.0.1:4584/api/1/", ROLLBAR_CLIENT_TOKEN: "t" };
+    const way = forwarding(environ)?.["/rollbar/item/"];
+    expect([way?.target, way?.rewrite?.("/rollbar/item/")]).toEqual([
+      "http://127.0.0.1:4584/api/1",
+      "/item/",
+    ]);
+    expect(settingsScript(environ)).toContain('"endpoint":"/rollbar/"');
+  });
+
   it.each([
     ["the page's own", "POST", "http://127.0.0.1:3000", true],
     ["the page's own under its name in a workspace", "POST", "https://3000-x.ws.test", true],

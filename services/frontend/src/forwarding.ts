@@ -8,13 +8,14 @@ type Environment = Record<string, string | undefined>;
 
 /**
  * What server/page/forward.py does for the built page, for the development server: the page's spans
- * go on to a collector that wants to know who sends, by OpenTelemetry's own variables, and its
- * requests to BACKEND_UPSTREAM. Undefined where a browser reaches both.
+ * go on to a collector that wants to know who sends, by OpenTelemetry's own variables, its requests
+ * to BACKEND_UPSTREAM, and its errors to ROLLBAR_UPSTREAM. Undefined where a browser reaches all.
  */
 export function forwarding(environ: Environment): Record<string, ProxyOptions> | undefined {
   const origins = (environ.FRONTEND_ORIGINS ?? "").split(",").filter(Boolean);
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, BACKEND_UPSTREAM: backend } = environ;
-  if (!endpoint && !backend) return undefined;
+  const { ROLLBAR_UPSTREAM: rollbar } = environ;
+  if (!endpoint && !backend && !rollbar) return undefined;
   return {
     ...(endpoint && {
       "/v1/traces": {
@@ -29,10 +30,31 @@ export function forwarding(environ: Environment): Record<string, ProxyOptions> |
       "^/(api/|rollbar/test$)": {
         target: backend,
         xfwd: true,
+        headers: asPublished(environ.PAGE_URL),
         bypass: (request) =>
           request.method === "GET" || isOwn(request, origins) ? undefined : false,
       },
     }),
+    ...(rollbar && {
+      "/rollbar/item/": {
+        target: rollbar.replace(/\/+$/, ""),
+        changeOrigin: true,
+        rewrite: (path) => path.replace(/^\/rollbar/, ""),
+        // The emulator answers no page but those that it knows; this server was asked by its own.
+        configure: (proxy) => proxy.on("proxyReq", (request) => request.removeHeader("origin")),
+        bypass: (request) => (isOwn(request, origins) ? undefined : false),
+      },
+    }),
+  };
+}
+
+/** What the backend tells of a request is to be an address that people can open. */
+function asPublished(page: string | undefined): Record<string, string> {
+  if (!page) return {};
+  const { hostname, port, protocol } = new URL(page);
+  return {
+    host: `${hostname}:${port || (protocol === "https:" ? "443" : "80")}`,
+    "x-forwarded-proto": protocol.replace(":", ""),
   };
 }
 

@@ -10,7 +10,10 @@ export function settingsScript(environ: Record<string, string | undefined>): str
     environment: environ.DEPLOYMENT_ENVIRONMENT ?? "local",
     debug: environ.DEBUG_ROUTES === "true",
     rollbar: environ.ROLLBAR_CLIENT_TOKEN
-      ? { endpoint: environ.ROLLBAR_ENDPOINT, token: environ.ROLLBAR_CLIENT_TOKEN }
+      ? {
+          endpoint: environ.ROLLBAR_UPSTREAM ? "/rollbar/" : environ.ROLLBAR_ENDPOINT,
+          token: environ.ROLLBAR_CLIENT_TOKEN,
+        }
       : null,
   })};\n`;
 }
