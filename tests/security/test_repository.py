@@ -82,7 +82,7 @@ def test_what_holds_keys_is_ignored_by_git(name: str) -> None:
 
 def test_no_image_is_made_of_a_folder_that_holds_keys() -> None:
     """`.env` and `.run` are in the project's folder, which is no image's."""
-    for dockerfile in (path for path in tracked() if path.name == "Dockerfile"):
+    for dockerfile in (path for path in tracked() if path.name.endswith("Dockerfile")):
         folder = dockerfile.parent
         assert folder != ROOT
         assert not any(path.name.startswith(".env") for path in folder.rglob(".env*"))
