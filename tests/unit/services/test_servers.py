@@ -126,6 +126,26 @@ def test_a_service_under_development_follows_its_sources(
     )
 
 
+def test_a_service_under_development_follows_the_distros_sources(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
+    # given
+    shutil.copytree(SERVICES.parent / "distro/src", tmp_path / "src")
+    paths = f"{tmp_path / 'src'}:{SERVICES / 'profiles'}"
+    server = start("profiles", GUNICORN, RELOAD="true", WEB_CONCURRENCY="1", PYTHONPATH=paths)
+    assert "followed" not in server.get("/api/health-check").text
+    # when
+    file = tmp_path / "src/otel_stack_distro/flask/health.py"
+    save(file, file.read_text().replace("success=True", 'success="followed"'))
+
+    def saved_again() -> str:
+        file.touch()
+        return server.get("/api/health-check").text
+
+    # then
+    wait_for("the new source", saved_again, until=lambda said: "followed" in said, seconds=DEADLINE)
+
+
 @pytest.mark.parametrize(
     ("service", "path"),
     [("backend", "/api/activities/home"), ("profiles", "/api/profiles?handles=worf&t=hunter2")],

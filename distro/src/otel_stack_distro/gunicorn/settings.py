@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import logging
 import os
 import signal
@@ -13,10 +14,27 @@ from typing import Any
 
 from otel_stack_distro.client_address import ClientAddress
 from otel_stack_distro.crash_output import clean_stderr
-from otel_stack_distro.json_logging import configure_logging, console_handler
+from otel_stack_distro.json_logging import console_handler
 
 GRACEFUL_SECONDS = 5
 _PR_SET_PDEATHSIG = 1
+
+USED_BY_APPS = tuple(
+    f"otel_stack_distro.{name}"
+    for name in (
+        "client_address",
+        "crash_output",
+        "flask",
+        "json_logging",
+        "printable",
+        "redaction",
+        "rollbar",
+        "watchtower",
+    )
+)
+"""The distro's own that `RELOAD=true` follows too. What the SDK was set up with in the master has
+state, and stays.
+"""
 
 
 def settings(
@@ -43,9 +61,9 @@ def settings(
 
     def post_fork(server: Any, _worker: object) -> None:
         _end_with(server.pid)
-        _log_as_worker()
         if reload:
-            _forget(server.app.app_uri.partition(":")[0])
+            _forget(server.app.app_uri.partition(":")[0], *USED_BY_APPS)
+        _log_as_worker()
 
     return {
         **({"wsgi_app": app} if app else {}),
@@ -86,14 +104,14 @@ def _master_logging() -> dict[str, Any]:
     }
 
 
-def _forget(package: str) -> None:
-    """Have this worker import `package` from its sources.
+def _forget(*packages: str) -> None:
+    """Have this worker import `packages` from their sources.
 
     The settings' check imported it in the master: a worker that was started anew because a source
     had changed went on with the master's modules, and served what was there before.
     """
     for name in list(sys.modules):
-        if name == package or name.startswith(f"{package}."):
+        if any(name == package or name.startswith(f"{package}.") for package in packages):
             del sys.modules[name]
 
 
@@ -118,7 +136,8 @@ def _free_the_port(_server: object, worker: Any) -> None:
 
 def _log_as_worker() -> None:
     """A worker's lines go the way of all others; "Error handling request" is one to find."""
-    configure_logging()
+    # As it is by now, where the app's and this one's sources are followed.
+    importlib.import_module("otel_stack_distro.json_logging").configure_logging()
     logger = logging.getLogger("gunicorn.error")
     logger.handlers.clear()
     logger.propagate = True
