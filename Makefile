@@ -9,6 +9,8 @@ PIP_INSTALL := install --quiet --no-input --disable-pip-version-check --no-compi
 INSTALL := .venv/bin/python -m stack.packages
 .DEFAULT_GOAL := help
 
+##@ Run
+
 .PHONY: up
 up: .venv/stack ## Start everything; no key, no account, no Docker needed (WITH=jaeger: one more vendor)
 	@$(STACK) up
@@ -21,9 +23,31 @@ dev: .venv/stack ## Start everything natively; page and services follow their so
 down: .venv/stack ## Stop everything
 	@$(STACK) down
 
+.PHONY: restart
+restart: .venv/stack ## Stop everything and start it again (SERVICE=collector: only that)
+	@$(STACK) restart $(SERVICE)
+
+.PHONY: clean
+clean: .venv/stack ## Remove what was built and recorded here, after showing it (YES=1: without asking)
+	@$(STACK) clean $(if $(YES),--yes)
+
+.PHONY: env
+env: .venv/stack ## The variables of a service that runs elsewhere (SERVICE=orders FORMAT=export|dotenv|compose|docker|json)
+	@$(STACK) env $(if $(SERVICE),'$(SERVICE)') $(if $(FORMAT),--format=$(FORMAT)) $(if $(FOR),--for=$(FOR)) $(if $(SDK),--sdk=$(SDK))
+
+.PHONY: add-service
+add-service: .venv/stack ## A service of yours becomes part of the stack (NAME=orders SOURCE=../orders APP=orders:app)
+	@$(STACK) add-service $(if $(NAME),'$(NAME)') $(if $(SOURCE),'$(SOURCE)') $(if $(APP),--app='$(APP)') $(if $(HEALTH),--health='$(HEALTH)') $(if $(VERIFY),--verify='$(VERIFY)') $(if $(PORT),--port='$(PORT)')
+
+.PHONY: certificates
+certificates: .venv/stack ## Certificates and a token of this machine, for OTLP_ACCESS in .env
+	@$(STACK) certificates
+
+##@ Look
+
 .PHONY: status
-status: .venv/stack ## What runs; the ledger: accepted, sent, queued, failed by vendor
-	@$(STACK) status
+status: .venv/stack ## What runs; the ledger: accepted, sent, queued, failed by vendor (WATCH=1: again and again)
+	@$(STACK) status $(if $(WATCH),--watch)
 
 .PHONY: verify
 verify: .venv/stack ## One trace, metric and log, shown arriving at every vendor (FROM=page: a click; URL=http://…: a service of yours)
@@ -32,22 +56,6 @@ verify: .venv/stack ## One trace, metric and log, shown arriving at every vendor
 .PHONY: doctor
 doctor: .venv/stack ## Settings, keys, ports, clock, versions: what is wrong and what to do
 	@$(STACK) doctor
-
-.PHONY: break
-break: .venv/stack ## Spoil an emulator: make break VENDOR=xray MODE=hang
-	@$(STACK) break $(VENDOR) $(MODE)
-
-.PHONY: heal
-heal: .venv/stack ## Every emulator is well again
-	@$(STACK) heal
-
-.PHONY: provision
-provision: .venv/stack ## X-Ray group and sampling rule, log groups, alarms; shows the difference first
-	@$(STACK) provision
-
-.PHONY: queries
-queries: .venv/stack ## The team's Honeycomb queries
-	@$(STACK) queries
 
 .PHONY: logs
 logs: .venv/stack ## What the services printed (SERVICE=collector for one)
@@ -61,6 +69,12 @@ traces: .venv/stack ## The last traces (SERVICE=backend-flask STATUS=error|5xx S
 trace: .venv/stack ## One trace from service to service, with its log records: make trace ID=8fa534c0
 	@$(STACK) trace -- '$(ID)'
 
+.PHONY: ports
+ports: .venv/stack ## Every port, its setting, and who holds it
+	@$(STACK) ports
+
+##@ Vendors
+
 .PHONY: validate
 validate: .venv/stack ## Check collector/otel-config.yaml
 	@$(STACK) validate
@@ -69,25 +83,31 @@ validate: .venv/stack ## Check collector/otel-config.yaml
 reload: .venv/stack ## Apply an edited collector config; refuse a bad one; lose nothing
 	@$(STACK) reload
 
-.PHONY: certificates
-certificates: .venv/stack ## Certificates and a token of this machine, for OTLP_ACCESS in .env
-	@$(STACK) certificates
-
-.PHONY: env
-env: .venv/stack ## The variables of a service that runs elsewhere (SERVICE=orders FORMAT=export|dotenv|compose|docker|json)
-	@$(STACK) env $(if $(SERVICE),'$(SERVICE)') $(if $(FORMAT),--format=$(FORMAT)) $(if $(FOR),--for=$(FOR)) $(if $(SDK),--sdk=$(SDK))
-
 .PHONY: import
 import: .venv/stack ## Turn a vendor's published config or snippet into our form (FILE=… NAME=… WRITE=fragment|config)
 	@$(STACK) import $(if $(FILE),'$(FILE)') $(if $(NAME),--name='$(NAME)') $(if $(WRITE),--write=$(WRITE))
 
-.PHONY: add-service
-add-service: .venv/stack ## A service of yours becomes part of the stack (NAME=orders SOURCE=../orders APP=orders:app)
-	@$(STACK) add-service $(if $(NAME),'$(NAME)') $(if $(SOURCE),'$(SOURCE)') $(if $(APP),--app='$(APP)') $(if $(HEALTH),--health='$(HEALTH)') $(if $(VERIFY),--verify='$(VERIFY)') $(if $(PORT),--port='$(PORT)')
+.PHONY: break
+break: .venv/stack ## Spoil an emulator: make break VENDOR=xray MODE=hang
+	@$(STACK) break $(VENDOR) $(MODE)
+
+.PHONY: heal
+heal: .venv/stack ## Every emulator is well again
+	@$(STACK) heal
 
 .PHONY: replay
 replay: .venv/stack ## Send again what a vendor refused for good, once that is put right (VENDOR=xray: only its)
 	@$(STACK) replay $(VENDOR)
+
+.PHONY: provision
+provision: .venv/stack ## X-Ray group and sampling rule, log groups, alarms; shows the difference first
+	@$(STACK) provision
+
+.PHONY: queries
+queries: .venv/stack ## The team's Honeycomb queries
+	@$(STACK) queries
+
+##@ Develop
 
 .PHONY: faults
 faults: .venv/dev ## Break every vendor in every way (RUNS=200 SEED=7: drawn cases); docs/reliability.md
@@ -152,7 +172,7 @@ audit-page:
 
 .PHONY: help
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Its programs begin with the path where it was made, its packages belong to one Python: an
 # environment in a folder that was renamed or copied, or without its Python, is made anew.

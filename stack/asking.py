@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
-
-import requests
 
 from stack.errors import cut
 
@@ -19,6 +17,25 @@ class UnreachableError(Exception):
     """No answer came; the text says why, without the request's headers."""
 
 
+class Answer(Protocol):
+    """Of requests' `Response`, which takes a quarter of a second to import, what is used here."""
+
+    status_code: int
+    headers: Any
+    request: Any
+
+    @property
+    def ok(self) -> bool: ...
+
+    @property
+    def is_redirect(self) -> bool: ...
+
+    @property
+    def text(self) -> str: ...
+
+    def json(self) -> Any: ...
+
+
 def ask(
     method: str,
     url: str,
@@ -26,11 +43,13 @@ def ask(
     headers: Mapping[str, str] | None = None,
     json: Any = None,
     seconds: float | None = None,
-) -> requests.Response:
+) -> Answer:
     """One request, for an answer within `seconds`. What is on this machine is asked past any proxy.
 
     Raises UnreachableError.
     """
+    import requests  # noqa: PLC0415
+
     seconds = seconds or ANSWER_SECONDS
     url_parts = urlsplit(url)
     with requests.Session() as session:
@@ -49,14 +68,16 @@ def ask(
             raise UnreachableError(f"{url_parts.netloc} {_why(failed, seconds)}") from None
 
 
-def _why(failed: requests.exceptions.RequestException, seconds: float) -> str:
-    if isinstance(failed, requests.exceptions.SSLError):
+def _why(failed: Exception, seconds: float) -> str:
+    from requests import exceptions  # noqa: PLC0415
+
+    if isinstance(failed, exceptions.SSLError):
         return f"shows a certificate that is not trusted here ({_root(failed)})"
-    if isinstance(failed, requests.exceptions.ProxyError):
+    if isinstance(failed, exceptions.ProxyError):
         return f"is not let through by the proxy ({_root(failed)})"
-    if isinstance(failed, requests.exceptions.ConnectTimeout):
+    if isinstance(failed, exceptions.ConnectTimeout):
         return f"cannot be reached within {CONNECT_SECONDS:g} s"
-    if isinstance(failed, requests.exceptions.Timeout):
+    if isinstance(failed, exceptions.Timeout):
         return f"gives no answer within {seconds:g} s"
     return f"cannot be reached ({_root(failed)})"
 
@@ -74,21 +95,21 @@ def _root(failed: BaseException) -> str:
     return " ".join(str(seen).split()) or type(seen).__name__
 
 
-def excerpt(answer: requests.Response) -> str:
+def excerpt(answer: Answer) -> str:
     """The vendor's own reason where its JSON has one, else the beginning of what it said.
     Credentials that it was shown and repeats are left out.
     """
     return cut(_without_credentials(_reason(answer), answer), LONGEST_EXCERPT)
 
 
-def _without_credentials(text: str, answer: requests.Response) -> str:
+def _without_credentials(text: str, answer: Answer) -> str:
     """In base64 a key is no longer found by what hides keys elsewhere."""
     shown = answer.request.headers.get("Authorization", "") if answer.request else ""
     # The scheme is a word of its own: Basic, Bearer.
     return text.replace(shown.split()[-1], "****") if shown else text
 
 
-def _reason(answer: requests.Response) -> str:
+def _reason(answer: Answer) -> str:
     try:
         body = answer.json()
     except ValueError:

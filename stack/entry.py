@@ -14,8 +14,6 @@ from typer.exceptions import TyperException
 
 from stack.console import console
 from stack.errors import StackError, refusal
-from stack.secrecy import redactor
-from stack.settings import ROOT
 
 INTERRUPTED = 130
 STACK = ".venv/bin/python -m stack"
@@ -45,6 +43,10 @@ def run_app(app: typer.Typer) -> NoReturn:
 
 
 def _end(error: StackError) -> NoReturn:
+    # The settings take half a second to import, and most commands end well.
+    from stack.secrecy import redactor  # noqa: PLC0415
+    from stack.settings import ROOT  # noqa: PLC0415
+
     # A vendor's answer is part of some, and may repeat the key that it refuses.
     said = redactor(ROOT, os.environ).text(str(error))
     console.print(f"[red]error:[/] {escape(said)}", soft_wrap=True)
@@ -55,8 +57,8 @@ def _show(error: TyperException) -> None:
     """What is wrong with the command line, in one line; the library would print four."""
     said = error.format_message().replace("Value error, ", "").strip().rstrip(".")
     context = getattr(error, "ctx", None)
-    if not said or context is None:
-        # Called without any word: the commands are listed by now.
+    if context is None or said.startswith("Usage:"):
+        # Called without any word: what it says is the list of the commands.
         console.print(escape(said), soft_wrap=True)
         return
     how = f", or `{STACK} {context.info_name} --help`" if context.parent else ""

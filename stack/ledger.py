@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-import requests
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -81,6 +80,8 @@ def read_intakes(metrics_url: str, receivers: Iterable[tuple[str, str]]) -> list
 
 def read_samples(metrics_url: str) -> Mapping[str, list[Sample]]:
     """A running collector's own metrics by name. Raises StackError when they cannot be read."""
+    import requests  # noqa: PLC0415
+
     try:
         answer = requests.get(metrics_url, timeout=5)
         answer.raise_for_status()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,9 +77,18 @@ def listeners() -> dict[int, int | None] | None:
     }
 
 
+def holders(ports: Iterable[int]) -> dict[int, Holder]:
+    """Who holds each of `ports` that is not free."""
+    listening = listeners()
+    return {port: _holder(port, listening) for port in ports if not is_free(port)}
+
+
 def holder(port: int) -> Holder:
     """The process that listens on `port`; without the right to see it, one that has no pid."""
-    listening = listeners()
+    return _holder(port, listeners())
+
+
+def _holder(port: int, listening: Mapping[int, int | None] | None) -> Holder:
     if listening is not None and port not in listening:
         return Holder(None, "a process that is just ending")
     found = _process((listening or {}).get(port))

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from stack.accounts import aws_target, is_live
+from stack.accounts import is_live
 from stack.announce import announce
 from stack.console import console, step
-from stack.provision.account import account_of
+from stack.provision.account import account_of, aws_target
 from stack.provision.change_set import Change, discard, execute, propose
 from stack.provision.template import TEMPLATE_FILE, Template, template_parameters
 from stack.runtimes.chosen import running_plan

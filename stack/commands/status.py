@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -34,10 +35,27 @@ FULL = 0.8
 """A queue filled beyond this share is shown in red: there is little time left to act."""
 
 
+WATCH_SECONDS = 2
+
+
 def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help=f"Every {WATCH_SECONDS} s until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Show every service, the ledger, and what the local record has of whom."""
+    while watch:
+        Console().clear()
+        _show(as_json)
+        sys.stdout.flush()
+        time.sleep(WATCH_SECONDS)
+    if not _show(as_json):
+        raise typer.Exit(1)
+
+
+def _show(as_json: bool) -> bool:
+    """Whether nothing is wrong."""
     plan = running_plan()
     runtime = RUNTIMES[plan.runtime]
     services = runtime.status(plan)
@@ -88,8 +106,7 @@ def run(
         for unread_one in filter(None, (unread, unread_letters)):
             console.print(f"[red]error:[/] {shown(unread_one)}", soft_wrap=True)
     healthy = all(service.running for service in services) and not unread
-    if not healthy or any(entry.failed or entry.dropped or entry.missing for entry in entries):
-        raise typer.Exit(1)
+    return healthy and not any(one.failed or one.dropped or one.missing for one in entries)
 
 
 def _ledger(plan: Plan) -> tuple[list[Entry], list[Intake], str]:

@@ -24,7 +24,11 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from stack.accounts import HERE
 from stack.errors import StackError
+from stack.settings import Settings
+from stack.vendors import vendor
+from stack.vendors.aws import CLOUDWATCH, XRAY
 
 Service = Literal["cloudformation", "xray", "logs", "cloudwatch", "sts"]
 
@@ -128,3 +132,24 @@ def _todo(code: str, service: str, operation: str) -> str:
     if "Expired" in code:
         return "get new temporary credentials"
     return ""
+
+
+def aws_target(settings: Settings) -> Target:
+    """The account that the collector sends to, or the emulators that play it."""
+    xray, cloudwatch = vendor(settings, XRAY, HERE), vendor(settings, CLOUDWATCH, HERE)
+    keys = xray.collector
+    played = {
+        "xray": xray.url,
+        "logs": cloudwatch.url,
+        "cloudwatch": cloudwatch.url,
+        "cloudformation": cloudwatch.url,
+        "sts": cloudwatch.url,
+    }
+    return Target(
+        region=settings.aws_region,
+        endpoints={} if xray.live else played,
+        access_key_id=keys.get("AWS_ACCESS_KEY_ID"),
+        secret_access_key=keys.get("AWS_SECRET_ACCESS_KEY"),
+        session_token=keys.get("AWS_SESSION_TOKEN"),
+        profile=keys.get("AWS_PROFILE"),
+    )

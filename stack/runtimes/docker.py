@@ -42,7 +42,7 @@ from stack.runtimes.containers import (
     wait_healthy,
 )
 from stack.runtimes.service import Service
-from stack.services import COLLECTOR, Plan
+from stack.services import COLLECTOR, Plan, Process
 from stack.vendors.aws import Settings as AwsSettings
 
 UP_SECONDS = 120
@@ -102,6 +102,15 @@ def prepare(plan: Plan, engine: Engine) -> dict[str, str]:
         give(plan.folders[name], user)
     copy_secrets(plan, user)
     return images
+
+
+def restart(plan: Plan, process: Process) -> None:
+    """Stop one container, start it and wait until it is healthy. Raises StackError."""
+    try:
+        compose(plan, "restart", process.name, seconds=UP_SECONDS)
+    except ProgramError as failed:
+        raise StackError(f"Docker Compose did not restart {process.name} ({failed})") from None
+    wait_healthy(plan, process)
 
 
 def down(plan: Plan) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import requests
-
 from stack.errors import StackError
 from stack.last_lines import show_last_lines
 from stack.services import Plan, Process
@@ -27,6 +25,7 @@ def wait_answers(
     `state`: what the runtime says of it, beginning with ENDED once it has. `printed`: its log, and
     the lines in it. Raises StackError with its last words.
     """
+    import requests  # noqa: PLC0415
 
     def look() -> str:
         seen = state()

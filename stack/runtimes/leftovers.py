@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import psutil
 
@@ -31,6 +32,12 @@ def marked(plan: Plan) -> list[psutil.Process]:
         for process in psutil.process_iter()
         if process.pid != os.getpid() and _environ(process).get(RUN_DIR_MARK) == str(plan.run_dir)
     ]
+
+
+def run_folders() -> set[Path]:
+    """The run folder of every native stack of this machine of which a process runs."""
+    found = (_environ(process).get(RUN_DIR_MARK) for process in psutil.process_iter())
+    return {Path(folder) for folder in found if folder}
 
 
 def end_processes(plan: Plan, processes: list[psutil.Process]) -> None:

@@ -96,6 +96,17 @@ def switch_config(plan: Plan, texts: ConfigTexts) -> None:
     wait_healthy(plan, plan.process("collector"))
 
 
+def restart(plan: Plan, process: Process) -> None:
+    """Stop one process, start it and wait until it is healthy. Raises StackError."""
+    try:
+        supervisor.rpc(plan).stopProcess(process.name)
+    except Fault as fault:
+        if fault.faultCode != Faults.NOT_RUNNING:
+            raise
+    _restart_stopped(plan)
+    wait_healthy(plan, process)
+
+
 def down(plan: Plan) -> bool:
     """Stop everything, in the order in which nothing is lost: the app first, the collector last.
 

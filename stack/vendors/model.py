@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from requests import Response
 
-from stack.asking import excerpt
+from stack.asking import Answer, excerpt
 from stack.finding import About, Finding
 
 HIGHEST_PORT = 65535
@@ -175,7 +174,7 @@ class Asked:
 
     def refusal(
         self,
-        answer: Response,
+        answer: Answer,
         key: str,
         *,
         wrong: str,

@@ -12,7 +12,6 @@ from pydantic import SecretStr, model_validator
 
 from emulators.aws.settings import Settings as EmulatedAws
 from emulators.xray.settings import Settings as EmulatedXRay
-from stack.otlp_json import VERIFY_METRIC, gauge_value
 from stack.vendors.model import (
     Check,
     Chosen,
@@ -117,6 +116,8 @@ def vendors(settings: Chosen, emulator_host: str) -> tuple[Vendor, ...]:
 
 def _holds_metric(emulators: Emulators, trace_id: str) -> bool:
     """CloudWatch keeps no trace id with a metric: it is known by its value."""
+    from stack.otlp_json import VERIFY_METRIC, gauge_value  # noqa: PLC0415 - sends by requests
+
     value = gauge_value(trace_id)
     points = emulators.metrics(name=VERIFY_METRIC)
     return any(value == number for point in points for number, _ in point.get("values", ()))

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-import requests
 from pydantic import SecretStr
 
 from emulators.honeycomb.settings import Settings as Emulated
-from stack.asking import UnreachableError, ask, excerpt
+from stack.asking import Answer, UnreachableError, ask, excerpt
 from stack.finding import About, Finding
 from stack.vendors.model import (
     Asked,
@@ -95,7 +94,7 @@ VENDOR = Declaration(
 )
 
 
-def _judge(asked: Asked, answer: requests.Response) -> Finding:
+def _judge(asked: Asked, answer: Answer) -> Finding:
     """Whose key it is that Honeycomb takes, and whether it may send."""
     try:
         body = answer.json()
