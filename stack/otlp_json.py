@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from typing import Any
 
@@ -11,6 +10,7 @@ import requests
 from stack.access import Access
 from stack.errors import StackError
 from stack.telemetry import KINDS
+from stack.traced_request import root_span_id
 
 SCOPE = {"name": "otel-stack"}
 
@@ -46,9 +46,10 @@ def local_session(access: Access) -> requests.Session:
 
 
 def span(service: str, trace_id: str, name: str) -> dict[str, Any]:
-    """An export of one finished server span of 1 ms."""
+    """An export of one finished server span of 1 ms, the trace's root."""
     now = time.time_ns()
-    body = span_body(trace_id, secrets.token_hex(8), name, "SERVER", start=now - 1_000_000, end=now)
+    root = root_span_id(trace_id)
+    body = span_body(trace_id, root, name, "SERVER", start=now - 1_000_000, end=now)
     return spans(service, [body])
 
 
@@ -98,7 +99,7 @@ def gauge(service: str, trace_id: str, name: str) -> dict[str, Any]:
 
 
 def log(service: str, trace_id: str, body: str) -> dict[str, Any]:
-    """An export of one log record of severity INFO that belongs to the trace."""
+    """An export of one log record of severity INFO that belongs to the trace's root."""
     now = str(time.time_ns())
     record = {
         "timeUnixNano": now,
@@ -107,7 +108,7 @@ def log(service: str, trace_id: str, body: str) -> dict[str, Any]:
         "severityText": "INFO",
         "body": {"stringValue": body},
         "traceId": trace_id,
-        "spanId": secrets.token_hex(8),
+        "spanId": root_span_id(trace_id),
     }
     scoped = {"scope": SCOPE, "logRecords": [record]}
     return {"resourceLogs": [{"resource": _resource(service), "scopeLogs": [scoped]}]}

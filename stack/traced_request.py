@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
-
 import requests
 
 from stack.errors import StackError
 
 
+def root_span_id(trace_id: str) -> str:
+    """The span that a trace of our own begins with."""
+    return trace_id[16:]
+
+
 def get_in_trace(url: str, trace_id: str) -> None:
-    """GET `url` with a sampled `traceparent`. Raises StackError unless it answers well."""
-    traceparent = f"00-{trace_id}-{secrets.token_hex(8)}-01"
+    """GET `url` with a sampled `traceparent`, below the trace's root.
+
+    Raises StackError unless it answers well.
+    """
+    traceparent = f"00-{trace_id}-{root_span_id(trace_id)}-01"
     try:
         answer = requests.get(url, headers={"traceparent": traceparent}, timeout=10)
     except requests.RequestException as failed:
