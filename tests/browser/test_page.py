@@ -51,6 +51,19 @@ def test_nothing_is_wider_than_the_screen(site: Site, visit: Visit, view: str, w
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_narrow_screens_header_has_the_search_in_a_second_line(site: Site, visit: Visit) -> None:
+    visit.page.set_viewport_size({"width": 360, "height": 740})
+    page = visit.to(site.url)
+    located = (
+        page.get_by_role("link", name="Cruddur"),
+        page.get_by_role("button", name="theme"),
+        page.get_by_role("searchbox", name="Search"),
+    )
+    brand, theme, search = [box for one in located if (box := one.bounding_box())]
+    assert theme["y"] < brand["y"] + brand["height"] <= search["y"]
+    assert search["width"] > 300
+
+
 def test_a_post_needs_no_mouse(site: Site, visit: Visit) -> None:
     page = visit.to(site.url)
     settled(page)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Page, Route, expect
 
 from stack.runtimes import supervisor
 from stack.waiting import wait_for
-from tests.browser.conftest import Site, Visit
+from tests.browser.conftest import PATIENCE_SECONDS, Site, Visit
 from tests.integration.harness.native import start_process
 from tests.integration.harness.witness import ARRIVAL_SECONDS
 
@@ -92,14 +92,22 @@ def test_one_click_two_errors_one_trace(site: Site, visit: Visit) -> None:
     # React shows the text in one task of the browser's, and the error is nobody's in another.
     with page.expect_event("pageerror"):
         page.get_by_role("button", name="Raise an error").click()
-    page.get_by_text("Failed on purpose").wait_for()
+    said = page.get_by_text("Failed on purpose")
+    said.wait_for()
     assert visit.uncaught == ["provoked by the error button"]
+    # It stands below the whole feed, and is not to be looked for.
+    expect(said).to_be_in_viewport(timeout=1000 * PATIENCE_SECONDS)
+    shown = page.locator(".trouble code").inner_text()
+    visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    assert page.evaluate("navigator.clipboard.readText()") == shown
 
     span = wait_for(
         "the click with its item",
         lambda: [s for s in site.spans() if s.name == "click provoke error"],
         seconds=ARRIVAL_SECONDS,
     )[-1]
+    assert shown == span.trace_id
 
     def items() -> list[dict[str, Any]]:
         return site.emulators.holds("rollbar", span.trace_id).get("items", [])

@@ -12,9 +12,11 @@ interface Props {
   readonly api: Api;
   /** Whether to offer the button that raises errors. */
   readonly debug: boolean;
+  /** The trace of what the user does now; undefined without telemetry. */
+  readonly traceId: () => string | undefined;
 }
 
-export function App({ api, debug }: Props) {
+export function App({ api, debug, traceId }: Props) {
   const view = viewOf(useAddress());
   const title = titleOf(view);
   const heading = useRef<HTMLHeadingElement>(null);
@@ -43,7 +45,7 @@ export function App({ api, debug }: Props) {
       </main>
       {debug && (
         <footer className="column">
-          <ErrorButton fail={api.fail} />
+          <ErrorButton fail={api.fail} traceId={traceId} />
         </footer>
       )}
     </>

@@ -33,7 +33,9 @@ it.each([
 it.each([
   [-30, "now"],
   [-3 * 3600, "3 hr. ago"],
-  [6 * 86_400 + 10, "in 6 days"],
+  // What was posted for seven days expires in seven.
+  [7 * 86_400 - 10, "in 7 days"],
+  [6 * 86_400 + 10, "in 7 days"],
 ])("%i seconds from now: %s", (seconds, expected) => {
   const now = Date.parse("2026-01-01T00:00:00Z");
   expect(distance(new Date(now + seconds * 1000).toISOString(), now)).toBe(expected);

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import { BackendError, type Api } from "../api/client.ts";
 
@@ -7,11 +7,25 @@ export class ProvokedError extends Error {
   override readonly name = "ProvokedError";
 }
 
+interface Props {
+  readonly fail: Api["fail"];
+  /** The trace of what the user does now; undefined without telemetry. */
+  readonly traceId: () => string | undefined;
+}
+
 /** A button whose click fails in the backend and then in the page. */
-export function ErrorButton({ fail }: { readonly fail: Api["fail"] }) {
+export function ErrorButton({ fail, traceId }: Props) {
   const [said, setSaid] = useState("");
+  const [trace, setTrace] = useState<string>();
+  const result = useRef<HTMLDivElement>(null);
+  // It is the page's last line: below the screen's edge otherwise.
+  useEffect(() => {
+    if (said) result.current?.scrollIntoView({ block: "nearest" });
+  }, [said]);
   const provoke = async (): Promise<void> => {
     setSaid("");
+    const own = traceId();
+    setTrace(undefined);
     try {
       await fail();
     } catch (error) {
@@ -20,6 +34,7 @@ export function ErrorButton({ fail }: { readonly fail: Api["fail"] }) {
         return;
       }
       setSaid("Failed on purpose, in the backend and in the page. Rollbar has both, under one trace.");
+      setTrace(own);
       // Nobody handles it: it takes the way of every error that was not foreseen.
       throw new ProvokedError("provoked by the error button", { cause: error });
     }
@@ -29,7 +44,21 @@ export function ErrorButton({ fail }: { readonly fail: Api["fail"] }) {
       <button type="button" data-action="provoke error" onClick={() => void provoke()}>
         Raise an error
       </button>
-      <p role="status">{said}</p>
+      <div ref={result}>
+        <p role="status">{said}</p>
+        {trace && (
+          <p>
+            Trace <code>{trace}</code>{" "}
+            <button
+              type="button"
+              data-action="copy trace id"
+              onClick={() => void navigator.clipboard.writeText(trace)}
+            >
+              Copy
+            </button>
+          </p>
+        )}
+      </div>
     </section>
   );
 }

@@ -7,11 +7,12 @@ const UNITS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
 ];
 const FORMAT = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 
-/** How far `iso` is from `now`, in the largest unit that fits: "3 hr. ago", "in 6 days". */
+/** How far `iso` is from `now`, in the largest unit that fits: "3 hr. ago", "in 7 days". What is
+ * to come is rounded up, as a lifetime of seven days is. */
 export function distance(iso: string, now = Date.now()): string {
   const seconds = (Date.parse(iso) - now) / 1000;
   for (const [unit, length] of UNITS) {
-    if (Math.abs(seconds) >= length) return FORMAT.format(Math.trunc(seconds / length), unit);
+    if (Math.abs(seconds) >= length) return FORMAT.format(Math.ceil(seconds / length), unit);
   }
   return "now";
 }
