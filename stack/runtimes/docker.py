@@ -135,12 +135,23 @@ def down(plan: Plan) -> bool:
                 f"the containers of {plan.project} were not removed ({failed})",
                 f"look with `docker ps --filter label={PROJECT_LABEL}={plan.project}`",
             ) from None
+        _remove_old_images(plan)
     for file in environment_folder(plan).glob("*.env"):
         file.unlink()  # it holds keys
     for folder in secret_folders(plan).values():
         for file in folder.glob("*"):
             file.unlink()  # a copy of what OTLP_ACCESS asks for
     return ran
+
+
+def _remove_old_images(plan: Plan) -> None:
+    """Of those that Compose built for this project, the ones that a newer one took the name from.
+
+    An engine that does not do so keeps them; nothing that runs needs it.
+    """
+    ours = f"--filter=label={PROJECT_LABEL}={plan.project}"
+    with suppress(ProgramError):
+        run(["docker", "image", "prune", "--force", ours], seconds=ASK_SECONDS)
 
 
 def status(plan: Plan) -> list[Service]:

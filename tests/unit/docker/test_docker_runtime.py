@@ -137,6 +137,16 @@ def test_down_leaves_no_key_behind(plan: Plan, events: list[str]) -> None:
     assert [path for path in plan.run_dir.rglob("*") if path.is_file()] == []
 
 
+def test_down_removes_images_of_this_project_that_have_no_name_any_more(
+    plan: Plan, events: list[str], docker_client: Client, tmp_path: Path
+) -> None:
+    ours = f"--filter=label=com.docker.compose.project={plan.project}"
+    docker_client({f"image prune --force {ours}": f"touch {tmp_path / 'pruned'}"})
+    docker.down(plan)
+    assert "down" in events
+    assert (tmp_path / "pruned").exists()
+
+
 def test_another_clones_containers_are_refused_and_left_alone(
     plan: Plan, events: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
