@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -59,9 +59,8 @@ def _show(as_json: bool) -> bool:
     plan = running_plan()
     runtime = RUNTIMES[plan.runtime]
     services = runtime.status(plan)
-    config = applied_config(plan)
-    entries, intakes, unread = _ledger(plan, config)
-    refused, rejected = _refusals(plan, config)
+    entries, intakes, unread = _ledger(plan)
+    refused, rejected = _refusals(plan)
     recorded = recorded_by_service(plan.telemetry_dir)
     lost = lost_lately(plan.telemetry_dir / RECORD["metrics"])
     hide = Redactor(secrets_of(plan.settings, plan.vendors, os.environ))
@@ -110,7 +109,8 @@ def _show(as_json: bool) -> bool:
     return healthy and not any(one.failed or one.dropped or one.missing for one in entries)
 
 
-def _ledger(plan: Plan, config: dict[str, Any]) -> tuple[list[Entry], list[Intake], str]:
+def _ledger(plan: Plan) -> tuple[list[Entry], list[Intake], str]:
+    config = applied_config(plan)
     try:
         entries = read_ledger(plan.metrics_url, routes(config), front_receivers(config))
         return entries, read_intakes(plan.metrics_url, intakes_of(config)), ""
@@ -140,9 +140,9 @@ def _pile(pile: Pile, hide: Redactor) -> str:
     )
 
 
-def _refusals(plan: Plan, config: dict[str, Any]) -> tuple[list[Refusal], list[Rejected]]:
+def _refusals(plan: Plan) -> tuple[list[Refusal], list[Rejected]]:
     try:
-        return read_refusals(plan.metrics_url, front_receivers(config))
+        return read_refusals(plan.metrics_url, front_receivers(applied_config(plan)))
     except StackError:
         return [], []  # the ledger's line says it
 
