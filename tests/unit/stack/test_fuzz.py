@@ -202,7 +202,7 @@ def test_the_collectors_metrics(text: str) -> None:
     answer._content = text.encode(errors="replace")
     answer.encoding = "utf-8"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stack.ledger.requests.get", lambda *_, **__: answer)
+        patch.setattr("requests.get", lambda *_, **__: answer)
         try:
             ledger.read_ledger("http://127.0.0.1:1", ROUTES, {"otlp"})
         except StackError as error:
