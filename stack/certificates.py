@@ -10,6 +10,7 @@ from pathlib import Path
 from stack.access import AUTHORITY, CERTIFICATE, KEY, TOKEN
 from stack.errors import StackError
 from stack.program import ProgramError, run
+from stack.whole_file import replace_text
 
 DAYS = 30
 OPENSSL_SECONDS = 20
@@ -33,10 +34,10 @@ def make(server: Path, client: Path, names: Iterable[str]) -> None:
         _signed(work, "client", "extendedKeyUsage=clientAuth\n")
         token = f"{secrets.token_hex(32)}\n"
         for name, folder in (("server", server), ("client", client)):
-            _place(folder / CERTIFICATE, (work / f"{name}.crt").read_text(), 0o644)
-            _place(folder / KEY, (work / f"{name}.key").read_text(), 0o600)
-            _place(folder / AUTHORITY, (work / "ca.crt").read_text(), 0o644)
-            _place(folder / TOKEN, token, 0o600)
+            replace_text(folder / CERTIFICATE, (work / f"{name}.crt").read_text(), 0o644)
+            replace_text(folder / KEY, (work / f"{name}.key").read_text(), 0o600)
+            replace_text(folder / AUTHORITY, (work / "ca.crt").read_text(), 0o644)
+            replace_text(folder / TOKEN, token, 0o600)
 
 
 def _authority(work: Path) -> None:
@@ -77,10 +78,3 @@ def _openssl(*words: str) -> None:
             "install openssl, or put files of your own into OTLP_SERVER_SECRETS and "
             "OTLP_CLIENT_SECRETS",
         ) from None
-
-
-def _place(file: Path, text: str, mode: int) -> None:
-    fresh = file.with_suffix(".new")
-    fresh.touch(mode=mode)
-    fresh.write_text(text)
-    fresh.replace(file)

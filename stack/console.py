@@ -36,6 +36,11 @@ def ago(seconds: float) -> str:
     return f"{max(seconds, 0):.0f} s ago"
 
 
+def count(number: int, what: str) -> str:
+    """For example 1 span, 2 spans."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def took(seconds: float) -> str:
     """How long something took, in its largest unit: 0.04 ms, 12.3 ms, 1.20 s, 2.1 min."""
     for unit, length, form in (("min", 60, ".1f"), ("s", 1, ".2f"), ("ms", 1e-4, ".1f")):

@@ -130,7 +130,7 @@ def lint_commands(root: Path) -> dict[str, list[str]]:
     tracked = [name for name in listed if (root / name).is_file()]
     yaml = [name for name in tracked if name.endswith((".yaml", ".yml"))]
     dockerfiles = [
-        name for name in tracked if re.search(r"(^|/)Dockerfile(\.(?!dockerignore)|$)", name)
+        name for name in tracked if re.search(r"(^|[/.])Dockerfile(\.(?!dockerignore)|$)", name)
     ]
     shell = [name for name in tracked if name.endswith(".sh") or name == ".ci/run"]
     return {

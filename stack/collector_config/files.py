@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stack.collector_config.text import CONFIG_FILE, load
+from stack.whole_file import replace_text
 
 REDACTION_FILE = Path("collector/redaction.yaml")
 
@@ -31,10 +32,7 @@ class ConfigTexts:
         folder.chmod(0o755)
         files = config_files(folder)
         for file, text in zip(files, (self.config, self.redaction), strict=True):
-            fresh = file.with_suffix(".new")
-            fresh.write_text(text)
-            fresh.chmod(0o644)
-            fresh.replace(file)
+            replace_text(file, text)
         return files
 
     @classmethod

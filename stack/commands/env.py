@@ -34,13 +34,12 @@ def run(
 
 def _tell(env: ServiceEnv, form: Format, *, inside: bool) -> None:
     """On standard error: standard output is for `eval` and for files."""
-    extra = "[xray]" if "xray_remote" in env.variables.get("OTEL_TRACES_SAMPLER", "") else ""
     for left_out in env.left_out:
         console.print(f"not among them: {escape(left_out)}", soft_wrap=True)
     if inside and form is not Format.COMPOSE:
         mount = f" --volume={env.secrets}:{SECRETS_INSIDE}:ro" if env.secrets else ""
         console.print(f"the container needs --network={env.network}{mount}", soft_wrap=True)
-    install = f"install: pip install '{ROOT / 'distro'}{extra}'"
+    install = f"install: pip install '{ROOT / 'distro'}'"
     console.print(escape(install), soft_wrap=True)
     console.print(
         "start:   opentelemetry-instrument followed by its usual command, for example "

@@ -24,6 +24,7 @@ from stack.published.reading import read_published
 from stack.published.turning import Imported, turn
 from stack.services import Plan, make_plan
 from stack.settings import ROOT, load_settings
+from stack.whole_file import replace_text
 
 NOWHERE = "http://127.0.0.1:1"
 """In the place of each key that `.env` does not hold yet, while the collector checks the config."""
@@ -56,10 +57,10 @@ def run(
         console.print(f"nothing is to be written; then: {then}")
     elif write == "config":
         _keep_comments(read(plan.config_source), merged, plan.config_source)
-        _write(plan.config_source, merged)
+        replace_text(plan.config_source, merged)
         console.print(f"{shown(plan.config_source)} has it now; then: `make up` or `make reload`")
     elif write == "fragment":
-        _write(_new_fragment(plan, imported.name), imported.fragment.text)
+        replace_text(_new_fragment(plan, imported.name), imported.fragment.text)
         console.print(f"{VENDORS / imported.name}.yaml has it now; then: {then}")
     else:
         print(imported.fragment.text, end="")
@@ -127,10 +128,3 @@ def _new_fragment(plan: Plan, name: str) -> Path:
     if file.exists():
         raise StackError(f"{VENDORS / name}.yaml is there already", "NAME= gives it another name")
     return file
-
-
-def _write(file: Path, text: str) -> None:
-    """At once: whoever reads it has the old text or the new one."""
-    fresh = file.with_suffix(".new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(file)

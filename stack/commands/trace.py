@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from stack.commands.traces import as_object
-from stack.console import shown, took
+from stack.console import count, shown, took
 from stack.services import plan_to_stop
 from stack.settings import ROOT, which_stack
 from stack.telemetry import Event, Log, Span
@@ -88,7 +88,7 @@ def _head(trace: Trace) -> str:
     one = trace.summary
     at = datetime.fromtimestamp(one.start / 1e9).astimezone()
     counted = [(one.spans, "span"), (len(one.services), "service"), (one.errors, "error")]
-    parts = (f"{count} {word}{'' if count == 1 else 's'}" for count, word in counted if count)
+    parts = (count(number, word) for number, word in counted if number)
     return f"trace [bold]{one.trace_id}[/] · {at:%Y-%m-%d %H:%M:%S} · {took(one.seconds)} · " + (
         " · ".join(parts)
     )

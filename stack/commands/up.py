@@ -12,7 +12,7 @@ from stack import jaeger
 from stack.accounts import honeycomb
 from stack.announce import addresses, announce
 from stack.config_check import lint
-from stack.console import console, step
+from stack.console import console, count, step
 from stack.errors import StackError
 from stack.last_lines import show_last_lines
 from stack.page_build import NoNodeError, build_without_node, can_serve_page
@@ -100,10 +100,9 @@ def _look_for_jaeger(plan: Plan) -> None:
 
 def _show(plan: Plan, proofs: Sequence[Proof]) -> None:
     for proof in proofs:
-        spans = f"{len(proof.spans)} span{'' if len(proof.spans) == 1 else 's'}"
         console.print(
-            f"  {escape(proof.asked)}: a request's trace ({spans}) was on disk "
-            f"{proof.seconds:.1f} s after its answer: {trace_command(proof.trace_id)}",
+            f"  {escape(proof.asked)}: a request's trace ({count(len(proof.spans), 'span')}) was "
+            f"on disk {proof.seconds:.1f} s after its answer: {trace_command(proof.trace_id)}",
             soft_wrap=True,
         )
     table = Table(box=None, show_header=False, pad_edge=True)

@@ -17,12 +17,12 @@ from stack.compose_file import (
     parse_services,
 )
 from stack.errors import StackError, quoted, read_committed
+from stack.services.external import HEALTH_CHECKS
 from stack.services.source import Source
+from stack.whole_file import replace_text
 
 FIRST_PORT = 4570
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_EXCLUDED = re.compile(r"/(?:health|healthz|health-check|healthcheck|livez|readyz)/?")
-"""Health checks that the distro keeps out of the traces by itself."""
 
 
 def port_name(name: str) -> str:
@@ -60,9 +60,7 @@ def add_entry(root: Path, name: str, source: Source, port: int | None, taken: se
     changed = _put(text, _entry(root, name, source, chosen))
     # What only one of the runtimes could read, of its .env too, is refused here.
     environment_of(parse_services(changed)[name], path.parent, {})
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(changed, encoding="utf-8")
-    fresh.replace(path)
+    replace_text(path, changed)
     return chosen
 
 
@@ -185,7 +183,7 @@ def _environment(name: str, source: Source) -> list[str]:
             "      # More workers of uvicorn's would be without instrumentation.",
             '      WEB_CONCURRENCY: "1"',
         ]
-    if source.health != source.proof and not _EXCLUDED.search(source.health):
+    if source.health != source.proof and not re.search(HEALTH_CHECKS, source.health):
         framework = source.app.framework.upper()
         lines.append(f"      OTEL_PYTHON_{framework}_EXCLUDED_URLS: {_text(source.health)}")
     return lines

@@ -19,6 +19,9 @@ from stack.services.model import COLLECTOR_HOSTS, EMULATOR_HOSTS, Plan
 from stack.vendors import vendors
 
 DISTRO = "otel_stack"
+HEALTH_CHECKS = r"/(?:health|healthz|health-check|healthcheck|livez|readyz)/?(?:\?|$)"
+"""What the distro keeps out of the traces, as its defaults have it; it is not installed here."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 

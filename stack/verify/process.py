@@ -12,14 +12,11 @@ import psutil
 from stack.routes import LOOPBACK
 from stack.services import Plan
 from stack.services.added import ENDPOINT
-from stack.services.external import DISTRO
+from stack.services.external import DISTRO, HEALTH_CHECKS
 from stack.verify.reason import Reason, other_propagator, unsampled
 
 AUTO = "opentelemetry/instrumentation/auto_instrumentation"
 """The folder that opentelemetry-instrument puts on PYTHONPATH of what it starts."""
-
-HEALTH_CHECKS = r"/(?:health|healthz|health-check|healthcheck|livez|readyz)/?(?:\?|$)"
-"""As the distro's defaults have it; it is not installed here."""
 
 ASK_ANOTHER = "ask for another path"
 DEFAULT_PORTS = {"grpc": 4317, "http/protobuf": 4318}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stack.console import count
 from stack.doctor.telemetry.http import status_code
-from stack.doctor.telemetry.latest import Flaw, Latest, by_service, count, last_end
+from stack.doctor.telemetry.latest import Flaw, Latest, by_service, last_end
 from stack.telemetry import Span
 
 SERVER_ERROR = 500

@@ -6,7 +6,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from stack.doctor.telemetry.latest import Flaw, Latest, by_service, count, last_end
+from stack.console import count
+from stack.doctor.telemetry.latest import Flaw, Latest, by_service, last_end
 from stack.telemetry import Span
 
 NEW_METHOD, OLD_METHOD, ROUTE = "http.request.method", "http.method", "http.route"

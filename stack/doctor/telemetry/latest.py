@@ -63,11 +63,6 @@ def by_service(items: Iterable[Item]) -> dict[str, list[Item]]:
     return dict(sorted(found.items()))
 
 
-def count(number: int, what: str) -> str:
-    """For example 1 span, 2 spans."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def last_end(spans: Iterable[Span]) -> float:
     """When the latest of them ended, in seconds since 1970."""
     return max((span.end for span in spans), default=0) / 1e9

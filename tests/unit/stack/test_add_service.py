@@ -184,3 +184,14 @@ def test_two_services_have_two_ports(root: Path, tmp_path: Path) -> None:
 
     assert len({*made, *default_ports(ROOT).values()}) == 2 + len(default_ports(ROOT))
     assert [*parse_services((root / COMPOSE_FILE).read_text())][-2:] == ["orders", "shop"]
+
+
+def test_a_health_check_that_the_distro_does_not_know_is_left_out_of_the_traces(
+    root: Path, tmp_path: Path
+) -> None:
+    source = FLASK.replace('"/healthz"', '"/healthy"')
+    folder = service(tmp_path, {"shop.py": source, "requirements.txt": "flask\n"})
+
+    add_entry(root, "orders", look_at(folder), None, set())
+
+    assert "OTEL_PYTHON_FLASK_EXCLUDED_URLS: /healthy\n" in (root / COMPOSE_FILE).read_text()

@@ -9,9 +9,9 @@ from otel_stack_distro.defaults import HEALTH_CHECKS
 from rich.console import Console
 
 from stack.commands.verify import show
-from stack.services import make_plan
+from stack.services import external, make_plan
 from stack.settings import ROOT, load_settings
-from stack.verify import Report, process, untried
+from stack.verify import Report, untried
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,4 @@ def test_a_rollbar_that_is_not_looked_at_is_told(environment: dict[str, str], wh
 
 
 def test_health_checks_are_those_of_the_distro() -> None:
-    assert process.HEALTH_CHECKS == HEALTH_CHECKS
+    assert external.HEALTH_CHECKS == HEALTH_CHECKS

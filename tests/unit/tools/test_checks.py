@@ -20,6 +20,8 @@ def root(tmp_path: Path) -> Path:
         "deep/b.yml": "",
         "Dockerfile": "",
         "deep/Dockerfile.dev": "",
+        "deep/any.Dockerfile": "",
+        "deep/any.Dockerfile.dockerignore": "",
         "run.sh": "",
         ".ci/run": "",
         ".gitignore": "ignored/\n",
@@ -39,7 +41,7 @@ def root(tmp_path: Path) -> Path:
     ("linter", "files"),
     [
         ("yamllint", {"a.yaml", "deep/b.yml"}),
-        ("hadolint", {"Dockerfile", "deep/Dockerfile.dev"}),
+        ("hadolint", {"Dockerfile", "deep/Dockerfile.dev", "deep/any.Dockerfile"}),
         ("shellcheck", {"run.sh", ".ci/run"}),
     ],
 )
